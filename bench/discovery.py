@@ -1,0 +1,74 @@
+"""Find scenarios, drivers and volumes: one module each, no register to edit."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import nearest
+
+if TYPE_CHECKING:
+    from bench.drivers.base import Driver
+    from bench.measure.scenario import Scenario
+    from bench.volumes.base import Recipe
+
+__all__ = ["driver", "drivers", "scenario", "scenarios", "volume", "volumes"]
+
+
+def _collect(package: ModuleType, attribute: str) -> dict[str, Any]:
+    """Return {object.name: object} of every module of `package` that defines `attribute`."""
+    found: dict[str, Any] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        if hasattr(module, attribute):
+            thing = getattr(module, attribute)
+            found[thing.name] = thing
+    return dict(sorted(found.items(), key=lambda item: (getattr(item[1], "order", 99), item[0])))
+
+
+@cache
+def scenarios() -> dict[str, Scenario]:
+    """Return every scenario by name, in the order they are reported."""
+    import scenarios as package
+
+    return _collect(package, "SCENARIO")
+
+
+@cache
+def drivers() -> dict[str, Driver]:
+    """Return every driver by name."""
+    import bench.drivers as package
+
+    return _collect(package, "DRIVER")
+
+
+@cache
+def volumes() -> dict[str, Recipe]:
+    """Return every volume recipe by name."""
+    import bench.volumes as package
+
+    return _collect(package, "VOLUME")
+
+
+def scenario(name: str) -> Scenario:
+    """Return the scenario `name`, or raise with the nearest known name."""
+    return _named("scenario", name, scenarios())
+
+
+def driver(name: str) -> Driver:
+    """Return the driver `name`, or raise with the nearest known name."""
+    return _named("driver", name, drivers())
+
+
+def volume(name: str) -> Recipe:
+    """Return the volume recipe `name`, or raise with the nearest known name."""
+    return _named("volume", name, volumes())
+
+
+def _named(kind: str, name: str, known: dict[str, Any]) -> Any:
+    if name not in known:
+        raise nearest(kind, name, known)
+    return known[name]

@@ -1,0 +1,168 @@
+"""What a storage driver is: layers become an image, an image becomes a container.
+
+The calls are those of Docker's graphdriver interface (daemon/graphdriver/driver.go in moby):
+CreateReadWrite makes a container's layer, Get mounts it, Put unmounts it (here: leaving Get's
+context), Remove deletes it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from bench.errors import BenchError, nearest
+from bench.layers.content import File, Layer
+from bench.model import Support
+from bench.volumes.base import Recipe
+
+__all__ = ["BLOCK", "Container", "CopyUp", "Driver", "Footprint", "Stack", "copy_tree", "data_bytes"]
+
+BLOCK = 4096  # the block size that mkfs chooses for every volume here
+_COPY_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Inodes and bytes that a stack takes."""
+
+    inodes: int
+    bytes: int
+
+    def __add__(self, other: Footprint) -> Footprint:
+        return Footprint(self.inodes + other.inodes, self.bytes + other.bytes)
+
+
+@dataclass(frozen=True)
+class CopyUp:
+    """What a driver does at the open-for-write of a lower file of some bytes.
+
+    `flushes`: flush requests that reach the device; None where nothing was measured to expect.
+    `data`: `whole` (all bytes reach the device before open returns), `none`, or `deferred`
+    (copied into the page cache and written back later).
+    """
+
+    flushes: int | None
+    data: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A chain of layers on a volume, of which the lowest `depth` are an image."""
+
+    home: Path
+    layers: Sequence[Layer]
+    seed: int
+    ids: Sequence[str]  # one per layer, bottom first; for a driver without layers, one per image
+    depths: Sequence[int] = ()
+
+
+@dataclass
+class Container:
+    """A writable layer on an image; `upper` is where its changes land, None if in place."""
+
+    stack: Stack
+    depth: int
+    path: Path
+    upper: Path | None
+    how: dict[str, str] = field(default_factory=dict)
+
+
+class Driver(ABC):
+    """One way to stack layers, with the options of one arm."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    order: ClassVar[int] = 99
+    layered: ClassVar[bool] = True  # False: an image is one directory, so depth changes nothing
+    max_depth: ClassVar[int | None] = None
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    inode_law: ClassVar[str]  # the formula of `footprint`, for the reader
+
+    def __init__(self, options: Mapping[str, str] | None = None, *, rootless: bool = False) -> None:
+        self.chosen = dict(options or {})
+        self.rootless = rootless
+        for key, value in self.chosen.items():
+            if key not in self.options:
+                raise nearest(f"option of {self.name}", key, self.options)
+            if value not in self.options[key]:
+                raise BenchError(
+                    f"{self.name} option {key}={value!r} is not known", mend=f"one of: {', '.join(self.options[key])}"
+                )
+
+    def probe(self, volume: Recipe) -> Support:
+        """Tell whether the driver works here on such a volume, without mounting."""
+        return Support.yes()
+
+    @abstractmethod
+    def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
+        """Write `layers`, bottom first, below the new directory `home`; images of `depths` will be asked for."""
+
+    @abstractmethod
+    def create_read_write(self, stack: Stack, depth: int) -> Container:
+        """Create a container's layer on the image of the lowest `depth` layers."""
+
+    @abstractmethod
+    def get(self, container: Container) -> AbstractContextManager[Path]:
+        """Mount `container`; the context's value is the merged path, and leaving it unmounts (Put)."""
+
+    def remove(self, container: Container) -> None:
+        """Delete the container's layer."""
+        shutil.rmtree(container.path)
+
+    @abstractmethod
+    def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
+        """Return what `build` leaves on `volume`: inodes exactly, bytes at least."""
+
+    def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:
+        """Return the bytes that creating a container takes at most, before anything is written in it."""
+        return 16 * BLOCK
+
+    @abstractmethod
+    def copy_up(self, volume: Recipe, size: int) -> CopyUp:
+        """Return what opening a lower file of `size` bytes for writing does."""
+
+
+def data_bytes(entries: Iterable[object]) -> int:
+    """Return the bytes of the blocks that the files among `entries` fill."""
+    return sum(-(-entry.size // BLOCK) * BLOCK for entry in entries if isinstance(entry, File))
+
+
+def copy_tree(source: str, target: str) -> None:
+    """Copy a tree of directories and regular files by reading and writing every byte.
+
+    Neither FICLONE nor copy_file_range: both share extents on file systems that clone, and a full
+    copy is what is being measured.
+    """
+    os.mkdir(target)
+    directories = []
+    with os.scandir(source) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                directories.append(entry.name)
+            else:
+                _copy_file(entry.path, f"{target}/{entry.name}")
+    for name in directories:
+        copy_tree(f"{source}/{name}", f"{target}/{name}")
+    shutil.copystat(source, target)
+
+
+def _copy_file(source: str, target: str) -> None:
+    reader = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(reader).st_mode & 0o7777
+        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            while chunk := os.read(reader, _COPY_CHUNK):
+                if os.write(writer, chunk) != len(chunk):
+                    raise OSError(28, os.strerror(28), target)
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)

@@ -1,0 +1,97 @@
+"""fuse-overlayfs: overlayfs in user space, on the same layout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from bench.drivers.base import Container, CopyUp
+from bench.drivers.layout import LinkedLayout
+from bench.errors import BenchError
+from bench.kernel import mounts
+from bench.model import Support
+from bench.volumes.base import Recipe, require_program
+
+__all__ = ["DRIVER", "FuseOverlayfs"]
+
+PROGRAM = "fuse-overlayfs"
+START_SECONDS = STOP_SECONDS = 10.0
+MAX_LAYERS = 500  # as the kernel's overlayfs; its own limit is the length of one argument
+
+
+class FuseOverlayfs(LinkedLayout):
+    """One daemon per container, in the foreground, so that it dies with the run."""
+
+    name = "fuse-overlayfs"
+    title = "fuse-overlayfs (user space)"
+    order = 2
+    max_depth = MAX_LAYERS
+
+    def probe(self, volume: Recipe) -> Support:
+        """Tell whether the program and /dev/fuse are there."""
+        if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+            return Support.no("/dev/fuse is missing or not accessible", "modprobe fuse")
+        if self.rootless:
+            return Support.no("not measured without root: fuse-overlayfs needs a device mount", "run as root")
+        return require_program(PROGRAM)
+
+    @contextmanager
+    def get(self, container: Container) -> Iterator[Path]:
+        """Start the daemon, wait for its mount, and end both."""
+        home, path = container.stack.home, container.path
+        lower = ":".join(str(home / link) for link in self.lower(container))
+        options = f"lowerdir={lower},upperdir={path / 'diff'},workdir={path / 'work'}"
+        with self.merged(container) as merged, tempfile.TemporaryFile() as said:
+            # A session of its own: a ^C at the terminal must reach the run, not the daemon.
+            command = [PROGRAM, "-f", "-o", options, str(merged)]
+            daemon = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+            try:
+                os.sched_setaffinity(daemon.pid, range(os.cpu_count() or 1))  # not on the harness's CPU alone
+                self._wait(daemon, merged, said)
+                container.how["mount"] = f"{PROGRAM} -f"
+                container.how["options"] = mounts.mount_table()[-1].summary
+                try:
+                    yield merged
+                except OSError as error:
+                    if daemon.poll() is not None:
+                        raise self._died(daemon, said) from error
+                    raise
+                finally:
+                    mounts.unmount(merged, detach=daemon.poll() is not None)
+                daemon.wait(STOP_SECONDS)
+            finally:
+                if daemon.poll() is None:
+                    daemon.kill()
+                    daemon.wait()
+
+    def _wait(self, daemon: subprocess.Popen[bytes], merged: Path, said: IO[Any]) -> None:
+        outside = merged.parent.stat().st_dev
+        end = time.monotonic() + START_SECONDS
+        while merged.stat().st_dev == outside:
+            if daemon.poll() is not None:
+                raise self._died(daemon, said)
+            if time.monotonic() > end:
+                raise BenchError(f"{PROGRAM} did not mount within {START_SECONDS:g} s")
+            time.sleep(0.001)
+
+    def _died(self, daemon: subprocess.Popen[bytes], said: IO[Any]) -> BenchError:
+        said.seek(0)
+        lines = said.read().decode(errors="replace").strip().splitlines()
+        return BenchError(
+            f"the {PROGRAM} daemon died (status {daemon.returncode})",
+            why=lines[-1] if lines else "it said nothing",
+            mend="its unit is recorded as an error; run again, or leave the driver out",
+        )
+
+    def copy_up(self, volume: Recipe, size: int) -> CopyUp:
+        """A copy through the page cache without fsync; whether it clones is seen from the extents."""
+        return CopyUp(0, "deferred", "fuse-overlayfs main.c, copyup: FICLONE, else a copy, and no fsync")
+
+
+DRIVER = FuseOverlayfs

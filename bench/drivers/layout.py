@@ -1,0 +1,110 @@
+"""The directory layout of Docker 20.10's overlay2 and fuse-overlayfs graphdrivers.
+
+    l/<26 base32>                  -> ../<64 hex>/diff
+    <64 hex>/diff, link            the bottom layer
+    <64 hex>/diff, link, lower, work                 every other layer
+    <64 hex>/committed             empty, in a layer that has a child
+    <64 hex>/merged                only while mounted
+
+Modes and contents follow daemon/graphdriver/overlay2/overlay.go, functions create, getLower and Get.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import repeat
+from pathlib import Path
+
+from bench.drivers.base import BLOCK, Container, Driver, Footprint, Stack, data_bytes
+from bench.layers.content import Directory, Layer, materialise
+from bench.volumes.base import Recipe
+
+__all__ = ["LinkedLayout"]
+
+LINK_BYTES = 16  # of randomness: 26 characters of base32, moby's idLength
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, mode)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+class LinkedLayout(Driver):
+    """A driver whose layers are laid out as overlay2's; subclasses mount them."""
+
+    inode_law = "2 + Σ objects + 4·N + 3·(N - 1)"
+
+    def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
+        """Write one directory per layer."""
+        home.mkdir(mode=0o710)
+        (home / "l").mkdir(mode=0o710)
+        ids: list[str] = []
+        for _ in layers:
+            ids.append(self._create(home, ids))
+        # Layers are independent once their directories exist, and creating files is kernel time.
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            targets = (home / identity / "diff" for identity in ids)
+            list(pool.map(materialise, layers, targets, repeat(seed)))
+        return Stack(home, layers, seed, ids, tuple(depths))
+
+    def _create(self, home: Path, below: Sequence[str]) -> str:
+        """Make the directory of a layer over `below` (bottom first) and return its id."""
+        identity = secrets.token_hex(32)
+        path = home / identity
+        path.mkdir(mode=0o710)
+        (path / "diff").mkdir(mode=0o755)
+        link = base64.b32encode(secrets.token_bytes(LINK_BYTES)).decode().rstrip("=")
+        os.symlink(f"../{identity}/diff", home / "l" / link)
+        _write(path / "link", link, 0o644)
+        if below:
+            parent = home / below[-1]
+            (path / "work").mkdir(mode=0o700)
+            _write(parent / "committed", "", 0o600)
+            lower = [f"l/{(parent / 'link').read_text()}"]
+            if len(below) > 1:
+                lower.append((parent / "lower").read_text())
+            _write(path / "lower", ":".join(lower), 0o644)
+        return identity
+
+    def create_read_write(self, stack: Stack, depth: int) -> Container:
+        """Create a layer on the image of `depth` layers; its parent keeps the `committed` it may get."""
+        path = stack.home / self._create(stack.home, stack.ids[:depth])
+        return Container(stack, depth, path, path / "diff")
+
+    def remove(self, container: Container) -> None:
+        """Delete the layer and its link."""
+        link = (container.path / "link").read_text()
+        (container.stack.home / "l" / link).unlink()
+        shutil.rmtree(container.path)
+
+    def lower(self, container: Container) -> list[str]:
+        """Return the lower directories, topmost first, as paths relative to the driver's home."""
+        return (container.path / "lower").read_text().split(":")
+
+    def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
+        """Return the home, `l` and, per layer, its objects and bookkeeping."""
+        count = len(layers)
+        objects = sum(len(layer) for layer in layers)
+        directories = sum(isinstance(entry, Directory) for layer in layers for entry in layer)
+        directories += 2 + 2 * count + (count - 1)  # home, l; layer, diff; work
+        files = sum(data_bytes(layer) for layer in layers) + BLOCK * (2 * count - 1)  # link; lower
+        return Footprint(2 + objects + 4 * count + 3 * (count - 1), files + directories * volume.directory_bytes)
+
+    @contextmanager
+    def merged(self, container: Container) -> Iterator[Path]:
+        """Make the `merged` directory while entered, as Docker does."""
+        path = container.path / "merged"
+        path.mkdir(mode=0o700)
+        try:
+            yield path
+        finally:
+            path.rmdir()

@@ -1,0 +1,71 @@
+"""A plain directory: the physical limit that every driver is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, copy_tree, data_bytes
+from bench.layers.content import Directory, Layer, flatten, materialise
+from bench.volumes.base import Recipe
+
+__all__ = ["DRIVER", "Native"]
+
+
+class Native(Driver):
+    """All layers written into one directory; a container is a fresh copy of it."""
+
+    name = "native"
+    title = "plain directory"
+    order = 0
+    layered: ClassVar[bool] = False
+    inode_law = "1 + Σ over images (1 + objects of the merged tree)"
+
+    def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
+        """Write the merged tree of each of `depths`."""
+        home.mkdir()
+        wanted = tuple(depths)
+        for depth in wanted:
+            target = home / f"image-{depth}"
+            target.mkdir()
+            materialise(flatten(layers[:depth]), target, seed)
+        return Stack(home, layers, seed, [f"image-{depth}" for depth in wanted], wanted)
+
+    def create_read_write(self, stack: Stack, depth: int) -> Container:
+        """Copy the image's directory."""
+        path = stack.home / "container"
+        number = 0
+        while path.exists():
+            number += 1
+            path = stack.home / f"container-{number}"
+        copy_tree(str(stack.home / f"image-{depth}"), str(path))
+        return Container(stack, depth, path, None, {"mount": "none: a directory"})
+
+    @contextmanager
+    def get(self, container: Container) -> Iterator[Path]:
+        """Nothing to mount."""
+        yield container.path
+
+    def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
+        """Return the home and one merged tree per depth."""
+        inodes, size = 1, volume.directory_bytes
+        for depth in depths:
+            tree = flatten(layers[:depth])
+            inodes += 1 + len(tree)
+            directories = 1 + sum(isinstance(entry, Directory) for entry in tree)
+            size += data_bytes(tree) + directories * volume.directory_bytes
+        return Footprint(inodes, size)
+
+    def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:
+        """A container is a copy of the merged tree."""
+        return self.footprint(layers[:depth], (depth,), _ANY).bytes
+
+    def copy_up(self, volume: Recipe, size: int) -> CopyUp:
+        """Opening a file for writing copies nothing."""
+        return CopyUp(0, "none", "no union file system is involved")
+
+
+_ANY = Recipe("", "", "", "", (), clones=False, directory_bytes=4096, order=0)
+DRIVER = Native

@@ -1,0 +1,127 @@
+"""overlay2: the kernel's overlayfs on Docker 20.10's layout."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from bench.drivers.base import Container, CopyUp
+from bench.drivers.layout import LinkedLayout
+from bench.errors import BenchError
+from bench.kernel import mounts
+from bench.model import Support
+from bench.volumes.base import Recipe
+
+__all__ = ["DRIVER", "MAX_LOWER", "Overlay2"]
+
+MAX_LOWER = 500  # fs/overlayfs/params.c, OVL_MAX_STACK
+SWITCH = ("on", "off")
+
+
+class Overlay2(LinkedLayout):
+    """Mounted by fsconfig `lowerdir+` where the kernel has it (6.7), else by mount(2) from the home."""
+
+    name = "overlay2"
+    title = "overlay2 (kernel overlayfs)"
+    order = 1
+    max_depth = MAX_LOWER
+    options: ClassVar = {
+        "metacopy": SWITCH,
+        "redirect_dir": ("on", "off", "follow", "nofollow"),
+        "volatile": SWITCH,
+        "xino": ("on", "off", "auto"),
+        "index": SWITCH,
+        "nfs_export": SWITCH,
+        "via": ("auto", "fsconfig", "mount2"),
+    }
+
+    def probe(self, volume: Recipe) -> Support:
+        """Tell whether the kernel knows overlayfs."""
+        if "overlay" in Path("/proc/filesystems").read_text().split():
+            return Support.yes()
+        return Support.no("not supported by this kernel: no overlay in /proc/filesystems", "modprobe overlay")
+
+    def mount_options(self) -> list[tuple[str, str | None]]:
+        """Return the options of this arm; index=off unless asked otherwise, as Docker passes it."""
+        wanted = {"index": "off", **self.chosen}
+        wanted.pop("via", None)
+        if wanted.get("nfs_export") == "on" and "index" not in self.chosen:
+            wanted["index"] = "on"
+        flags: list[tuple[str, str | None]] = []
+        if wanted.pop("volatile", "off") == "on":
+            flags.append(("volatile", None))
+        if self.rootless:
+            flags.append(("userxattr", None))
+        return [*wanted.items(), *flags]
+
+    @contextmanager
+    def get(self, container: Container) -> Iterator[Path]:
+        """Mount the container at its `merged`."""
+        with self.merged(container) as merged:
+            container.how["mount"] = self._mount(container, merged)
+            container.how["options"] = mounts.mount_table()[-1].summary
+            try:
+                yield merged
+            finally:
+                mounts.unmount(merged)
+
+    def _mount(self, container: Container, merged: Path) -> str:
+        """Mount and return the way that worked."""
+        via = self.chosen.get("via", "auto")
+        lower = self.lower(container)
+        try:
+            if via != "mount2":
+                self._fsconfig(container, merged, lower)
+                return "fsconfig lowerdir+"
+        except OSError as error:
+            if via == "fsconfig" or error.errno not in {errno.ENOSYS, errno.EINVAL}:
+                raise self._refused(error, lower) from error
+            first: OSError | None = error
+        else:
+            first = None
+        try:
+            self._mount2(container, lower)
+        except OSError as error:
+            raise self._refused(first or error, lower) from error
+        return "mount(2) relative to the driver's home"
+
+    def _refused(self, error: OSError, lower: list[str]) -> BenchError:
+        return BenchError(
+            f"the kernel refuses overlay with {len(lower)} lower layers and options "
+            f"{','.join(key if value is None else f'{key}={value}' for key, value in self.mount_options())}",
+            why=error.strerror or str(error),
+            mend=f"at most {MAX_LOWER} layers; see fs/overlayfs in the kernel's documentation for the options",
+        )
+
+    def _fsconfig(self, container: Container, merged: Path, lower: list[str]) -> None:
+        home = container.stack.home
+        layers: list[tuple[str, str | None]] = [("lowerdir+", str(home / link)) for link in lower]
+        upper = [("upperdir", str(container.path / "diff")), ("workdir", str(container.path / "work"))]
+        mounts.fs_mount("overlay", merged, [*self.mount_options(), *layers, *upper])
+
+    def _mount2(self, container: Container, lower: list[str]) -> None:
+        options = [key if value is None else f"{key}={value}" for key, value in self.mount_options()]
+        name = container.path.name
+        options += [f"lowerdir={':'.join(lower)}", f"upperdir={name}/diff", f"workdir={name}/work"]
+        before = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.chdir(container.stack.home)
+            mounts.mount("overlay", f"{name}/merged", "overlay", options=",".join(options))
+        finally:
+            os.fchdir(before)
+            os.close(before)
+
+    def copy_up(self, volume: Recipe, size: int) -> CopyUp:
+        """One clone where the volume clones, else a copy with one fsync: fs/overlayfs/copy_up.c."""
+        if volume.clones and size:
+            return CopyUp(0, "none", "ovl_copy_up_file: a clone that succeeds skips copy and fsync")
+        if self.chosen.get("volatile") == "on":
+            return CopyUp(0, "deferred", "ovl_should_sync: volatile skips the fsync")
+        return CopyUp(2, "whole", "ovl_copy_up_file: copy, then one fsync (journal pre-flush and commit)")
+
+
+DRIVER = Overlay2

@@ -1,0 +1,71 @@
+"""vfs: every layer, and every container, is a full copy of the one below."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, copy_tree, data_bytes
+from bench.layers.content import Directory, Layer, flatten, materialise
+from bench.volumes.base import Recipe
+
+__all__ = ["DRIVER", "Vfs"]
+
+
+class Vfs(Driver):
+    """Docker's layout `dir/<id>`, without FICLONE, so that the copy is a copy on every file system."""
+
+    name = "vfs"
+    title = "vfs (full copy per layer)"
+    order = 3
+    inode_law = "2 + Σ over layers k (1 + objects of the tree merged up to k)"
+
+    def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
+        """Copy the layer below, then apply the layer, for each layer."""
+        root = home / "dir"
+        root.mkdir(parents=True, mode=0o710)
+        ids: list[str] = []
+        for layer in layers:
+            target = root / secrets.token_hex(32)
+            if ids:
+                copy_tree(str(root / ids[-1]), str(target))
+            else:
+                target.mkdir()
+            materialise(layer, target, seed)
+            ids.append(target.name)
+        return Stack(home, layers, seed, ids, tuple(depths))
+
+    def create_read_write(self, stack: Stack, depth: int) -> Container:
+        """Copy the image's topmost layer."""
+        path = stack.home / "dir" / secrets.token_hex(32)
+        copy_tree(str(stack.home / "dir" / stack.ids[depth - 1]), str(path))
+        return Container(stack, depth, path, None, {"mount": "none: a full copy"})
+
+    @contextmanager
+    def get(self, container: Container) -> Iterator[Path]:
+        """Nothing to mount."""
+        yield container.path
+
+    def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
+        """Return the sum of all merged prefixes."""
+        inodes, size = 2, 2 * volume.directory_bytes
+        for count in range(1, len(layers) + 1):
+            tree = flatten(layers[:count])
+            inodes += 1 + len(tree)
+            directories = 1 + sum(isinstance(entry, Directory) for entry in tree)
+            size += data_bytes(tree) + directories * volume.directory_bytes
+        return Footprint(inodes, size)
+
+    def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:
+        """A container is a copy of the merged tree."""
+        tree = flatten(layers[:depth])
+        return data_bytes(tree) + 4096 * len(tree)
+
+    def copy_up(self, volume: Recipe, size: int) -> CopyUp:
+        """The copy was made when the container was created."""
+        return CopyUp(0, "none", "a container is a full copy already")
+
+
+DRIVER = Vfs

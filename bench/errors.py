@@ -1,0 +1,48 @@
+"""The errors a user can meet, each of which says what, why and how to mend it.
+
+Anything else that reaches the top is a bug of this suite.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["EXIT_USAGE", "BenchError", "Interrupted", "nearest"]
+
+EXIT_USAGE = 2  # usage or infrastructure; docs/architecture.md lists the exit codes
+
+
+class BenchError(Exception):
+    """Something the user can mend; printed as one line, exit status 2."""
+
+    def __init__(self, what: str, *, why: str = "", mend: str = "") -> None:
+        self.what, self.why, self.mend = what, why, mend
+        super().__init__(what, why, mend)
+
+    def __str__(self) -> str:
+        text = self.what
+        if self.why:
+            text += f": {self.why}"
+        if self.mend:
+            text += f"; {self.mend}"
+        return " ".join(text.split())
+
+
+class Interrupted(BaseException):
+    """A signal asked the run to stop; samples written so far are kept.
+
+    A BaseException, so that no handler of ordinary errors takes it for a failed unit.
+    """
+
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
+        super().__init__(signum)
+
+
+def nearest(kind: str, word: str, known: Iterable[str]) -> BenchError:
+    """Return the error for an unknown `word` of a `kind`, naming the nearest known one."""
+    names = sorted(known)
+    match = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    hint = f"did you mean {match[0]!r}?" if match else f"known: {', '.join(names) or 'none'}"
+    return BenchError(f"unknown {kind} {word!r}", mend=hint)

@@ -1,0 +1,1 @@
+"""The machine: what works here, what it is, what can be installed."""

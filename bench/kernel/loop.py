@@ -1,0 +1,135 @@
+"""Loop devices that clear themselves, on files that never have a name."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import tempfile
+import time
+from pathlib import Path
+
+__all__ = ["LoopDevice", "nameless_file"]
+
+# include/uapi/linux/loop.h, include/uapi/linux/fs.h
+LOOP_CTL_GET_FREE, LOOP_CONFIGURE, LOOP_CLR_FD = 0x4C82, 0x4C0A, 0x4C01
+LO_FLAGS_AUTOCLEAR, LO_FLAGS_DIRECT_IO = 4, 16
+BLKFLSBUF = 0x1261
+CLAIM_ATTEMPTS = 64  # another process may take the free device first; each EBUSY asks for the next
+
+
+class _LoopInfo64(ctypes.Structure):
+    _fields_ = (
+        ("lo_device", ctypes.c_uint64),
+        ("lo_inode", ctypes.c_uint64),
+        ("lo_rdevice", ctypes.c_uint64),
+        ("lo_offset", ctypes.c_uint64),
+        ("lo_sizelimit", ctypes.c_uint64),
+        ("lo_number", ctypes.c_uint32),
+        ("lo_encrypt_type", ctypes.c_uint32),
+        ("lo_encrypt_key_size", ctypes.c_uint32),
+        ("lo_flags", ctypes.c_uint32),
+        ("lo_file_name", ctypes.c_uint8 * 64),
+        ("lo_crypt_name", ctypes.c_uint8 * 64),
+        ("lo_encrypt_key", ctypes.c_uint8 * 32),
+        ("lo_init", ctypes.c_uint64 * 2),
+    )
+
+
+class _LoopConfig(ctypes.Structure):
+    _fields_ = (
+        ("fd", ctypes.c_uint32),
+        ("block_size", ctypes.c_uint32),
+        ("info", _LoopInfo64),
+        ("reserved", ctypes.c_uint64 * 8),
+    )
+
+
+def nameless_file(directory: Path, size: int) -> int:
+    """Return a descriptor of a sparse file of `size` bytes in `directory` that has no name.
+
+    O_TMPFILE where the file system has it, else created and unlinked at once.
+    """
+    try:
+        descriptor = os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno not in {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT}:
+            raise
+        descriptor, name = tempfile.mkstemp(prefix=".bench-image-", dir=directory)
+        os.unlink(name)
+    try:
+        os.ftruncate(descriptor, size)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+class LoopDevice:
+    """A loop device with direct I/O and autoclear: gone when this object or its process is.
+
+    The open descriptor keeps the device while its file system is unmounted and mounted again.
+    """
+
+    def __init__(self, image: int) -> None:
+        """Attach the open file `image` (a descriptor, which the caller may close afterwards)."""
+        self.direct_io = True
+        self.number, self._fd = self._claim(image)
+        self.path = f"/dev/loop{self.number}"
+        self._stat = os.open(f"/sys/block/loop{self.number}/stat", os.O_RDONLY | os.O_CLOEXEC)
+
+    def _claim(self, image: int) -> tuple[int, int]:
+        control = os.open("/dev/loop-control", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            for attempt in range(CLAIM_ATTEMPTS):
+                number = fcntl.ioctl(control, LOOP_CTL_GET_FREE)
+                try:
+                    device = os.open(f"/dev/loop{number}", os.O_RDWR | os.O_CLOEXEC)
+                except FileNotFoundError:  # devtmpfs makes the node a moment later
+                    time.sleep(0.01 * (attempt + 1))
+                    continue
+                try:
+                    self._configure(device, image)
+                except OSError as error:
+                    os.close(device)
+                    if error.errno != errno.EBUSY:
+                        raise
+                    continue
+                return number, device
+        finally:
+            os.close(control)
+        raise OSError(errno.EBUSY, f"no free loop device after {CLAIM_ATTEMPTS} attempts")
+
+    def _configure(self, device: int, image: int) -> None:
+        config = _LoopConfig(fd=image)
+        config.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO
+        try:
+            fcntl.ioctl(device, LOOP_CONFIGURE, config)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # The backing file system has no direct I/O; kept as a fact for the record.
+            config.info.lo_flags = LO_FLAGS_AUTOCLEAR
+            fcntl.ioctl(device, LOOP_CONFIGURE, config)
+        dio = Path(f"/sys/block/{os.path.basename(os.readlink(f'/proc/self/fd/{device}'))}/loop/dio")
+        self.direct_io = dio.read_text().strip() == "1"
+
+    def drop_buffers(self) -> None:
+        """Write back and drop what the page cache holds of the device itself (BLKFLSBUF)."""
+        fcntl.ioctl(self._fd, BLKFLSBUF, 0)
+
+    def stat(self) -> tuple[int, int]:
+        """Return (bytes written, flushes) since the device exists.
+
+        Fields 7 and 16 of Documentation/ABI/stable/sysfs-block, `stat`; sectors are 512 bytes.
+        """
+        fields = os.pread(self._stat, 512, 0).split()
+        return int(fields[6]) * 512, int(fields[15])
+
+    def close(self) -> None:
+        """Let go of the device; the kernel detaches it once nothing has it mounted."""
+        if self._fd >= 0:
+            os.close(self._stat)
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,158 @@
+"""mount(2), the file-descriptor mount API of Linux 5.2 and later, and /proc/self/mountinfo."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.kernel import libc
+
+__all__ = [
+    "MS_NOATIME",
+    "MS_PRIVATE",
+    "MS_REC",
+    "MountEntry",
+    "OptionsTooLongError",
+    "fs_mount",
+    "mount",
+    "mount_entry",
+    "mount_table",
+    "unmount",
+]
+
+MS_NOATIME = 1024
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+MNT_DETACH = 2
+
+# asm-generic numbers, the same on x86-64, arm64 and riscv64 (include/uapi/asm-generic/unistd.h).
+SYS_MOVE_MOUNT, SYS_FSOPEN, SYS_FSCONFIG, SYS_FSMOUNT = 429, 430, 431, 432
+FSOPEN_CLOEXEC = FSMOUNT_CLOEXEC = 1
+FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE = 0, 1, 6
+MOVE_MOUNT_F_EMPTY_PATH = 4
+AT_FDCWD = -100
+STRING_LIMIT = 255  # fs/fsopen.c: strndup_user(_value, 256), one for the NUL
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class OptionsTooLongError(OSError):
+    """The options string does not fit the page that mount(2) copies; the kernel would cut it silently."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(errno.E2BIG, f"mount options take {length} bytes, mount(2) copies {PAGE - 1}")
+
+
+def mount(source: str, target: Path | str, fstype: str = "", *, flags: int = 0, options: str = "") -> None:
+    """Mount with mount(2). Raises OptionsTooLongError instead of letting the kernel cut `options`."""
+    data = os.fsencode(options)
+    if len(data) > PAGE - 1:
+        raise OptionsTooLongError(len(data))
+    libc.call(
+        "mount",
+        os.fsencode(source),
+        os.fsencode(target),
+        fstype.encode() or None,
+        flags,
+        data or None,
+        path=str(target),
+    )
+
+
+def unmount(target: Path | str, *, detach: bool = False) -> None:
+    """Unmount `target`; with `detach`, lazily (MNT_DETACH), as Docker does."""
+    libc.call("umount2", os.fsencode(target), MNT_DETACH if detach else 0, path=str(target))
+
+
+def fs_mount(fstype: str, target: Path | str, options: Iterable[tuple[str, str | None]]) -> None:
+    """Mount through fsopen, fsconfig, fsmount and move_mount; an option may come many times.
+
+    Raises OSError with the kernel's own log line where it gives one, and ENOSYS where the
+    kernel or the machine's architecture has no such calls.
+    """
+    if platform.machine() not in {"x86_64", "aarch64", "riscv64"}:
+        raise OSError(errno.ENOSYS, f"the mount API's numbers on {platform.machine()} are not known here")
+    context = libc.syscall(SYS_FSOPEN, fstype.encode(), FSOPEN_CLOEXEC)
+    try:
+        for key, value in options:
+            if value is not None and len(os.fsencode(value)) > STRING_LIMIT:
+                raise OSError(errno.EINVAL, f"fsconfig takes {STRING_LIMIT} bytes, {key} has {len(value)}")
+            kind = FSCONFIG_SET_FLAG if value is None else FSCONFIG_SET_STRING
+            text = None if value is None else os.fsencode(value)
+            libc.syscall(SYS_FSCONFIG, context, kind, key.encode(), text, 0, path=key)
+        libc.syscall(SYS_FSCONFIG, context, FSCONFIG_CMD_CREATE, None, None, 0)
+        tree = libc.syscall(SYS_FSMOUNT, context, FSMOUNT_CLOEXEC, 0)
+        try:
+            move = (SYS_MOVE_MOUNT, tree, b"", AT_FDCWD, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH)
+            libc.syscall(*move, path=str(target))
+        finally:
+            os.close(tree)
+    except OSError as error:
+        said = _context_log(context)
+        if said:
+            raise OSError(error.errno, f"{error.strerror} ({said})", error.filename) from error
+        raise
+    finally:
+        os.close(context)
+
+
+def _context_log(context: int) -> str:
+    """Return what the kernel wrote about a mount context, oldest first."""
+    lines: list[str] = []
+    while True:
+        try:
+            lines.append(os.read(context, 4096).decode(errors="replace").strip())
+        except OSError:  # ENODATA: the log is read out
+            return "; ".join(lines)
+
+
+@dataclass(frozen=True)
+class MountEntry:
+    """One line of mountinfo; `options` joins the per-mount and the per-superblock ones."""
+
+    target: str
+    fstype: str
+    source: str
+    options: str
+
+    @property
+    def summary(self) -> str:
+        """The options with the layers' paths replaced by their number, for a record of each unit."""
+        options = self.options.split(",")
+        layers = sum(option.startswith("lowerdir+=") for option in options)
+        layers += sum(option.count(":") + 1 for option in options if option.startswith("lowerdir="))
+        plain = [option for option in options if not option.startswith(("lowerdir", "upperdir=", "workdir="))]
+        return ",".join([*plain, *([f"lowerdir×{layers}"] if layers else [])])
+
+
+def _unescape(field: str) -> str:
+    return field.encode().decode("unicode_escape") if "\\" in field else field
+
+
+def mount_table(text: str | None = None) -> list[MountEntry]:
+    """Parse /proc/self/mountinfo (or `text` in its format), in mount order."""
+    entries = []
+    for line in (Path("/proc/self/mountinfo").read_text() if text is None else text).splitlines():
+        left, _, right = line.partition(" - ")
+        fields, tail = left.split(), right.split()
+        options = ",".join(dict.fromkeys([*fields[5].split(","), *(tail[2].split(",") if len(tail) > 2 else [])]))
+        entries.append(MountEntry(_unescape(fields[4]), tail[0], _unescape(tail[1]), options))
+    return entries
+
+
+def mount_entry(path: Path | str) -> MountEntry:
+    """Return the mount that holds `path` (the deepest, and of those the newest)."""
+    where = os.path.realpath(path)
+    best = None
+    for entry in mount_table():
+        root = entry.target.rstrip("/")
+        inside = where == entry.target or where.startswith(root + "/")
+        if inside and (best is None or len(entry.target) >= len(best.target)):
+            best = entry
+    if best is None:  # only in a namespace whose root is not itself a mount
+        raise OSError(errno.ENOENT, "no mount holds", str(path))
+    return best

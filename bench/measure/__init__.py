@@ -1,0 +1,1 @@
+"""From a question to samples: scenario type, plan, clock, temperature, runner."""

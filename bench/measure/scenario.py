@@ -1,0 +1,182 @@
+"""What a scenario says: one question, its axes, how it is measured and proven, and its law.
+
+A scenario file defines one `SCENARIO` and is found by its presence (docs/adding.md shows one).
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.drivers.base import Container, Driver
+from bench.layers.content import Layer
+from bench.model import Cell, Param, Temperature
+from bench.volumes.base import Volume
+
+if TYPE_CHECKING:
+    from bench.stats.analysis import Analysis
+    from bench.verdicts.claims import Answer, Judge
+
+__all__ = [
+    "Grid",
+    "Law",
+    "Metric",
+    "ProofError",
+    "Scenario",
+    "Unit",
+]
+
+Params = Mapping[str, Param]
+
+
+class ProofError(Exception):
+    """What was to be measured did not happen; the unit is an error, not a sample."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One timed thing: its key in a sample, what it is in words, and its unit.
+
+    `unit` is `ns` (a time), or `bytes/s`, or `1` for a count.
+    """
+
+    name: str
+    title: str
+    unit: str = "ns"
+
+
+@dataclass(frozen=True)
+class Law:
+    """How a metric should depend on an axis: a + b·x, told for each arm that has the cells.
+
+    `x` is `depth` or a parameter's name; `per` divides x for the reader (1 MiB, say) and `per_name`
+    says so. `where` picks the cells by temperature and parameters.
+    """
+
+    metric: str
+    x: str
+    title: str
+    where: Mapping[str, Param] = field(default_factory=dict)
+    per: float = 1.0
+    per_name: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A full crossing of axes; a scenario is a union of grids.
+
+    `params` maps a parameter to its values. `blocks`: at most this many units of each cell, for
+    cells that take long or whose answer is exact.
+    """
+
+    depths: tuple[int, ...]
+    temperatures: tuple[Temperature, ...]
+    params: Mapping[str, tuple[Param, ...]] = field(default_factory=dict)
+    blocks: int | None = None
+    drivers: tuple[str, ...] | None = None  # None: every driver of the run
+
+
+@dataclass
+class Unit:
+    """One set-up of one cell, handed to the scenario's functions; they fill metrics and counters."""
+
+    cell: Cell
+    driver: Driver
+    volume: Volume
+    container: Container
+    seed: int
+    random: random.Random
+    merged: Path = Path()
+    tools: Mapping[str, str] = field(default_factory=dict)  # programs by name, e.g. the C reference
+    metrics: dict[str, float] = field(default_factory=dict)
+    operations: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, float] = field(default_factory=dict)
+    expected: dict[str, str] = field(default_factory=dict)
+    mismatches: list[str] = field(default_factory=list)
+    proofs: list[str] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)  # from operate to prove, not recorded
+
+    @property
+    def params(self) -> Params:
+        """The cell's own parameters."""
+        return self.cell.values
+
+    @property
+    def depth(self) -> int:
+        """Layers of the image."""
+        return self.cell.depth
+
+    @property
+    def layers(self) -> Sequence[Layer]:
+        """The image's layers, bottom first."""
+        return self.container.stack.layers[: self.depth]
+
+    def record(self, metric: str, times: Sequence[float]) -> None:
+        """Record the median of many operations as this unit's one observation of `metric`."""
+        self.metrics[metric] = float(statistics.median(times))
+        self.operations[metric] = len(times)
+
+    def expect(self, counter: str, value: float, low: float, high: float | None = None, *, why: str) -> None:
+        """Record a counter beside what it should be, [low, high] or exactly low, and whether it is."""
+        top = low if high is None else high
+        self.counters[counter] = value
+        self.expected[counter] = f"{low:g}" if top == low else f"{low:g}..{top:g}"
+        if not low <= value <= top:
+            self.mismatches.append(f"{counter} is {value:g}, expected {self.expected[counter]} ({why})")
+
+    def proven(self, condition: bool, what: str) -> None:
+        """Record the proof `what`, or raise ProofError if it does not hold."""
+        if not condition:
+            raise ProofError(f"not proven: {what}")
+        if what not in self.proofs:
+            self.proofs.append(what)
+
+    def written(self) -> tuple[int, int]:
+        """Return (bytes written, flushes) of the volume's device; zeros where it has none of its own."""
+        return self.volume.written() or (0, 0)
+
+
+def _nothing(unit: Unit) -> None:
+    """For scenarios that need no such step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One question.
+
+    `grids(profile)` gives its cells; `content` names the parameters that change what layers hold, and
+    `layer(k, params)` is the content of layer k (0: bottom) from those alone, so that an image of
+    every depth is a prefix of one chain. For each unit the runner calls, in this order: `before` (the
+    container exists, nothing is mounted), `touch` (on a mounted container, to make it hot), `operate`
+    (the timed calls, with nothing else), `prove` (still mounted), `after` (unmounted).
+    """
+
+    name: str
+    question: str
+    method: str
+    order: int
+    weight: float
+    metrics: tuple[Metric, ...]
+    headline: str  # the metric that stands for the scenario in summaries
+    grids: Callable[[str], Iterable[Grid]]
+    layer: Callable[[int, Params], Layer]
+    operate: Callable[[Unit], None]
+    prove: Callable[[Unit], None]
+    content: tuple[str, ...] = ()
+    before: Callable[[Unit], None] = _nothing
+    touch: Callable[[Unit], None] = _nothing
+    after: Callable[[Unit], None] = _nothing
+    applies: Callable[[Cell, Driver], str] = lambda cell, driver: ""  # the reason why not, or ""
+    working_bytes: Callable[[Params], int] = lambda params: 0  # written during a unit, at most
+    laws: tuple[Law, ...] = ()
+    answers: Callable[[Analysis], Iterable[Answer]] = lambda analysis: ()
+    claims: Mapping[str, Judge] = field(default_factory=dict)
+    requires: tuple[str, ...] = ()  # programs
+
+    def metric(self, name: str) -> Metric:
+        """Return the metric `name`."""
+        return next(metric for metric in self.metrics if metric.name == name)

@@ -1,0 +1,139 @@
+"""The words of the project as records, shared by all rooms (docs/architecture.md explains them)."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bench.errors import BenchError
+
+__all__ = [
+    "NATIVE",
+    "Arm",
+    "Cell",
+    "Param",
+    "Support",
+    "Temperature",
+    "format_size",
+    "parse_size",
+]
+
+NATIVE = "native"  # the driver that every comparison is made against
+Param = int | str
+
+_SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that `64`, `4K`, `4KiB` or `1 GiB` mean (powers of 1024)."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise BenchError(f"{text!r} is not a size", mend="write it like 4096, 4KiB, 16MiB or 1GiB")
+    return int(match[1]) * 1024 ** _POWERS[match[2].upper()]
+
+
+def format_size(size: float) -> str:
+    """Return bytes as people write them: 4 KiB, 1 MiB, 0 B."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(size) < 1024 or unit == "GiB":
+            return f"{size:g} {unit}" if float(size).is_integer() else f"{size:.3g} {unit}"
+        size /= 1024
+    raise AssertionError("unreachable")
+
+
+@dataclass(frozen=True)
+class Support:
+    """Whether a thing works here; if not, why, and the command or change that would add it."""
+
+    ok: bool
+    reason: str = ""
+    mend: str = ""
+
+    @staticmethod
+    def yes(detail: str = "") -> Support:
+        """Supported; `detail` says how it was seen."""
+        return Support(True, detail)
+
+    @staticmethod
+    def no(reason: str, mend: str = "") -> Support:
+        """Unsupported, with the reason."""
+        return Support(False, reason, mend)
+
+
+class Temperature(enum.StrEnum):
+    """What the kernel already holds in memory when the timed operation starts."""
+
+    HOT = "hot"  # the same container has just done it: overlay and backing dentries, pages
+    NEW = "new container"  # another container of the same image has done it: backing only
+    COLD = "cold"  # the backing file system was mounted a moment ago: nothing
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A driver with its options on a volume."""
+
+    driver: str
+    volume: str
+    options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The arm as it is written: `overlay2,metacopy=on@xfs`."""
+        return ",".join([self.driver, *(f"{key}={value}" for key, value in self.options)]) + f"@{self.volume}"
+
+    @property
+    def stack(self) -> str:
+        """The driver with its options, without the volume."""
+        return self.name.rpartition("@")[0]
+
+    @property
+    def native(self) -> Arm:
+        """The plain directory on the same volume."""
+        return Arm(NATIVE, self.volume)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Scenario × arm × parameters: what one unit observes."""
+
+    scenario: str
+    arm: Arm
+    depth: int
+    temperature: Temperature
+    params: tuple[tuple[str, Param], ...] = ()
+    blocks: int | None = None  # at most this many units of it; None: as many as the budget allows
+
+    @property
+    def values(self) -> Mapping[str, Param]:
+        """The scenario's own parameters by name."""
+        return dict(self.params)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One unit: what was observed of a cell from one fresh set-up, and how.
+
+    `metrics` are nanoseconds unless the scenario says otherwise; `counters` and `expected` have the
+    same keys where an expectation was stated. A unit whose proof failed has `error` and counts as
+    an error, never as a sample.
+    """
+
+    sequence: int
+    block: int
+    scenario: str
+    arm: Arm
+    depth: int
+    temperature: Temperature
+    params: Mapping[str, Param]
+    started: float  # seconds since the epoch
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    operations: Mapping[str, int] = field(default_factory=dict)
+    counters: Mapping[str, float] = field(default_factory=dict)
+    expected: Mapping[str, str] = field(default_factory=dict)
+    mismatches: tuple[str, ...] = ()
+    proofs: tuple[str, ...] = ()
+    how: Mapping[str, str] = field(default_factory=dict)
+    error: str = ""

@@ -1,0 +1,1 @@
+"""results/: writing a run as it happens, and reading it back anywhere."""

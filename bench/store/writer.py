@@ -1,0 +1,108 @@
+"""Write results/<run-id>/: run.json (provenance) and samples.jsonl (one row per unit, as measured)."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+from bench.model import Sample
+
+__all__ = ["SCHEMA", "RunWriter", "write_json"]
+
+SCHEMA = 1  # of run.json and samples.jsonl; a reader refuses newer ones
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` so that a reader sees the old file or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def row(sample: Sample) -> dict[str, Any]:
+    """Return a sample as it stands in samples.jsonl."""
+    return {
+        "schema": SCHEMA,
+        "sequence": sample.sequence,
+        "block": sample.block,
+        "scenario": sample.scenario,
+        "arm": sample.arm.name,
+        "driver": sample.arm.driver,
+        "options": dict(sample.arm.options),
+        "volume": sample.arm.volume,
+        "depth": sample.depth,
+        "temperature": sample.temperature.value,
+        "params": dict(sample.params),
+        "started": round(sample.started, 6),
+        "metrics": dict(sample.metrics),
+        "operations": dict(sample.operations),
+        "counters": dict(sample.counters),
+        "expected": dict(sample.expected),
+        "mismatches": list(sample.mismatches),
+        "proofs": list(sample.proofs),
+        "how": dict(sample.how),
+        "error": sample.error,
+    }
+
+
+class RunWriter:
+    """The one writer of a run's directory; holds a lock on it until closed."""
+
+    def __init__(self, directory: Path, provenance: Mapping[str, Any]) -> None:
+        """Open `directory` for a new or resumed run; raises BenchError if another process writes it."""
+        self.directory = directory
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._samples = os.open(directory / "samples.jsonl", flags, 0o644)
+        except OSError as error:
+            raise BenchError(
+                f"cannot write results to {directory}", why=error.strerror or str(error), mend="give another --results"
+            ) from error
+        try:
+            fcntl.flock(self._samples, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._samples)
+            raise BenchError(
+                f"another process is writing run {directory.name}", mend="wait for it, or start a new run"
+            ) from None
+        self._end_broken_line()
+        self.provenance = {"schema": SCHEMA, "complete": False, **provenance}
+        self.save()
+
+    def _end_broken_line(self) -> None:
+        """Cut a last row that a crash left unfinished, so that the next one stands on its own line."""
+        path = self.directory / "samples.jsonl"
+        data = path.read_bytes()
+        if data and not data.endswith(b"\n"):
+            os.truncate(path, data.rfind(b"\n") + 1)
+
+    def add(self, sample: Sample) -> None:
+        """Append one row with one write."""
+        line = json.dumps(row(sample), ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
+        try:
+            os.write(self._samples, line.encode())
+        except OSError as error:
+            raise BenchError(
+                f"cannot write {self.directory / 'samples.jsonl'}",
+                why=error.strerror or str(error),
+                mend="make room; the rows so far are kept, `--resume` goes on",
+            ) from error
+
+    def save(self, **changes: Any) -> None:
+        """Change the provenance and write run.json."""
+        self.provenance.update(changes)
+        write_json(self.directory / "run.json", self.provenance)
+
+    def close(self) -> None:
+        """Release the lock."""
+        os.close(self._samples)

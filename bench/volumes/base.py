@@ -1,0 +1,190 @@
+"""What a volume recipe says, and the live volume that comes of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bench.errors import BenchError
+from bench.host.packages import install_hint
+from bench.kernel import loop, mounts
+from bench.model import Support
+
+__all__ = ["DirectoryVolume", "LoopVolume", "Recipe", "Usage", "Volume", "require_program"]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a file system has in use, after writing everything back: inodes (None: not counted) and bytes."""
+
+    inodes: int | None
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make one kind of file system, and what is known of it.
+
+    `clones`: FICLONE shares extents, so the kernel's copy_up need not copy. `directory_bytes`: what a
+    fresh small directory allocates. `inode_bytes`: space that mkfs or later growth takes per inode.
+    """
+
+    name: str
+    title: str
+    filesystem: str
+    program: str
+    arguments: tuple[str, ...]
+    clones: bool
+    directory_bytes: int
+    order: int
+    mount_options: str = ""
+    minimum_bytes: int = 64 << 20
+    inode_bytes: int = 512
+    needs_root: bool = True
+
+    def probe(self) -> Support:
+        """Tell whether this kernel and machine can make it."""
+        if os.geteuid() != 0:
+            return Support.no("loop devices and mounts need root", f"run as root to add {self.name} volumes")
+        known = {line.split()[-1] for line in Path("/proc/filesystems").read_text().splitlines()}
+        if self.filesystem not in known and not _modprobe(self.filesystem):
+            return Support.no(f"not supported by this kernel: no {self.filesystem} in /proc/filesystems")
+        if not Path("/dev/loop-control").exists():
+            return Support.no("this kernel or container has no /dev/loop-control")
+        return require_program(self.program)
+
+    def mkfs(self, device: str, *, inodes: int) -> list[str]:
+        """Return the argument list that formats `device` with room for `inodes`."""
+        return [self.program, *(part.format(inodes=inodes) for part in self.arguments), device]
+
+
+def require_program(program: str) -> Support:
+    """Supported if `program` is on PATH, else the package that would bring it."""
+    if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
+        return Support.yes()
+    return Support.no(f"the program {program} is not installed", install_hint(program))
+
+
+def _modprobe(name: str) -> bool:
+    program = shutil.which("modprobe", path="/usr/sbin:/sbin")
+    return program is not None and subprocess.run([program, "-q", name], check=False).returncode == 0
+
+
+class Volume(Protocol):
+    """A mounted file system of this run."""
+
+    recipe: Recipe
+    path: Path
+
+    def options(self) -> str:
+        """Return the mount options in effect, from mountinfo."""
+
+    def sync(self) -> None:
+        """Write back everything dirty on this file system."""
+
+    def remount(self) -> Support:
+        """Make it cold: unmount and mount again, so that no dentry, inode or page of it is cached."""
+
+    def written(self) -> tuple[int, int] | None:
+        """Return (bytes written, flushes) of the device so far; None where no device is ours to count."""
+
+    def usage(self) -> Usage:
+        """Return inodes and bytes in use."""
+
+    def free(self) -> int:
+        """Return the bytes that can still be written."""
+
+
+class _Mounted:
+    recipe: Recipe
+    path: Path
+
+    def options(self) -> str:
+        entry = mounts.mount_entry(self.path)
+        return f"{entry.fstype} {entry.options}"
+
+    def sync(self) -> None:
+        from bench.kernel import libc
+
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            libc.call("syncfs", descriptor, path=str(self.path))
+        finally:
+            os.close(descriptor)
+
+    def usage(self) -> Usage:
+        self.sync()
+        state = os.statvfs(self.path)
+        inodes = state.f_files - state.f_ffree if state.f_files else None
+        return Usage(inodes, (state.f_blocks - state.f_bfree) * state.f_frsize)
+
+    def free(self) -> int:
+        state = os.statvfs(self.path)
+        return state.f_bavail * state.f_frsize
+
+
+class LoopVolume(_Mounted):
+    """A file system on a loop device, on a nameless file in the work directory."""
+
+    def __init__(self, recipe: Recipe, path: Path, work: Path, *, size: int, inodes: int) -> None:
+        self.recipe, self.path, self.size = recipe, path, size
+        with ExitStack() as undo:
+            try:
+                image = loop.nameless_file(work, size)
+                undo.callback(os.close, image)
+                self.device = loop.LoopDevice(image)
+            except OSError as error:
+                raise BenchError(
+                    f"cannot make a loop device of {size >> 20} MiB for {recipe.name} in {work}",
+                    why=error.strerror or str(error),
+                    mend="give another --workdir, or see `python -m bench doctor`",
+                ) from error
+        with ExitStack() as undo:
+            undo.callback(self.device.close)
+            command = recipe.mkfs(self.device.path, inodes=inodes)
+            environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+            made = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+            if made.returncode != 0:
+                said = (made.stderr.strip() or made.stdout.strip()).splitlines()
+                raise BenchError(f"{' '.join(command)} failed", why=said[-1] if said else f"exit {made.returncode}")
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._mount()
+            undo.pop_all()
+
+    def _mount(self) -> None:
+        mounts.mount(self.device.path, self.path, self.recipe.filesystem, options=self.recipe.mount_options)
+
+    def remount(self) -> Support:
+        mounts.unmount(self.path)
+        self.device.drop_buffers()
+        self._mount()
+        return Support.yes()
+
+    def written(self) -> tuple[int, int]:
+        return self.device.stat()
+
+    def close(self) -> None:
+        """Unmount and let go of the device."""
+        mounts.unmount(self.path, detach=True)
+        self.device.close()
+
+
+class DirectoryVolume(_Mounted):
+    """The directory that an ordinary user gave, on whatever file system it lies."""
+
+    def __init__(self, recipe: Recipe, path: Path) -> None:
+        self.recipe, self.path = recipe, path
+
+    def remount(self) -> Support:
+        return Support.no("making a file system cold means mounting it again", "run as root for cold cells")
+
+    def written(self) -> None:
+        return None
+
+    def close(self) -> None:
+        """Nothing to undo: the run removes the directory's content itself."""

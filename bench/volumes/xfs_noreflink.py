@@ -1,0 +1,17 @@
+"""xfs without reflink: what mkfs made before xfsprogs 5.1, and still a common host file system."""
+
+from __future__ import annotations
+
+from bench.volumes.base import Recipe
+
+VOLUME = Recipe(
+    name="xfs-noreflink",
+    title="xfs (reflink=0)",
+    filesystem="xfs",
+    program="mkfs.xfs",
+    arguments=("-q", "-f", "-n", "ftype=1", "-m", "reflink=0"),
+    clones=False,
+    directory_bytes=0,
+    minimum_bytes=320 << 20,
+    order=3,
+)
