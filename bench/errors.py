@@ -5,7 +5,6 @@ Anything else that reaches the top is a bug of this suite.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 __all__ = ["EXIT_USAGE", "BenchError", "Interrupted", "nearest"]
@@ -42,6 +41,8 @@ class Interrupted(BaseException):
 
 def nearest(kind: str, word: str, known: Iterable[str]) -> BenchError:
     """Return the error for an unknown `word` of a `kind`, naming the nearest known one."""
+    import difflib  # here, so that --help does without it
+
     names = sorted(known)
     match = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     hint = f"did you mean {match[0]!r}?" if match else f"known: {', '.join(names) or 'none'}"

@@ -125,6 +125,14 @@ class Driver(ABC):
         return 16 * BLOCK
 
     @abstractmethod
+    def layer_path(self, container: Container, layer: int) -> Path:
+        """Return the directory that holds the files of image layer `layer` (0: bottom) on disk."""
+
+    def whiteout_inodes(self, deletions: int) -> int | None:
+        """Return the inodes that deleting so many image files adds for whiteouts; None if it has none."""
+        return None
+
+    @abstractmethod
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
         """Return what opening a lower file of `size` bytes for writing does."""
 

@@ -89,6 +89,10 @@ class FuseOverlayfs(LinkedLayout):
             mend="its unit is recorded as an error; run again, or leave the driver out",
         )
 
+    def whiteout_inodes(self, deletions: int) -> int:
+        """One device node for each deletion: fuse-overlayfs main.c, create_whiteout."""
+        return deletions
+
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
         """A copy through the page cache without fsync; whether it clones is seen from the extents."""
         return CopyUp(0, "deferred", "fuse-overlayfs main.c, copyup: FICLONE, else a copy, and no fsync")

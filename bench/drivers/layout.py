@@ -86,6 +86,10 @@ class LinkedLayout(Driver):
         (container.stack.home / "l" / link).unlink()
         shutil.rmtree(container.path)
 
+    def layer_path(self, container: Container, layer: int) -> Path:
+        """Return the layer's `diff`."""
+        return container.stack.home / container.stack.ids[layer] / "diff"
+
     def lower(self, container: Container) -> list[str]:
         """Return the lower directories, topmost first, as paths relative to the driver's home."""
         return (container.path / "lower").read_text().split(":")

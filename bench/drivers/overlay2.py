@@ -115,9 +115,15 @@ class Overlay2(LinkedLayout):
             os.fchdir(before)
             os.close(before)
 
+    def whiteout_inodes(self, deletions: int) -> int:
+        """One character device, hard-linked for each deletion: fs/overlayfs/dir.c, ovl_whiteout."""
+        return min(deletions, 1)
+
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
         """One clone where the volume clones, else a copy with one fsync: fs/overlayfs/copy_up.c."""
-        if volume.clones and size:
+        if not size:
+            return CopyUp(0, "none", "ovl_copy_up_data: an empty file has no data to copy or sync")
+        if volume.clones:
             return CopyUp(0, "none", "ovl_copy_up_file: a clone that succeeds skips copy and fsync")
         if self.chosen.get("volatile") == "on":
             return CopyUp(0, "deferred", "ovl_should_sync: volatile skips the fsync")

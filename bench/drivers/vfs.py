@@ -63,6 +63,10 @@ class Vfs(Driver):
         tree = flatten(layers[:depth])
         return data_bytes(tree) + 4096 * len(tree)
 
+    def layer_path(self, container: Container, layer: int) -> Path:  # noqa: ARG002
+        """The topmost layer holds what all below it hold."""
+        return container.stack.home / "dir" / container.stack.ids[container.depth - 1]
+
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
         """The copy was made when the container was created."""
         return CopyUp(0, "none", "a container is a full copy already")

@@ -1,4 +1,4 @@
-"""Programs the suite calls and the Debian packages that bring them."""
+"""Programs the suite and its tests call, and the Debian packages that bring them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,32 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["PROGRAMS", "Package", "install", "install_hint", "missing"]
+__all__ = ["PROGRAMS", "Group", "Package", "find_program", "install", "install_hint", "missing"]
 
 OPT_OUT = "BENCH_NO_INSTALL"  # set to anything: never install system packages
+LOCK_SECONDS = 120  # apt-get waits so long for another apt-get, such as a new machine's first upgrade
+
+Group = Literal["bench", "tests"]
+BOTH: frozenset[Group] = frozenset({"bench", "tests"})
+TESTS: frozenset[Group] = frozenset({"tests"})
 
 
 @dataclass(frozen=True)
 class Package:
-    """A Debian package and what it adds."""
+    """A program, the Debian package that brings it (and `also`), what it adds, and who needs it."""
 
     program: str
     package: str
     adds: str
+    groups: frozenset[Group] = BOTH
+    also: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every Debian package to ask apt-get for."""
+        return (self.package, *self.also)
 
 
 PROGRAMS = {
@@ -29,20 +42,28 @@ PROGRAMS = {
         Package("mkfs.xfs", "xfsprogs", "xfs and xfs-noreflink volumes"),
         Package("fuse-overlayfs", "fuse-overlayfs", "the fuse-overlayfs driver"),
         Package("fio", "fio", "the steady state after copy_up (scenario steady)"),
+        Package("chromium", "chromium", "tests of the report in a real browser", TESTS),
+        Package("chromedriver", "chromium-driver", "tests of the report in a real browser", TESTS),
+        # without recommended packages gcc comes without the C library's headers
+        Package("cc", "gcc", "tests that compare the clock with C", TESTS, also=("libc6-dev",)),
     )
 }
+
+
+def find_program(program: str) -> str | None:
+    """Return the path of `program` from PATH or the sbin directories, which an ordinary user's PATH lacks."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
 def install_hint(program: str) -> str:
     """Return the command that would add `program`."""
     known = PROGRAMS.get(program)
-    return f"apt-get install {known.package}" if known else f"install {program}"
+    return f"apt-get install {' '.join(known.names)}" if known else f"install {program}"
 
 
-def missing() -> list[Package]:
-    """Return the packages whose program is not on PATH or in the sbin directories."""
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    return [item for item in PROGRAMS.values() if shutil.which(item.program, path=path) is None]
+def missing(group: Group = "bench") -> list[Package]:
+    """Return the packages of `group` whose program is not on PATH or in the sbin directories."""
+    return [item for item in PROGRAMS.values() if group in item.groups and find_program(item.program) is None]
 
 
 def install(wanted: list[Package]) -> bool:
@@ -53,8 +74,8 @@ def install(wanted: list[Package]) -> bool:
     if not wanted:
         return False
     for item in wanted:
-        print(f"missing: {item.package}, which adds {item.adds}", file=sys.stderr)
-    names = sorted({item.package for item in wanted})
+        print(f"missing: {' and '.join(item.names)}, which adds {item.adds}", file=sys.stderr)
+    names = sorted({name for item in wanted for name in item.names})
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *names]
     if os.environ.get(OPT_OUT):
         print(f"{OPT_OUT} is set; to add them: {' '.join(command)}", file=sys.stderr)
@@ -64,10 +85,19 @@ def install(wanted: list[Package]) -> bool:
         print(f"not installed ({reason}); as root: {' '.join(command)}", file=sys.stderr)
         return False
     print(f"installing {', '.join(names)} ({OPT_OUT}=1 turns this off)", file=sys.stderr)
+    _apt_get("update", "-qq")
+    status, said = _apt_get(*command[1:])
+    if status != 0:
+        reason = said[-1] if said else f"status {status}"
+        print(f"apt-get failed ({reason}); going on without", file=sys.stderr)
+    return status == 0
+
+
+def _apt_get(*arguments: str) -> tuple[int, list[str]]:
+    """Run apt-get without questions; return its status and what it said on standard error."""
+    command = ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", *arguments]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    quiet = {"stdout": subprocess.DEVNULL, "env": environment}
-    subprocess.run(["apt-get", "update", "-qq"], check=False, **quiet)  # type: ignore[call-overload]
-    done = subprocess.run(command, check=False, **quiet)  # type: ignore[call-overload]
-    if done.returncode != 0:
-        print(f"apt-get failed with status {done.returncode}; going on without", file=sys.stderr)
-    return done.returncode == 0
+    done = subprocess.run(
+        command, check=False, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    return done.returncode, done.stderr.strip().splitlines()

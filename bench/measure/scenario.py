@@ -159,7 +159,7 @@ class Scenario:
     question: str
     method: str
     order: int
-    weight: float
+    weight: float  # its share of the time that a run has for measuring
     metrics: tuple[Metric, ...]
     headline: str  # the metric that stands for the scenario in summaries
     grids: Callable[[str], Iterable[Grid]]
@@ -176,6 +176,7 @@ class Scenario:
     answers: Callable[[Analysis], Iterable[Answer]] = lambda analysis: ()
     claims: Mapping[str, Judge] = field(default_factory=dict)
     requires: tuple[str, ...] = ()  # programs
+    mounts: bool = True  # False: units get no image and no container; `operate` builds what it needs
 
     def metric(self, name: str) -> Metric:
         """Return the metric `name`."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.store.rows import RESERVED, read
 from bench.store.writer import SCHEMA
 
-__all__ = ["Run", "load"]
+if TYPE_CHECKING:
+    from pathlib import Path
 
-_KEYS = ("sequence", "block", "scenario", "arm", "driver", "volume", "depth", "temperature", "error")
-_REQUIRED = {*_KEYS, "schema", "params", "metrics", "operations", "counters", "expected", "mismatches", "proofs", "how"}
+    import pandas as pd
+
+__all__ = ["Run", "latest", "load"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Run:
     `counters`: one row per unit and counter: the same keys, counter, value, expected, ok.
     `units`: one row per unit: the same keys, error, mismatches, proofs, how, started.
     `warnings`: what was odd about the files themselves.
+    Text columns are categories, temperatures in the order of their kind; parameters are Int64 where
+    all values are whole numbers, else categories.
     """
 
     directory: Path
@@ -42,46 +44,17 @@ class Run:
         """The run's name, that of its directory."""
         return self.directory.name
 
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters of all scenarios of the run, each a column of the three frames."""
+        return tuple(str(column) for column in self.units.columns if column not in RESERVED)
+
 
 def load(directory: Path) -> Run:
     """Read results/<run-id>; raises BenchError for what cannot be read or is not a run."""
     provenance = _provenance(directory)
-    rows, warnings = _rows(directory / "samples.jsonl")
-    units: list[dict[str, Any]] = []
-    times: list[dict[str, Any]] = []
-    counters: list[dict[str, Any]] = []
-    for item in rows:
-        keys = {key: item[key] for key in _KEYS if key != "error"}
-        keys["stack"] = item["arm"].rpartition("@")[0]
-        keys.update(item["params"])
-        bad = "; ".join(item["mismatches"])
-        rest = {"error": item["error"], "mismatches": bad, "proofs": "; ".join(item["proofs"])}
-        how = "; ".join(f"{key}: {value}" for key, value in item["how"].items())
-        units.append({**keys, **rest, "how": how, "started": item["started"]})
-        if item["error"]:
-            continue
-        wrong = {text.split(" is ", 1)[0] for text in item["mismatches"]}
-        for metric, value in item["metrics"].items():
-            times.append({**keys, "metric": metric, "value": value, "operations": item["operations"].get(metric, 1)})
-        for counter, value in item["counters"].items():
-            want = item["expected"].get(counter, "")
-            counters.append({**keys, "counter": counter, "value": value, "expected": want, "ok": counter not in wrong})
-    return Run(
-        directory,
-        provenance,
-        _frame(times, "metric", "value", "operations"),
-        _frame(counters, "counter", "value", "expected", "ok"),
-        _frame(units, "error", "mismatches", "proofs", "how", "started"),
-        tuple(warnings),
-    )
-
-
-def _frame(rows: list[dict[str, Any]], *more: str) -> pd.DataFrame:
-    frame = pd.DataFrame(rows)
-    for column in (*_KEYS[:-1], "stack", *more):
-        if column not in frame:
-            frame[column] = pd.Series(dtype=object)
-    return frame
+    columns, warnings = read(directory / "samples.jsonl")
+    return Run(directory, provenance, columns.times(), columns.counters(), columns.units(), tuple(warnings))
 
 
 def _provenance(directory: Path) -> dict[str, Any]:
@@ -105,29 +78,9 @@ def _provenance(directory: Path) -> dict[str, Any]:
     return provenance
 
 
-def _rows(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError:
-        return [], ["samples.jsonl is missing: the run stopped before its first unit"]
-    except (OSError, ValueError) as error:
-        raise BenchError(f"cannot read {path}", why=str(error)) from error
-    warnings = []
-    if lines.pop():
-        warnings.append("the last row of samples.jsonl is cut short; it was left out")
-    rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            item = json.loads(line)
-        except ValueError as error:
-            raise BenchError(f"{path} line {number} is not JSON", why=str(error), mend="restore the file") from error
-        if not isinstance(item, dict) or not item.keys() >= _REQUIRED:
-            lacks = sorted(_REQUIRED - item.keys()) if isinstance(item, dict) else ["everything"]
-            raise BenchError(f"{path} line {number} is not a sample", why=f"it lacks {', '.join(lacks)}")
-        if item["schema"] > SCHEMA:
-            raise BenchError(f"{path} line {number} was written by a newer version", mend="use that version")
-        rows.append(item)
-    sequences = [item["sequence"] for item in rows]
-    if sequences != sorted(set(sequences)):
-        raise BenchError(f"{path} was edited", why="its sequence numbers do not rise", mend="restore the file")
-    return rows, warnings
+def latest(results: Path) -> Path:
+    """Return the newest run below `results`, by name (which begins with its time)."""
+    runs = sorted(path.parent for path in results.glob("*/run.json") if path.parent.name[:1].isdigit())
+    if not runs:
+        raise BenchError(f"no run in {results}", mend="`python -m bench run` makes one")
+    return runs[-1]

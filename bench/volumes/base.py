@@ -58,6 +58,13 @@ class Recipe:
             return Support.no("this kernel or container has no /dev/loop-control")
         return require_program(self.program)
 
+    def settle(self, path: Path) -> None:
+        """Wait for what the file system mounted at `path` does in the background after a sync."""
+
+    def make(self, path: Path, work: Path, *, size: int, inodes: int) -> LoopVolume | DirectoryVolume:
+        """Make such a file system of `size` bytes on a nameless file in `work` and mount it at `path`."""
+        return LoopVolume(self, path, work, size=size, inodes=inodes)
+
     def mkfs(self, device: str, *, inodes: int) -> list[str]:
         """Return the argument list that formats `device` with room for `inodes`."""
         return [self.program, *(part.format(inodes=inodes) for part in self.arguments), device]
@@ -119,6 +126,7 @@ class _Mounted:
 
     def usage(self) -> Usage:
         self.sync()
+        self.recipe.settle(self.path)
         state = os.statvfs(self.path)
         inodes = state.f_files - state.f_ffree if state.f_files else None
         return Usage(inodes, (state.f_blocks - state.f_bfree) * state.f_frsize)
@@ -146,7 +154,7 @@ class LoopVolume(_Mounted):
                 ) from error
         with ExitStack() as undo:
             undo.callback(self.device.close)
-            command = recipe.mkfs(self.device.path, inodes=inodes)
+            self.command = command = recipe.mkfs(self.device.path, inodes=inodes)
             environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
             made = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
             if made.returncode != 0:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bench.model import Support
-from bench.volumes.base import Recipe
+from bench.volumes.base import DirectoryVolume, Recipe
+
+__all__ = ["VOLUME", "DirectoryRecipe"]
 
 
-class _Directory(Recipe):
+class DirectoryRecipe(Recipe):
+    """Nothing to make: the directory is there."""
+
     def probe(self) -> Support:
+        """Every directory serves; the work directory itself was checked."""
         return Support.yes()
 
+    def make(self, path: Path, work: Path, *, size: int, inodes: int) -> DirectoryVolume:  # noqa: ARG002
+        """Return the work directory as a volume."""
+        return DirectoryVolume(self, work)
 
-VOLUME = _Directory(
+
+VOLUME = DirectoryRecipe(
     name="dir",
     title="the given directory",
     filesystem="",

@@ -10,7 +10,8 @@ VOLUME = Recipe(
     filesystem="ext4",
     program="mkfs.ext4",
     # lazy_*_init=0: otherwise the kernel zeroes inode tables for minutes after the first mount (mke2fs(8)).
-    arguments=("-q", "-F", "-N", "{inodes}", "-E", "lazy_itable_init=0,lazy_journal_init=0"),
+    # -b 4096: mke2fs would take 1 KiB blocks for a volume under 512 MiB (mke2fs.conf(5), `small`).
+    arguments=("-q", "-F", "-b", "4096", "-N", "{inodes}", "-E", "lazy_itable_init=0,lazy_journal_init=0"),
     clones=False,
     directory_bytes=4096,
     order=1,

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from bench.kernel.xfs import finish_background_work
 from bench.volumes.base import Recipe
 
-VOLUME = Recipe(
+__all__ = ["VOLUME", "XfsRecipe"]
+
+
+class XfsRecipe(Recipe):
+    """xfs frees inodes of deleted files in the background."""
+
+    def settle(self, path: Path) -> None:
+        """Wait for that."""
+        finish_background_work(path)
+
+
+VOLUME = XfsRecipe(
     name="xfs",
     title="xfs (reflink=1)",
     filesystem="xfs",

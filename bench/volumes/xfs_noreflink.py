@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.volumes.base import Recipe
+from bench.volumes.xfs import XfsRecipe
 
-VOLUME = Recipe(
+VOLUME = XfsRecipe(
     name="xfs-noreflink",
     title="xfs (reflink=0)",
     filesystem="xfs",

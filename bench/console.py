@@ -1,0 +1,88 @@
+"""What a run shows while it goes on: a live line on a terminal, plain lines elsewhere; all on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from bench.model import Cell
+
+__all__ = ["Console"]
+
+PLAIN_SECONDS = 10.0  # between lines where there is no terminal
+PROBLEMS_SHOWN = 5  # the others are in the rows
+
+
+class Console:
+    """A bench.measure.runner.Listener that prints; made and entered in the run's own process."""
+
+    def __init__(self, seconds: float, *, quiet: bool = False) -> None:
+        """`seconds` is the run's whole time."""
+        self.seconds, self.quiet = seconds, quiet
+        self._live: Progress | None = None
+        self._task: TaskID | None = None
+        self._last = 0.0
+        self._problems = 0
+
+    def __enter__(self) -> Console:
+        if sys.stderr.isatty() and not self.quiet:
+            from rich.console import Console as RichConsole
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+            columns = (
+                TextColumn("{task.fields[where]}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.percentage:>3.0f} %  {task.fields[left]}"),
+                TimeElapsedColumn(),
+            )
+            self._live = Progress(*columns, console=RichConsole(stderr=True), transient=True)
+            self._task = self._live.add_task("run", total=self.seconds, where="starting", left="")
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def _line(self, text: str) -> None:
+        if self._live is not None:
+            self._live.console.print(text, highlight=False, markup=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def phase(self, text: str) -> None:
+        """Show a phase; where there is no terminal, at most one line in PLAIN_SECONDS."""
+        if self._live is not None and self._task is not None:
+            self._live.update(self._task, where=text)
+        elif not self.quiet and self._due():
+            self._line(text)
+
+    def unit(self, cell: Cell, block: int, done: int, left: float) -> None:
+        """Show the unit that begins, how many are done, and when the run will end."""
+        where = f"{cell.scenario} {cell.arm.name} depth {cell.depth} {cell.temperature} block {block + 1}"
+        rest = f"{done} units, {max(left, 0):.0f} s left, ends {time.strftime('%H:%M:%S', time.localtime(time.time() + max(left, 0)))}"
+        if self._live is not None and self._task is not None:
+            self._live.update(self._task, where=where, left=rest, completed=self.seconds - left)
+        elif not self.quiet and self._due():
+            self._line(f"{rest}; now {where}")
+
+    def problem(self, text: str) -> None:
+        """Say that a unit failed."""
+        self._problems += 1
+        if self._problems <= PROBLEMS_SHOWN:
+            more = " (further ones are only in the rows)" if self._problems == PROBLEMS_SHOWN else ""
+            self._line(f"failed: {text}{more}")
+
+    def _due(self) -> bool:
+        now = time.monotonic()
+        if now - self._last < PLAIN_SECONDS:
+            return False
+        self._last = now
+        return True

@@ -1,0 +1,203 @@
+"""What works on this machine, what does not, why, and the command that would add it.
+
+Whatever can be tried is tried, in a forked child with a mount namespace of its own, and nothing of it
+stays. The one module of this room that looks to the right: it asks volumes and drivers for their probes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import discovery
+from bench.errors import BenchError
+from bench.host import engines, workdir
+from bench.host.packages import PROGRAMS, find_program, install_hint
+from bench.kernel import loop, mounts
+from bench.kernel.namespaces import run_isolated
+from bench.model import Support
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Check", "attempt", "examine"]
+
+COMPILE_SECONDS = 60.0
+LOOP_BYTES = 1 << 20
+REASON_BYTES = 1024  # of a child's message; less than a pipe's PIPE_BUF, so that it comes in one piece
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing examined: its area, its name, and whether it works here."""
+
+    area: str
+    name: str
+    support: Support
+
+
+def examine(directory: Path) -> list[Check]:
+    """Return every check, `directory` being the work directory that a run would use."""
+    checks = [*_privileges()]
+    place, support = _workdir(directory)
+    checks.append(Check("work directory", str(directory), support))
+    if os.geteuid() == 0:
+        trial = attempt(partial(_loop_device, place), user_namespace=False)
+        checks.append(Check("privilege", "loop devices", trial))
+    checks += _mount_api(place)
+    checks += [Check("volume", name, recipe.probe()) for name, recipe in discovery.volumes().items()]
+    volume, rootless = discovery.volume("ext4"), os.geteuid() != 0
+    checks += [
+        Check("driver", name, driver(rootless=rootless).probe(volume)) for name, driver in discovery.drivers().items()
+    ]
+    checks += [Check("program", program, _program(program)) for program in PROGRAMS if program != "cc"]
+    checks.append(Check("program", "cc", _compiler()))
+    checks += [Check("engine", engine.name, _engine(engine)) for engine in engines.ENGINES]
+    return checks
+
+
+def attempt(work: Callable[[], str], *, user_namespace: bool) -> Support:
+    """Call `work` in new namespaces in a forked child: supported, with what it returns, unless it raises OSError."""
+    reading, writing = os.pipe()
+
+    def child() -> int:
+        try:
+            status, text = 0, work()
+        except OSError as error:
+            status, text = 1, error.strerror or str(error)
+        os.write(writing, text.encode()[:REASON_BYTES])
+        return status
+
+    try:
+        status = run_isolated(child, user_namespace=user_namespace)
+    except OSError as error:
+        return Support.no(f"the kernel refuses new namespaces: {error.strerror}", _namespace_hint(user_namespace))
+    finally:
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            said = pipe.read().decode(errors="replace")
+    if status == 0:
+        return Support.yes(said)
+    return Support.no(said or "the trial ended without a word")
+
+
+def _namespace_hint(user_namespace: bool) -> str:
+    if not user_namespace:
+        return "run as root with CAP_SYS_ADMIN; in a container: --privileged"
+    for name, allowed in (("kernel.unprivileged_userns_clone", "1"), ("user.max_user_namespaces", "10000")):
+        file = Path("/proc/sys", *name.split("."))
+        if file.exists() and file.read_text().strip() == "0":
+            return f"sysctl {name}={allowed}"
+    if Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").exists():
+        return "sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+    return "run as root; in a container: --privileged"
+
+
+def _privileges() -> Iterator[Check]:
+    if os.geteuid() == 0:
+        root = attempt(lambda: "effective user 0, may make namespaces and mount", user_namespace=False)
+    else:
+        root = Support.no(f"effective user {os.geteuid()}: volumes of our own and cold caches need root", "run as root")
+    yield Check("privilege", "root", root)
+    yield Check("privilege", "user namespaces", attempt(lambda: "made one", user_namespace=True))
+
+
+def _workdir(directory: Path) -> tuple[Path, Support]:
+    """Return a directory to try mounts on, and whether `directory` can be worked in."""
+    try:
+        place = workdir.check(directory)
+    except BenchError as error:
+        return workdir.DEFAULT, Support.no(error.why, error.mend)
+    state = os.statvfs(place)
+    free = state.f_bavail * state.f_frsize >> 20
+    return place, Support.yes(f"{mounts.mount_entry(place).fstype}, {free} MiB free")
+
+
+def _mount_api(place: Path) -> Iterator[Check]:
+    """Try overlay both ways; on a tmpfs over `place`, which only the child sees."""
+    rootless = os.geteuid() != 0
+    flags = ["userxattr"] if rootless else []
+    option = "run as root" if rootless else "a newer kernel"
+    ways: dict[str, tuple[Callable[[Path], None], str]] = {
+        "fsopen and lowerdir+": (lambda at: _fsconfig(at, flags), "a kernel of 6.7 or later"),
+        "mount(2)": (lambda at: _mount2(at, flags), "modprobe overlay"),
+        "overlay option volatile": (lambda at: _mount2(at, [*flags, "volatile"]), option),
+        "overlay option metacopy=on": (lambda at: _mount2(at, [*flags, "metacopy=on"]), option),
+    }
+    for name, (way, mend) in ways.items():
+        support = attempt(partial(_trial, place, way), user_namespace=rootless)
+        yield Check("mount API", name, support if support.ok or support.mend else Support.no(support.reason, mend))
+
+
+def _trial(place: Path, way: Callable[[Path], None]) -> str:
+    """Mount overlay in `way`, read through it, and return the options in effect."""
+    outside = place.stat().st_dev
+    mounts.mount("none", place, "tmpfs")
+    if place.stat().st_dev == outside:  # never make anything outside the tmpfs
+        raise OSError(errno.EBUSY, f"a tmpfs mounted on {place} is not seen there")
+    for part in ("one", "two", "upper", "work", "merged"):
+        (place / part).mkdir()
+    (place / "one" / "file").touch()
+    way(place)
+    (place / "merged" / "file").read_bytes()
+    return f"mounted with {mounts.mount_table()[-1].summary}"
+
+
+def _fsconfig(at: Path, flags: list[str]) -> None:
+    lower = [("lowerdir+", str(at / "one")), ("lowerdir+", str(at / "two"))]
+    upper = [("upperdir", str(at / "upper")), ("workdir", str(at / "work"))]
+    mounts.fs_mount("overlay", at / "merged", [*((flag, None) for flag in flags), *lower, *upper])
+
+
+def _mount2(at: Path, flags: list[str]) -> None:
+    options = [*flags, f"lowerdir={at}/two:{at}/one", f"upperdir={at}/upper", f"workdir={at}/work"]
+    mounts.mount("overlay", at / "merged", "overlay", options=",".join(options))
+
+
+def _loop_device(place: Path) -> str:
+    """Attach a nameless file to a loop device, which goes with this process."""
+    image = loop.nameless_file(place, LOOP_BYTES)
+    device = loop.LoopDevice(image)
+    return "made one" if device.direct_io else f"made one, but {place} gives it no direct I/O"
+
+
+def _program(program: str) -> Support:
+    path = find_program(program)
+    adds = PROGRAMS[program].adds
+    if path is None:
+        return Support.no(f"not installed; it adds {adds}", install_hint(program))
+    return Support.yes(path)
+
+
+def _compiler() -> Support:
+    """Compile and link a program that needs the C library's headers."""
+    path = find_program("cc")
+    if path is None:
+        return _program("cc")
+    source = "#include <time.h>\nint main(void) { struct timespec t; return clock_gettime(CLOCK_MONOTONIC, &t); }\n"
+    command = [path, "-x", "c", "-o", "/dev/null", "-"]
+    try:
+        done = subprocess.run(
+            command, input=source, text=True, capture_output=True, check=False, timeout=COMPILE_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Support.no(f"{path} does not run: {error}", install_hint("cc"))
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()
+        return Support.no(f"{path} cannot compile: {said[0] if said else done.returncode}", install_hint("cc"))
+    return Support.yes(path)
+
+
+def _engine(engine: engines.Engine) -> Support:
+    path = engines.find(engine)
+    if path is None:
+        return Support.no("not installed; nothing of the suite needs it", f"apt-get install {engine.package}")
+    active = engines.running(engine)
+    state = {True: "running", False: "not running", None: "no daemon"}[active]
+    number = engines.version(engine) or "unknown"
+    return Support.yes(f"{path}, version {number}, {state}; {engines.storage(engine).text}")

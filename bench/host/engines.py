@@ -1,0 +1,168 @@
+"""Container engines on this machine, from their files alone: nothing is started, no engine is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from bench.host.fingerprint import tool_version
+from bench.kernel import mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["ENGINES", "Engine", "Storage", "storage"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where an engine says how it stores, and where it stores unless told otherwise."""
+
+    name: str
+    program: str  # prints its version without asking the engine
+    process: str  # runs while the engine does; empty: it has no daemon
+    package: str
+    configurations: tuple[str, ...]  # the first that exists counts; ~ is the user's home
+    root: str
+    keys: tuple[tuple[str, ...], tuple[str, ...]]  # of the root directory and of the driver
+    drivers: Mapping[str, str]  # directory below the root, by driver
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What an engine's files say of its storage; `problems` are files that could not be read."""
+
+    root: Path
+    driver: str | None  # as configured
+    present: tuple[str, ...]  # drivers whose directory exists
+    filesystem: str | None  # that the root lies on, or would
+    problems: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """One line for a person."""
+        present = ", ".join(self.present) or "none yet"
+        parts = [f"driver {self.driver or 'not configured'} (directories: {present})", f"root {self.root}"]
+        parts.append(f"on {self.filesystem or 'an unknown file system'}")
+        return " ".join([*parts, *(f"[{problem}]" for problem in self.problems)])
+
+
+_GRAPHDRIVERS = ("overlay2", "fuse-overlayfs", "btrfs", "zfs", "vfs", "aufs", "overlay", "devicemapper")
+_SNAPSHOTTERS = ("overlayfs", "native", "btrfs", "zfs", "devmapper", "erofs")
+
+ENGINES = (
+    Engine(
+        "docker",
+        "docker",
+        "dockerd",
+        "docker.io",
+        ("/etc/docker/daemon.json",),
+        "/var/lib/docker",
+        (("data-root",), ("storage-driver",)),
+        {name: name for name in _GRAPHDRIVERS},
+    ),
+    Engine(
+        "podman",
+        "podman",
+        "",
+        "podman",
+        ("~/.config/containers/storage.conf", "/etc/containers/storage.conf", "/usr/share/containers/storage.conf"),
+        "/var/lib/containers/storage",
+        (("storage", "graphroot"), ("storage", "driver")),
+        {name: name for name in ("overlay", "vfs", "btrfs", "zfs")},
+    ),
+    Engine(
+        "containerd",
+        "containerd",
+        "containerd",
+        "containerd",
+        ("/etc/containerd/config.toml",),
+        "/var/lib/containerd",
+        (("root",), ("plugins", "io.containerd.grpc.v1.cri", "containerd", "snapshotter")),
+        {name: f"io.containerd.snapshotter.v1.{name}" for name in _SNAPSHOTTERS},
+    ),
+)
+
+ROOTLESS_PODMAN = "~/.local/share/containers/storage"
+
+
+def find(engine: Engine) -> str | None:
+    """Return the path of the engine's program; the distribution's own before any other of that name on PATH."""
+    return shutil.which(engine.program, path="/usr/bin:/usr/sbin:/bin:/sbin") or shutil.which(engine.program)
+
+
+def version(engine: Engine) -> str | None:
+    """Return the version that the program prints of itself; None if it is not installed."""
+    path = find(engine)
+    return None if path is None else tool_version(path)
+
+
+def running(engine: Engine) -> bool | None:
+    """Tell whether the engine's daemon is among the processes; None: it has no daemon."""
+    if not engine.process:
+        return None
+    return any(process.info["name"] == engine.process for process in psutil.process_iter(["name"]))
+
+
+def storage(engine: Engine, *, root: Path = Path("/"), home: Path | None = None) -> Storage:
+    """Return what the engine's files below `root` say."""
+    problems: list[str] = []
+    below = _placing(root, home or Path.home())
+    settings: dict[str, Any] = {}
+    for name in engine.configurations:
+        file = below(name)
+        try:
+            text = file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            problems.append(f"{file}: {error.strerror}")
+            break
+        try:
+            settings = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+        except ValueError as error:
+            problems.append(f"{file}: {error}")
+        break
+    where, driver = (_dig(settings, keys) for keys in engine.keys)
+    default = ROOTLESS_PODMAN if engine.name == "podman" and os.geteuid() != 0 else engine.root
+    place = below(where or default)
+    return Storage(place, driver, _present(engine, place, problems), _filesystem(place), tuple(problems))
+
+
+def _placing(root: Path, home: Path) -> Callable[[str], Path]:
+    def place(name: str) -> Path:
+        return home / name[2:] if name.startswith("~/") else root / name.lstrip("/")
+
+    return place
+
+
+def _dig(settings: Any, keys: tuple[str, ...]) -> str | None:
+    for key in keys:
+        settings = settings.get(key) if isinstance(settings, dict) else None
+    return settings if isinstance(settings, str) and settings else None
+
+
+def _present(engine: Engine, place: Path, problems: list[str]) -> tuple[str, ...]:
+    try:
+        entries = {entry.name for entry in place.iterdir()}
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        problems.append(f"{place}: {error.strerror}")
+        return ()
+    return tuple(driver for driver, directory in engine.drivers.items() if directory in entries)
+
+
+def _filesystem(place: Path) -> str | None:
+    """The file system of `place`, or of what it would be made in."""
+    try:
+        return mounts.mount_entry(place).fstype
+    except OSError:
+        return None

@@ -1,0 +1,222 @@
+"""The one directory that a run makes, and what runs that were killed left behind.
+
+A run's directory holds an owner file with a lock (flock) that the kernel drops when the last process
+of the run dies, however it dies. So a directory with our owner file that nobody locks is a dead run's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import stat
+import tempfile
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import BenchError
+from bench.kernel import mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+__all__ = ["Leftover", "WorkDirectory", "find", "remove"]
+
+PREFIX = "bench-work-"
+OWNER = ".bench-owner"
+MAGIC = "layer-bench"
+OWNER_BYTES = 4096  # no owner file of ours is longer
+OVERLAYS = frozenset({"overlay", "fuse.fuse-overlayfs"})
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A thing found: what it is, where, why it is thought a leftover, and whether it is provably ours."""
+
+    kind: str
+    path: Path
+    reason: str
+    removable: bool = False
+
+
+class WorkDirectory:
+    """Context manager: a new directory below `parent` for one run alone; its value is the path.
+
+    Mode 0700, with the owner file locked as long as this process or one forked from it lives.
+    Leaving removes the directory with all that is in it.
+    """
+
+    def __init__(self, parent: Path) -> None:
+        self.parent = parent
+        self.path: Path | None = None
+        self._lock = -1
+
+    def __enter__(self) -> Path:
+        with ExitStack() as undo:
+            try:
+                path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self.parent)).resolve()
+                undo.callback(shutil.rmtree, path, ignore_errors=True)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                self._lock = os.open(path / OWNER, flags, 0o600)
+                undo.callback(os.close, self._lock)
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
+                owner = {"magic": MAGIC, "pid": os.getpid(), "boot_id": _boot_id()}
+                os.write(self._lock, json.dumps(owner).encode())
+            except OSError as error:
+                raise BenchError(
+                    f"cannot make a directory for the run in {self.parent}",
+                    why=error.strerror or str(error),
+                    mend="give another --workdir",
+                ) from error
+            undo.pop_all()
+        self.path = path
+        return path
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self.path is not None
+        try:
+            _delete(self.path)
+        finally:
+            os.close(self._lock)
+
+
+def find(workdir: Path, *, sys: Path = Path("/sys")) -> list[Leftover]:
+    """Return what earlier runs, or other tools, left in `workdir` and of loop devices and mounts on it.
+
+    Directories of dead runs are removable; all else is only reported, as it may be somebody's.
+    """
+    root = Path(os.path.realpath(workdir))
+    found = [item for path in sorted(root.glob(f"{PREFIX}*")) if (item := _examine(path)) is not None]
+    found += _loop_devices(root, sys)
+    for entry in mounts.mount_table():
+        if entry.fstype in OVERLAYS and entry.target.startswith(f"{root}/{PREFIX}"):
+            found.append(
+                Leftover("mount", Path(entry.target), f"{entry.fstype} below a run's directory; see umount(8)")
+            )
+    return found
+
+
+def remove(leftover: Leftover) -> None:
+    """Delete a dead run's directory; raise BenchError if it is not (or no longer) provably that."""
+    path = leftover.path
+    if not leftover.removable:
+        raise BenchError(f"not removing {path}", why=f"not provably of this suite: {leftover.reason}")
+    with _owned(path) as proof:
+        if proof:
+            raise BenchError(f"not removing {path}", why=proof)
+        _delete(path)
+
+
+def _examine(path: Path) -> Leftover | None:
+    """Return what a directory with our prefix is; None: in use by a run."""
+    with _owned(path) as proof:
+        if proof == _IN_USE:
+            return None
+        if proof:
+            return Leftover("directory", path, proof)
+        below = _mounts_below(path)
+        if below:
+            return Leftover("directory", path, f"of a dead run, but {below[0]} is mounted in it; see umount(8)")
+        return Leftover("directory", path, "of a run that was killed", removable=True)
+
+
+_IN_USE = "in use by a run"
+
+
+@contextmanager
+def _owned(path: Path) -> Iterator[str]:
+    """Lock a directory's owner file while entered; the value is why it is not a dead run's, or nothing."""
+    with _opened(path) as (descriptor, reason):
+        if descriptor < 0:
+            yield reason
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield _IN_USE
+            return
+        try:
+            owner = json.loads(os.read(descriptor, OWNER_BYTES))
+        except ValueError:
+            owner = None
+        ours = isinstance(owner, dict) and owner.get("magic") == MAGIC and {"pid", "boot_id"} <= owner.keys()
+        yield "" if ours else f"its {OWNER} is not one of this suite"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[int, str]]:
+    """Open the owner file of a directory, both ours and neither a link; else (-1, why not)."""
+    try:
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        link = path.is_symlink()
+        yield -1, "it is a symbolic link" if link else f"it cannot be opened ({error.strerror})"
+        return
+    try:
+        try:
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            descriptor = os.open(OWNER, flags, dir_fd=directory)
+        except OSError as error:
+            yield -1, f"its {OWNER} cannot be opened ({error.strerror})"
+            return
+        try:
+            states = [os.fstat(directory), os.fstat(descriptor)]
+            if any(state.st_uid != os.geteuid() for state in states):
+                yield -1, f"it belongs to user {states[0].st_uid}"
+            elif not stat.S_ISREG(states[1].st_mode):
+                yield -1, f"its {OWNER} is not a file"
+            else:
+                yield descriptor, ""
+        finally:
+            os.close(descriptor)
+    finally:
+        os.close(directory)
+
+
+def _delete(path: Path) -> None:
+    """Delete a tree, never through a symbolic link (shutil.rmtree sees to it) nor across a mount."""
+    if path.is_symlink():
+        raise BenchError(f"not removing {path}", why="it is a symbolic link")
+    below = _mounts_below(path)
+    if below:
+        raise BenchError(f"not removing {path}", why=f"{below[0]} is mounted", mend=f"`umount {below[0]}` first")
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        if path.exists():  # another deletes it too
+            raise BenchError(f"cannot remove {path}", why="it changes meanwhile", mend="try again") from None
+    except OSError as error:
+        raise BenchError(f"cannot remove all of {path}", why=str(error)) from error
+
+
+def _mounts_below(path: Path) -> list[str]:
+    where = os.path.realpath(path)
+    return [entry.target for entry in mounts.mount_table() if f"{entry.target}/".startswith(f"{where}/")]
+
+
+def _loop_devices(root: Path, sys: Path) -> list[Leftover]:
+    found = []
+    for file in sorted((sys / "block").glob("loop*/loop/backing_file")):
+        try:
+            backing = file.read_text(encoding="utf-8", errors="replace").rstrip("\n")
+        except OSError:  # detached just now
+            continue
+        device = Path("/dev") / file.parent.parent.name
+        if backing.endswith(" (deleted)"):
+            reason = f"its file is deleted ({backing.removesuffix(' (deleted)')})"
+        elif backing.startswith(f"{root}/"):
+            reason = f"its file is {backing}"
+        else:
+            continue
+        found.append(Leftover("loop device", device, f"{reason}; a run in progress has such, else see losetup(8) -d"))
+    return found
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -1,0 +1,367 @@
+"""The plan: which cells, on which stacks, on volumes of which size, and what is left out and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+
+from bench import discovery
+from bench.drivers.base import Driver, Footprint
+from bench.errors import BenchError, nearest
+from bench.host.packages import install_hint
+from bench.layers.content import Layer
+from bench.measure.scenario import Grid, Scenario
+from bench.model import NATIVE, Arm, Cell, Param, Support, Temperature
+from bench.volumes.base import require_program
+
+__all__ = [
+    "PROFILES",
+    "Plan",
+    "Profile",
+    "Request",
+    "Skip",
+    "StackKey",
+    "StackPlan",
+    "make",
+    "parse_arm",
+    "parse_driver",
+]
+
+MARGIN = 1.35  # of a volume's computed content, for metadata that grows in chunks (xfs inode chunks, htrees)
+SPARE_BYTES = 128 << 20  # of a volume, for its journal or log and a file system's own reserve
+SPARE_INODES = 20_000
+CONTAINERS = 2  # alive at once: the one measured, and the one that warmed the image
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How thorough a run is: its seconds in all, and the largest stack it builds."""
+
+    name: str
+    seconds: float
+    stack_inodes: int
+    stack_bytes: int
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("quick", 105, 20_000, 300 << 20),
+        Profile("standard", 570, 120_000, 3 << 30),
+        Profile("full", 2370, 500_000, 20 << 30),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; empty means all."""
+
+    profile: str = "quick"
+    seed: int = 1
+    budget: float | None = None
+    scenarios: tuple[str, ...] = ()
+    drivers: tuple[str, ...] = ()  # with options: overlay2,metacopy=on
+    volumes: tuple[str, ...] = ()
+    depths: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()
+    rootless: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """The whole run's time."""
+        return self.budget if self.budget is not None else PROFILES[self.profile].seconds
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Something that this run leaves out, and why."""
+
+    what: str
+    reason: str
+    mend: str = ""
+
+
+@dataclass(frozen=True)
+class StackKey:
+    """Which chain of layers: shared by all cells and arms that can."""
+
+    scenario: str
+    driver: str
+    volume: str
+    content: tuple[tuple[str, Param], ...]
+
+
+@dataclass
+class StackPlan:
+    """Layers of a chain, and the depths at which it serves as an image."""
+
+    layers: Sequence[Layer]
+    depths: list[int]
+    footprint: Footprint
+
+
+@dataclass
+class Plan:
+    """All that a run will do."""
+
+    request: Request
+    cells: dict[str, list[Cell]] = field(default_factory=dict)
+    stacks: dict[StackKey, StackPlan] = field(default_factory=dict)
+    volumes: dict[str, Footprint] = field(default_factory=dict)
+    skips: list[Skip] = field(default_factory=list)
+
+    @property
+    def needed_bytes(self) -> int:
+        """What the work directory must have free."""
+        return sum(volume.bytes for volume in self.volumes.values())
+
+
+def parse_driver(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Parse `overlay2,metacopy=on`; raises for an unknown driver, option or value."""
+    name, *rest = text.split(",")
+    kind = discovery.driver(name)
+    options = []
+    for part in rest:
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise BenchError(f"{part!r} in {text!r} is not option=value", mend="write it like overlay2,metacopy=on")
+        options.append((key, value))
+    if len({key for key, _ in options}) != len(options):
+        raise BenchError(f"{text!r} gives an option twice")
+    kind(dict(options))
+    return name, tuple(sorted(options))
+
+
+def parse_arm(text: str) -> Arm:
+    """Parse `DRIVER[,option=value…]@VOLUME`."""
+    driver, at, volume = text.partition("@")
+    if not at:
+        raise BenchError(f"{text!r} is not an arm", mend="write it like overlay2,metacopy=on@xfs")
+    name, options = parse_driver(driver)
+    return Arm(name, discovery.volume(volume).name, options)
+
+
+def make(request: Request) -> Plan:
+    """Make the plan of `request`; raises BenchError where nothing could be measured."""
+    plan = Plan(request)
+    volumes = _volumes(plan)
+    arms = _arms(plan, volumes)
+    known = discovery.scenarios()
+    for name in request.scenarios:
+        discovery.scenario(name)
+    for scenario in known.values():
+        if request.scenarios and scenario.name not in request.scenarios:
+            continue
+        lacking = [program for program in scenario.requires if not require_program(program).ok]
+        if lacking:
+            why = f"the program {lacking[0]} is not installed"
+            plan.skips.append(Skip(f"scenario {scenario.name}", why, install_hint(lacking[0])))
+            continue
+        cells = _cells(plan, scenario, arms)
+        if cells:
+            plan.cells[scenario.name] = cells
+    if not any(cell.arm.driver != NATIVE for cells in plan.cells.values() for cell in cells):
+        reasons = "; ".join(f"{skip.what}: {skip.reason}" for skip in plan.skips[:3])
+        raise BenchError(
+            "nothing to measure", why=reasons or "the choice leaves no cell", mend="see `python -m bench doctor`"
+        )
+    _stacks(plan)
+    _sizes(plan)
+    return plan
+
+
+def _volumes(plan: Plan) -> list[str]:
+    request = plan.request
+    for name in request.volumes:
+        discovery.volume(name)
+    chosen = []
+    for recipe in discovery.volumes().values():
+        if request.volumes and recipe.name not in request.volumes:
+            continue
+        if not request.volumes and recipe.needs_root == request.rootless:
+            if request.rootless:
+                plan.skips.append(Skip(f"volume {recipe.name}", "loop devices and mounts need root", "run as root"))
+            continue
+        support = recipe.probe()
+        if support.ok:
+            chosen.append(recipe.name)
+        elif request.volumes:
+            raise BenchError(f"volume {recipe.name} cannot be made here", why=support.reason, mend=support.mend)
+        else:
+            plan.skips.append(Skip(f"volume {recipe.name}", support.reason, support.mend))
+    return chosen
+
+
+def _arms(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
+    request = plan.request
+    wanted = [parse_driver(text) for text in request.drivers] or [(name, ()) for name in discovery.drivers()]
+    if NATIVE not in {name for name, _ in wanted}:
+        wanted.insert(0, (NATIVE, ()))
+    arms = []
+    for (name, options), volume in product(dict.fromkeys(wanted), volumes):
+        driver = discovery.driver(name)(dict(options), rootless=request.rootless)
+        arm = Arm(name, volume, options)
+        support = driver.probe(discovery.volume(volume))
+        if support.ok:
+            arms.append((arm, driver))
+        elif request.drivers and name != NATIVE:
+            raise BenchError(f"arm {arm.name} cannot run here", why=support.reason, mend=support.mend)
+        else:
+            plan.skips.append(Skip(f"arm {arm.name}", support.reason, support.mend))
+    return arms
+
+
+def _grids(request: Request, scenario: Scenario) -> Iterable[Grid]:
+    """Return the scenario's grids with the axes that the user gave instead."""
+    for grid in scenario.grids(request.profile):
+        changed = grid
+        if request.depths:
+            changed = replace(changed, depths=request.depths)
+        if request.sizes and "size" in grid.params:
+            changed = replace(changed, params={**grid.params, "size": request.sizes})
+        if request.rootless and Temperature.COLD in grid.temperatures:
+            changed = replace(changed, temperatures=tuple(t for t in changed.temperatures if t != Temperature.COLD))
+        if changed.temperatures:
+            yield changed
+
+
+def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> list[Cell]:
+    request = plan.request
+    profile = PROFILES[request.profile]
+    found: dict[Cell, None] = {}
+    skipped: dict[str, Skip] = {}
+    if request.rootless and any(Temperature.COLD in grid.temperatures for grid in scenario.grids(request.profile)):
+        skipped["cold"] = Skip(f"{scenario.name}: cold cells", "only root can mount a file system again", "run as root")
+    for grid, (arm, driver) in product(_grids(request, scenario), arms):
+        if grid.drivers is not None and arm.driver not in (*grid.drivers, NATIVE):
+            continue
+        depths = sorted(set(grid.depths)) if driver.layered else sorted({min(grid.depths), max(grid.depths)})
+        for depth, values in product(depths, product(*grid.params.values())):
+            params = tuple(zip(grid.params, values, strict=True))
+            support = _fits(plan, scenario, arm, driver, depth, params, profile)
+            for temperature in grid.temperatures if support.ok else ():
+                cell = Cell(scenario.name, arm, depth, temperature, params, grid.blocks)
+                reason = scenario.applies(cell, driver)
+                if reason:
+                    what = f"{scenario.name} on {arm.name}"
+                    skipped.setdefault(what + reason, Skip(what, reason))
+                elif not any(replace(cell, blocks=other.blocks) == other for other in found):
+                    found[cell] = None
+            if not support.ok:
+                what = f"{scenario.name} on {arm.name} at depth {depth} {_words(params)}".rstrip()
+                skipped.setdefault(what, Skip(what, support.reason, support.mend))
+    plan.skips.extend(skipped.values())
+    return list(found)
+
+
+def _words(params: Iterable[tuple[str, Param]]) -> str:
+    return " ".join(f"{key} {value}" for key, value in params)
+
+
+def _content(scenario: Scenario, params: Iterable[tuple[str, Param]]) -> tuple[tuple[str, Param], ...]:
+    return tuple((key, value) for key, value in params if key in scenario.content)
+
+
+_chains: dict[tuple[str, int, tuple[tuple[str, Param], ...]], tuple[Layer, ...]] = {}
+
+
+def _chain(scenario: Scenario, depth: int, content: tuple[tuple[str, Param], ...]) -> tuple[Layer, ...]:
+    key = (scenario.name, depth, content)
+    if key not in _chains:
+        _chains[key] = tuple(tuple(scenario.layer(index, dict(content))) for index in range(depth))
+    return _chains[key]
+
+
+def _fits(
+    plan: Plan,
+    scenario: Scenario,
+    arm: Arm,
+    driver: Driver,
+    depth: int,
+    params: tuple[tuple[str, Param], ...],
+    profile: Profile,
+) -> Support:
+    """Tell whether the driver takes such a stack, and the profile builds one so large."""
+    asked = bool(plan.request.depths)
+    if driver.max_depth is not None and depth > driver.max_depth:
+        if asked:
+            raise BenchError(
+                f"{arm.driver} takes at most {driver.max_depth} layers", why=f"depth {depth} was asked for"
+            )
+        return Support.no(f"the driver takes at most {driver.max_depth} layers")
+    layers = _chain(scenario, depth, _content(scenario, params))
+    footprint = driver.footprint(layers, (depth,), discovery.volume(arm.volume))
+    if footprint.inodes > profile.stack_inodes or footprint.bytes > profile.stack_bytes:
+        larger = [other.name for other in PROFILES.values() if other.stack_inodes > profile.stack_inodes]
+        mend = f"--profile {larger[0]} builds more" if larger else ""
+        return Support.no(
+            f"the stack takes {footprint.inodes:,} inodes and {footprint.bytes >> 20:,} MiB here; profile "
+            f"{profile.name} builds up to {profile.stack_inodes:,} and {profile.stack_bytes >> 20:,}",
+            mend,
+        )
+    return Support.yes()
+
+
+def _stacks(plan: Plan) -> None:
+    """Collect the chains that the cells need, each as deep as its deepest cell."""
+    depths: dict[StackKey, set[int]] = {}
+    for name, cells in plan.cells.items():
+        scenario = discovery.scenario(name)
+        for cell in cells:
+            key = StackKey(name, cell.arm.driver, cell.arm.volume, _content(scenario, cell.params))
+            depths.setdefault(key, set()).add(cell.depth)
+    for key, wanted in depths.items():
+        layers = _chain(discovery.scenario(key.scenario), max(wanted), key.content)
+        driver = discovery.driver(key.driver)(rootless=plan.request.rootless)
+        footprint = driver.footprint(layers, sorted(wanted), discovery.volume(key.volume))
+        plan.stacks[key] = StackPlan(layers, sorted(wanted), footprint)
+
+
+def _sizes(plan: Plan) -> None:
+    """Compute what each volume must hold: all chains, the live containers, and what a unit writes."""
+    totals: dict[str, Footprint] = {}
+    for key, stack in plan.stacks.items():
+        totals[key.volume] = totals.get(key.volume, Footprint(0, 0)) + stack.footprint
+    for name, total in totals.items():
+        recipe = discovery.volume(name)
+        working = inodes = 0
+        for cells in plan.cells.values():
+            for cell in (cell for cell in cells if cell.arm.volume == name):
+                scenario = discovery.scenario(cell.scenario)
+                driver = discovery.driver(cell.arm.driver)(dict(cell.arm.options), rootless=plan.request.rootless)
+                chain = _chain(scenario, cell.depth, _content(scenario, cell.params))
+                container = CONTAINERS * driver.container_bytes(chain, cell.depth)
+                working = max(working, container + scenario.working_bytes(cell.values))
+                inodes = max(inodes, CONTAINERS * sum(len(layer) for layer in chain))
+        count = int((total.inodes + inodes) * MARGIN) + SPARE_INODES
+        size = int((total.bytes + working) * MARGIN) + count * recipe.inode_bytes + SPARE_BYTES
+        plan.volumes[name] = Footprint(count, max(size, recipe.minimum_bytes))
+
+
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|min|sec)?")
+_SECONDS = {None: 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
+
+
+def parse_seconds(text: str) -> float:
+    """Return the seconds that `90`, `90s`, `5m` or `1h` mean."""
+    match = _BUDGET.fullmatch(text.strip())
+    if match is None:
+        raise BenchError(f"{text!r} is not a time", mend="write it like 90s, 5m or 1h")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def parse_profile(name: str) -> str:
+    """Return `name` if it is a profile."""
+    if name not in PROFILES:
+        raise nearest("profile", name, PROFILES)
+    return name
+
+
+def parse_depth(text: str) -> int:
+    """Return a number of layers, 1 or more."""
+    if not text.strip().isdigit() or int(text) < 1:
+        raise BenchError(f"{text!r} is not a depth", mend="give a number of layers, 1 or more")
+    return int(text)

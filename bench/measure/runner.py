@@ -1,0 +1,207 @@
+"""The runner: make volumes, build stacks, run blocks of units, write each sample as it comes.
+
+It runs inside a private namespace (bench.kernel.namespaces), so what it mounts ends with it.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from bench import discovery
+from bench.drivers.base import Container, Driver, Stack
+from bench.errors import BenchError
+from bench.measure import schedule
+from bench.measure.plan import Plan, StackKey
+from bench.measure.scenario import ProofError, Scenario, Unit
+from bench.measure.temperature import mounted
+from bench.model import Cell, Sample
+from bench.volumes.base import Volume
+
+__all__ = ["Listener", "Runner"]
+
+# The volume itself is broken or full (EIO: the file behind the loop device could not be written), so
+# that every later unit would fail as well.
+FATAL = frozenset({errno.ENOSPC, errno.EIO, errno.EROFS})
+
+
+class Listener(Protocol):
+    """Who wants to know how a run goes on."""
+
+    def phase(self, text: str) -> None:
+        """A new phase has begun."""
+
+    def unit(self, cell: Cell, block: int, done: int, left: float) -> None:
+        """A unit begins; `done` units are done, `left` seconds of the budget remain."""
+
+    def problem(self, text: str) -> None:
+        """A unit failed."""
+
+
+@dataclass
+class Runner:
+    """One run of a plan. `add` takes each sample; `deadline` is on time.monotonic()'s clock."""
+
+    plan: Plan
+    volumes: Mapping[str, Volume]
+    add: Callable[[Sample], None]
+    listener: Listener
+    deadline: float
+    tools: Mapping[str, str] = field(default_factory=dict)
+    sequence: int = 0
+    finished: Mapping[str, int] = field(default_factory=dict)  # whole blocks that an earlier part of the run has
+    partial: frozenset[tuple[str, int, Cell]] = frozenset()  # cells of unfinished blocks that it has
+    stacks: dict[StackKey, Stack] = field(default_factory=dict)
+    errors: int = 0
+    build_seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> dict[str, int]:
+        """Build, then run blocks until the deadline; return the number of blocks per scenario."""
+        self.build()
+        known = {name: discovery.scenario(name) for name in self.plan.cells}
+        weights = {name: scenario.weight for name, scenario in known.items()}
+        plan = schedule.Schedule(self.plan.cells, weights)
+        for name, blocks in self.finished.items():
+            for _ in range(blocks):
+                plan.ran(name, 0.0)
+        while (chosen := plan.next(self.deadline - time.monotonic())) is not None:
+            name, block = chosen
+            start = time.monotonic()
+            for cell in schedule.block_order(self.plan.cells[name], self.plan.request.seed, name, block):
+                if (name, block, cell) in self.partial:
+                    continue
+                if time.monotonic() > self.deadline:
+                    return plan.begun
+                self.listener.unit(cell, block, self.sequence, self.deadline - time.monotonic())
+                self.observe(known[name], cell, block)
+            plan.ran(name, time.monotonic() - start)
+        return plan.begun
+
+    def build(self) -> None:
+        """Build every chain that the plan shares, once."""
+        for number, (key, wanted) in enumerate(self.plan.stacks.items()):
+            scenario = discovery.scenario(key.scenario)
+            if not scenario.mounts:
+                continue
+            what = f"building {key.scenario} for {key.driver}@{key.volume}, {len(wanted.layers)} layers"
+            self.listener.phase(what)
+            start = time.monotonic()
+            home = self.volumes[key.volume].path / f"{key.driver}-{number}"
+            driver = discovery.driver(key.driver)(rootless=self.plan.request.rootless)
+            try:
+                self.stacks[key] = driver.build(home, wanted.layers, wanted.depths, self.plan.request.seed)
+            except OSError as error:
+                raise BenchError(
+                    f"building {key.scenario} for {key.driver}@{key.volume} failed",
+                    why=f"{error.strerror} ({error.filename})" if error.filename else str(error),
+                    mend="leave out the largest sizes or depths, or give a --workdir with more room",
+                ) from error
+            self.build_seconds[f"{key.scenario} {key.driver}@{key.volume}"] = round(time.monotonic() - start, 3)
+        for volume in self.volumes.values():
+            volume.sync()
+
+    def observe(self, scenario: Scenario, cell: Cell, block: int) -> Sample:
+        """Run one unit and hand its sample on; what fails becomes an error row, not an exception."""
+        started = time.time()
+        sequence = self.sequence
+        unit = self._unit(scenario, cell, block)
+        error = ""
+        fatal: OSError | None = None
+        try:
+            if scenario.mounts:
+                self._in_container(scenario, unit)
+            else:
+                with _quiet():
+                    scenario.operate(unit)
+                scenario.prove(unit)
+        except (OSError, ProofError, BenchError, TimeoutError) as problem:
+            error = f"{type(problem).__name__}: {problem}"
+            fatal = problem if isinstance(problem, OSError) and problem.errno in FATAL else None
+            self.errors += 1
+            self.listener.problem(f"{scenario.name} {cell.arm.name} depth {cell.depth}: {problem}")
+        sample = Sample(
+            sequence=sequence,
+            block=block,
+            scenario=scenario.name,
+            arm=cell.arm,
+            depth=cell.depth,
+            temperature=cell.temperature,
+            params=cell.values,
+            started=started,
+            metrics={} if error else unit.metrics,
+            operations={} if error else unit.operations,
+            counters={} if error else unit.counters,
+            expected={} if error else unit.expected,
+            mismatches=tuple(unit.mismatches),
+            proofs=tuple(unit.proofs),
+            how={**unit.container.how, "backing": unit.volume.options()},
+            error=error,
+        )
+        self.add(sample)
+        self.sequence += 1
+        if fatal is not None:
+            raise BenchError(
+                f"volume {cell.arm.volume} cannot be written any more",
+                why=f"{fatal.strerror} in {scenario.name} on {cell.arm.name}",
+                mend="give a --workdir with more room, or leave out the largest sizes or depths",
+            ) from fatal
+        return sample
+
+    def _unit(self, scenario: Scenario, cell: Cell, block: int) -> Unit:
+        volume = self.volumes[cell.arm.volume]
+        driver = discovery.driver(cell.arm.driver)(dict(cell.arm.options), rootless=self.plan.request.rootless)
+        seed = self.plan.request.seed
+        order = random.Random(f"{seed}:{scenario.name}:{block}:{cell}")  # noqa: S311
+        if scenario.mounts:
+            stack = self.stacks[self._key(scenario, cell)]
+        else:
+            layers = self.plan.stacks[self._key(scenario, cell)].layers
+            stack = Stack(volume.path / f"unit-{self.sequence}", layers, seed, ())
+        container = Container(stack, cell.depth, stack.home, None)
+        return Unit(cell, driver, volume, container, seed, order, tools=self.tools)
+
+    @staticmethod
+    def _key(scenario: Scenario, cell: Cell) -> StackKey:
+        content = tuple((key, value) for key, value in cell.params if key in scenario.content)
+        return StackKey(scenario.name, cell.arm.driver, cell.arm.volume, content)
+
+    def _in_container(self, scenario: Scenario, unit: Unit) -> None:
+        """The order of one unit: create, before, temperature, operate, prove, unmount, after, remove."""
+        unit.container = unit.driver.create_read_write(unit.container.stack, unit.depth)
+        try:
+            scenario.before(unit)
+
+            def touch(merged: Path) -> None:
+                unit.merged = merged
+                scenario.touch(unit)
+
+            with mounted(unit.driver, unit.container, unit.volume, unit.cell.temperature, touch) as merged:
+                unit.merged = merged
+                with _quiet():
+                    scenario.operate(unit)
+                scenario.prove(unit)
+            scenario.after(unit)
+        finally:
+            unit.driver.remove(unit.container)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """While the clock runs: no garbage collection, and the harness stays on one CPU."""
+    allowed = os.sched_getaffinity(0)
+    gc.collect(0)
+    gc.disable()
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+        gc.enable()

@@ -1,0 +1,309 @@
+"""A run from request to results: checks, a private namespace, volumes, the runner, provenance.
+
+Everything that the run mounts lives in that namespace and on loop devices that clear themselves, so
+that nothing is left however it ends. Rows are written as they come; `resume` goes on with them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import errno
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from bench import __version__, discovery
+from bench.errors import EXIT_USAGE, BenchError, Interrupted
+from bench.host import fingerprint, workdir
+from bench.host.leftovers import WorkDirectory
+from bench.kernel import mounts, namespaces
+from bench.measure import plan as planning
+from bench.measure import reference
+from bench.measure.plan import Plan, Request
+from bench.measure.runner import Listener, Runner
+from bench.model import Cell, Temperature
+from bench.store.writer import RunWriter
+from bench.volumes.base import LoopVolume, Volume
+
+if TYPE_CHECKING:
+    from bench.store.reader import Run
+
+__all__ = ["Session", "execute", "new_run_id", "resume"]
+
+# A directory that exists everywhere and that nothing of the run lies below serves as mount point in
+# the private namespace; outside of it nothing changes.
+STAGES = ("/mnt", "/media", "/srv", "/opt", "/home")
+LOCK_NAME = "\0layer-bench"  # an abstract socket: it leaves no file and ends with its process
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """Where a run works and writes, and who listens."""
+
+    workdir: Path
+    results: Path
+    command: Sequence[str]
+    listener: Callable[[], Any]  # makes a context manager whose value is a Listener, in the run's process
+    started: float  # time.monotonic() when the command began: the budget counts from there
+
+
+def new_run_id(request: Request, now: datetime.datetime | None = None) -> str:
+    """Return a name for a run: time, profile and seed."""
+    when = now or datetime.datetime.now(datetime.UTC)
+    return f"{when:%Y%m%dT%H%M%SZ}-{request.profile}-s{request.seed}"
+
+
+def execute(request: Request, session: Session, run_id: str | None = None) -> tuple[Path, int]:
+    """Run `request`; return (the run's directory, exit status). Raises BenchError before anything is made."""
+    directory = session.results / (run_id or new_run_id(request))
+    if (directory / "run.json").exists():
+        raise BenchError(f"run {directory.name} exists", mend="wait a second, or give another --results")
+    return directory, _run(request, session, directory, [])
+
+
+def resume(directory: Path, session: Session) -> tuple[Path, int]:
+    """Go on with a run that was cut short, with its own request; return as `execute`."""
+    from bench.store.reader import load
+
+    earlier = load(directory)
+    provenance = earlier.provenance
+    if provenance.get("complete"):
+        raise BenchError(f"run {directory.name} is complete", mend="start a new one")
+    try:
+        wanted = provenance["request"]
+        request = Request(**{key: tuple(value) if isinstance(value, list) else value for key, value in wanted.items()})
+    except (KeyError, TypeError) as error:
+        raise BenchError(f"{directory / 'run.json'} does not say what was asked for", why=str(error)) from error
+    spent = float(provenance.get("seconds") or 0.0)
+    if spent >= request.seconds:
+        raise BenchError(f"run {directory.name} has used its {request.seconds:.0f} s", mend="start a new one")
+    moved = dataclasses.replace(session, started=session.started - spent)
+    return directory, _run(request, moved, directory, _observed(earlier))
+
+
+def _observed(run: Run) -> list[dict[str, Any]]:
+    """Return which cell each unit of an earlier part observed."""
+    import pandas as pd
+
+    keys = ["sequence", "block", "scenario", "arm", "depth", "temperature"]
+    rows = []
+    for record in run.units[[*keys, *run.parameters]].to_dict("records"):
+        params = {name: record[name] for name in run.parameters if not pd.isna(record[name])}
+        rows.append({**{key: record[key] for key in keys}, "params": params})
+    return rows
+
+
+def _run(request: Request, session: Session, directory: Path, rows: Sequence[Mapping[str, Any]]) -> int:
+    work = workdir.check(session.workdir)
+    made = planning.make(request)
+    with ExitStack() as undo:
+        undo.enter_context(_alone())
+        if any(discovery.volume(name).filesystem for name in made.volumes):
+            workdir.require_space(work, made.needed_bytes)
+        provenance = _provenance(request, session, made, directory.name)
+        writer = RunWriter(directory, provenance)
+        undo.callback(writer.close)
+        place = work
+        if not all(discovery.volume(name).filesystem for name in made.volumes):
+            place = undo.enter_context(WorkDirectory(work))
+        worker = _Worker(made, session, writer, place, rows)
+        try:
+            status = namespaces.run_isolated(worker.main, user_namespace=request.rootless)
+        except OSError as error:
+            raise BenchError(
+                "cannot make a private namespace",
+                why=f"unshare: {error.strerror}",
+                mend="run as root outside of a container, or allow user namespaces (sysctl user.max_user_namespaces)",
+            ) from error
+    return status
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the host's lock: two runs would disturb each other's times."""
+    lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        lock.bind(LOCK_NAME)
+    except OSError as error:
+        lock.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise BenchError(
+            "another run is measuring on this machine",
+            why="two at a time would disturb each other",
+            mend="wait for it to end",
+        ) from None
+    with lock:
+        yield
+
+
+def _provenance(request: Request, session: Session, made: Plan, run_id: str) -> dict[str, Any]:
+    return {
+        "run": run_id,
+        "version": __version__,
+        "command": list(session.command),
+        "request": dataclasses.asdict(request),
+        "started": _now(),
+        "host": fingerprint.fingerprint(),
+        "skips": [dataclasses.asdict(skip) for skip in made.skips],
+        "cells": {name: len(cells) for name, cells in made.cells.items()},
+        "warnings": [],
+    }
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+@dataclasses.dataclass
+class _Worker:
+    """What runs as PID 1 of the private namespaces."""
+
+    plan: Plan
+    session: Session
+    writer: RunWriter
+    work: Path
+    rows: Sequence[Mapping[str, Any]]
+
+    def main(self) -> int:
+        """Run, and turn whatever ends it into provenance and an exit status."""
+        for number in SIGNALS:
+            signal.signal(number, _interrupt)
+        try:
+            with self.session.listener() as listener:
+                return self._measure(listener)
+        except Interrupted as stop:
+            name = signal.Signals(stop.signum).name
+            self._save(complete=False, interrupted=name)
+            _say(f"stopped by {name}; the samples so far are kept: `python -m bench run --resume {self._run_id}`")
+            return 128 + stop.signum
+        except BenchError as error:
+            self._save(complete=False, problem=str(error))
+            _say(str(error))
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            self._save(complete=False, problem=str(error))
+            _say(f"the run failed: {error.strerror or error}{where}; `python -m bench doctor` tells what works here")
+        return EXIT_USAGE
+
+    @property
+    def _run_id(self) -> str:
+        return self.writer.directory.name
+
+    def _save(self, **changes: Any) -> None:
+        self.writer.save(ended=_now(), seconds=round(time.monotonic() - self.session.started, 3), **changes)
+
+    def _measure(self, listener: Listener) -> int:
+        before = fingerprint.conditions()
+        with ExitStack() as undo:
+            stage = self._stage()
+            tools, skips = self._tools(stage)
+            volumes = {name: undo.enter_context(self._volume(name, stage, listener)) for name in self.plan.volumes}
+            self.writer.save(
+                skips=[*self.writer.provenance["skips"], *skips],
+                volumes={name: _describe(volume) for name, volume in volumes.items()},
+            )
+            runner = Runner(
+                plan=self.plan,
+                volumes=volumes,
+                add=self.writer.add,
+                listener=listener,
+                deadline=self.session.started + self.plan.request.seconds,
+                tools=tools,
+            )
+            self._go_on(runner)
+            blocks = runner.run()
+        after = fingerprint.conditions()
+        usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        own = sum(item.ru_utime + item.ru_stime for item in usage)
+        self._save(
+            complete=True,
+            blocks=blocks,
+            units=runner.sequence,
+            errors=runner.errors,
+            build_seconds=runner.build_seconds,
+            conditions={"before": dataclasses.asdict(before), "after": dataclasses.asdict(after)},
+            warnings=fingerprint.warnings(before, after, own),
+        )
+        if runner.errors:
+            _say(f"{runner.errors} of {runner.sequence} units failed; their rows say why (`error` in samples.jsonl)")
+        return EXIT_USAGE if runner.errors else 0
+
+    def _stage(self) -> Path:
+        """Mount a tmpfs, private to this namespace, where nothing that the run needs lies below."""
+        paths = [self.work, self.writer.directory.resolve(), Path.cwd(), Path(sys.prefix), Path(__file__).resolve()]
+        for name in STAGES:
+            stage = Path(name)
+            if stage.is_dir() and not any(path.is_relative_to(stage) for path in paths):
+                mounts.mount("tmpfs", stage, "tmpfs", options="mode=0700")
+                return stage
+        raise BenchError("no directory to mount on", why=f"none of {', '.join(STAGES)} is free", mend="mkdir /srv")
+
+    def _tools(self, stage: Path) -> tuple[dict[str, str], list[dict[str, str]]]:
+        program, support = reference.compile_reference(stage)
+        if support.ok:
+            return {reference.NAME: program}, []
+        skip = planning.Skip("harness: comparison with C", support.reason, support.mend)
+        for name, cells in list(self.plan.cells.items()):
+            self.plan.cells[name] = [cell for cell in cells if cell.values.get("clock") != "c"]
+        return {}, [dataclasses.asdict(skip)]
+
+    @contextmanager
+    def _volume(self, name: str, stage: Path, listener: Listener) -> Iterator[Volume]:
+        wanted = self.plan.volumes[name]
+        listener.phase(f"making {name}, {wanted.bytes >> 20} MiB")
+        volume = discovery.volume(name).make(stage / name, self.work, size=wanted.bytes, inodes=wanted.inodes)
+        try:
+            yield volume
+        finally:
+            volume.close()
+
+    def _go_on(self, runner: Runner) -> None:
+        """Tell the runner which cells an earlier part of this run has."""
+        have: dict[tuple[str, int], set[tuple[Any, ...]]] = {}
+        for row in self.rows:
+            key = (row["arm"], row["depth"], row["temperature"], tuple(sorted(row["params"].items())))
+            have.setdefault((row["scenario"], row["block"]), set()).add(key)
+            runner.sequence = max(runner.sequence, row["sequence"] + 1)
+        finished: dict[str, int] = {}
+        partial: set[tuple[str, int, Cell]] = set()
+        for name, cells in self.plan.cells.items():
+            for block in sorted(block for scenario, block in have if scenario == name):
+                wanted = [cell for cell in cells if cell.blocks is None or block < cell.blocks]
+                done = [cell for cell in wanted if _key(cell) in have[name, block]]
+                if len(done) == len(wanted) and finished.get(name, 0) == block:
+                    finished[name] = block + 1
+                else:
+                    partial.update((name, block, cell) for cell in done)
+        runner.finished, runner.partial = finished, frozenset(partial)
+
+
+def _key(cell: Cell) -> tuple[Any, ...]:
+    return (cell.arm.name, cell.depth, Temperature(cell.temperature).value, tuple(sorted(cell.params)))
+
+
+def _describe(volume: Volume) -> dict[str, Any]:
+    facts: dict[str, Any] = {"options": volume.options()}
+    if isinstance(volume, LoopVolume):
+        facts |= {"bytes": volume.size, "mkfs": volume.command, "direct_io": volume.device.direct_io}
+    return facts
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    for other in SIGNALS:  # the first one stops the run; more would only cut its goodbye short
+        signal.signal(other, signal.SIG_IGN)
+    raise Interrupted(number)
+
+
+def _say(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+

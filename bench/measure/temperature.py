@@ -1,0 +1,45 @@
+"""Hot, new container, cold: bring a container to a temperature, the same way for every driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.drivers.base import Container, Driver
+from bench.errors import BenchError
+from bench.model import Temperature
+from bench.volumes.base import Volume
+
+__all__ = ["mounted"]
+
+
+@contextmanager
+def mounted(
+    driver: Driver,
+    container: Container,
+    volume: Volume,
+    temperature: Temperature,
+    touch: Callable[[Path], None],
+) -> Iterator[Path]:
+    """Mount `container` at `temperature` and yield its merged path; `touch` brings what is measured into memory.
+
+    In every case all that the set-up wrote has reached the device before the caller goes on.
+    """
+    if temperature is Temperature.NEW:
+        spare = driver.create_read_write(container.stack, container.depth)
+        try:
+            with driver.get(spare) as merged:
+                touch(merged)
+        finally:
+            driver.remove(spare)
+    elif temperature is Temperature.COLD:
+        volume.sync()
+        cold = volume.remount()
+        if not cold.ok:
+            raise BenchError("no cold cell here", why=cold.reason, mend=cold.mend)
+    with driver.get(container) as merged:
+        if temperature is Temperature.HOT:
+            touch(merged)
+        volume.sync()
+        yield merged

@@ -1,0 +1,72 @@
+"""From a run's directory to what a reader gets: the page, and the summary in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import discovery
+from bench.errors import BenchError
+from bench.report import page, summary
+from bench.stats.analysis import Analysis
+from bench.store.reader import Run, load
+from bench.verdicts.claims import Answer, Verdict, verdicts
+
+__all__ = ["Product", "answers", "publish"]
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a run says, and where its page is."""
+
+    run: Run
+    page: Path
+    lines: list[str]
+    answers: list[Answer]
+    verdicts: list[Verdict]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "run": self.run.id,
+            "results": str(self.run.directory),
+            "page": str(self.page),
+            "complete": bool(self.run.provenance.get("complete")),
+            "units": len(self.run.units),
+            "errors": int((self.run.units["error"] != "").sum()),
+            "answers": [{"text": item.text, "where": item.where, "scenario": item.scenario} for item in self.answers],
+            "claims": [
+                {
+                    "claim": item.claim.id,
+                    "outcome": item.outcome.value,
+                    "findings": [
+                        {"where": finding.where, "outcome": finding.outcome.value, "evidence": finding.evidence}
+                        for finding in item.findings
+                    ],
+                }
+                for item in self.verdicts
+            ],
+        }
+
+
+def answers(analysis: Analysis) -> list[Answer]:
+    """Return what every scenario of the run answers, in their order."""
+    known = discovery.scenarios()
+    return [answer for name in analysis.scenarios if name in known for answer in known[name].answers(analysis)]
+
+
+def publish(directory: Path, reports: Path) -> Product:
+    """Write the page of the run in `directory` below `reports` and return it with the summary."""
+    run = load(directory)
+    known = discovery.scenarios()
+    analysis = Analysis(run, known)
+    judged = verdicts(analysis, known)
+    try:
+        reports.mkdir(parents=True, exist_ok=True)
+        target = page.render(run, known, reports / f"{run.id}.html")
+    except OSError as error:
+        raise BenchError(
+            f"cannot write the page to {reports}", why=error.strerror or str(error), mend="give another --reports"
+        ) from error
+    return Product(run, target, summary.lines(analysis, judged), answers(analysis), judged)

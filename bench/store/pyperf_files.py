@@ -1,0 +1,76 @@
+"""pyperf/<arm>.json: one suite per arm with equal benchmark names, so that pyperf itself compares arms.
+
+    python -m pyperf compare_to results/RUN/pyperf/native@ext4.json results/RUN/pyperf/overlay2@ext4.json
+
+Each unit is one pyperf run with one value, because each unit had a set-up of its own.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyperf
+
+if TYPE_CHECKING:
+    from bench.store.reader import Run
+
+__all__ = ["write_suites"]
+
+NANOSECONDS = 1e9  # pyperf's unit of time is the second
+
+
+def write_suites(run: Run, times: pd.DataFrame) -> list[Path]:
+    """Write the suites of `run` from `times`, the rows of Run.times that are nanoseconds; return the files."""
+    directory = run.directory / "pyperf"
+    directory.mkdir(exist_ok=True)
+    shared = _metadata(run)
+    started = dict(zip(run.units["sequence"], run.units["started"], strict=True))
+    written = []
+    keys = ["scenario", "metric", "depth", "temperature", *run.parameters]
+    for arm, rows in times.groupby("arm", observed=True):
+        suite = []
+        for cell, units in rows.groupby(keys, observed=True, dropna=False, sort=True):
+            name = _name(dict(zip(keys, cell, strict=True)))
+            runs = [
+                pyperf.Run(
+                    [value / NANOSECONDS],
+                    metadata={**shared, "name": name, "loops": int(count), "date": _date(started[sequence])},
+                    collect_metadata=False,
+                )
+                for sequence, value, count in zip(units["sequence"], units["value"], units["operations"], strict=True)
+                if value > 0  # pyperf takes no zero
+            ]
+            if runs:
+                suite.append(pyperf.Benchmark(runs))
+        if suite:
+            path = directory / f"{arm}.json"
+            pyperf.BenchmarkSuite(suite).dump(str(path), replace=True)
+            written.append(path)
+    return written
+
+
+def _name(cell: dict[str, Any]) -> str:
+    parts = [str(cell.pop("scenario")), str(cell.pop("metric")), str(cell.pop("temperature"))]
+    parts += [f"{key}={value}" for key, value in cell.items() if not pd.isna(value)]
+    return " ".join(parts)
+
+
+def _date(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="microseconds")[:26]
+
+
+def _metadata(run: Run) -> dict[str, Any]:
+    host = run.provenance.get("host", {})
+    facts = {
+        "unit": "second",
+        "hostname": host.get("hostname"),
+        "cpu_model_name": host.get("cpu_model"),
+        "platform": f"Linux-{host.get('kernel')}-{host.get('machine')}",
+        "python_version": (host.get("python") or {}).get("version"),
+        "bench_run": run.id,
+        "bench_version": run.provenance.get("version"),
+    }
+    return {key: value for key, value in facts.items() if value is not None}

@@ -1,0 +1,146 @@
+"""Read samples.jsonl one row at a time, so that a long run needs little memory.
+
+What is read is checked as it is read, and every error names its line.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from bench.errors import BenchError
+from bench.store.columns import KEYS, TEMPERATURES, Columns
+from bench.store.writer import SCHEMA
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["RESERVED", "read"]
+
+_TEXTS = ("scenario", "arm", "driver", "volume", "error")
+_TABLES = ("params", "metrics", "operations", "counters", "expected", "how")
+_LISTS = ("mismatches", "proofs")
+_WHOLE = ("schema", "sequence", "block", "depth")
+_REQUIRED = frozenset({"temperature", "started", *_TEXTS, *_TABLES, *_LISTS, *_WHOLE})
+
+# Columns of the frames of a run and of its analysis, which no parameter may be called.
+RESERVED = frozenset(
+    {*KEYS, "metric", "value", "operations", "counter", "expected", "ok", "error", "mismatches", "proofs", "how"}
+    | {"started", "low", "high", "n", "method", "minimum", "maximum", "median", "outliers", "ratio", "native_depth"}
+    | {"units", "matching"}
+)
+
+
+def read(path: Path) -> tuple[Columns, list[str]]:
+    """Return the columns of samples.jsonl and what was odd about it; raises BenchError naming the line."""
+    columns, warnings = Columns(_check_cell), []
+    number, last = 0, -1
+    item: Any = None
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    warnings.append("the last row of samples.jsonl is cut short; it was left out")
+                    break
+                item = _parsed(line)
+                _check(item)
+                if item["sequence"] <= last:
+                    raise BenchError(
+                        f"{path} was edited",
+                        why=f"its sequence numbers do not rise at line {number}",
+                        mend="restore the file",
+                    )
+                last = item["sequence"]
+                columns.add(item)
+    except FileNotFoundError:
+        return columns, ["samples.jsonl is missing: the run stopped before its first unit"]
+    except OSError as error:
+        raise BenchError(f"cannot read {path}", why=error.strerror or str(error)) from error
+    except _JsonError as error:
+        raise BenchError(f"{path} line {number} is not JSON", why=str(error), mend="restore the file") from error
+    except _NewerError:
+        raise BenchError(f"{path} line {number} was written by a newer version", mend="use that version") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        why = _fault(item) or str(error)
+        raise BenchError(f"{path} line {number} is not a sample", why=why, mend="restore the file") from error
+    if (infinite := columns.first_infinite()) is not None:
+        why = "a number in it is too large"
+        raise BenchError(f"{path} line {infinite + 1} is not a sample", why=why, mend="restore the file")
+    return columns, warnings
+
+
+class _JsonError(Exception):
+    """The line is not JSON."""
+
+
+class _NewerError(Exception):
+    """The row was written by a newer version of this suite."""
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a number")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse).decode  # Python's own takes NaN, which is no JSON
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return _decode(line.decode())
+    except (ValueError, RecursionError) as error:
+        raise _JsonError(str(error)) from error
+
+
+def _check(item: Any) -> None:
+    """Check what each row has for itself."""
+    if not isinstance(item, dict):
+        raise TypeError("it is not an object")
+    if not item.keys() >= _REQUIRED:
+        raise ValueError(f"it lacks {', '.join(sorted(_REQUIRED - item.keys()))}")
+    if isinstance(item["schema"], int) and item["schema"] > SCHEMA:
+        raise _NewerError
+    for column in _TABLES:
+        if type(item[column]) is not dict:
+            raise TypeError(f"{column} is not an object")
+    for column in _LISTS:
+        if type(item[column]) is not list:
+            raise TypeError(f"{column} is not a list")
+    for column in _TEXTS:
+        if type(item[column]) is not str:
+            raise TypeError(f"{column} is not text")
+    for column in _WHOLE:
+        if not isinstance(item[column], int):
+            raise TypeError(f"{column} is not a whole number")
+
+
+def _check_cell(item: dict[str, Any]) -> None:
+    """Check what rows of one cell have in common."""
+    if item["temperature"] not in TEMPERATURES:
+        raise ValueError(f"temperature {item['temperature']!r} is none of {', '.join(TEMPERATURES)}")
+    _check_range("depth", item["depth"])
+    for name, value in item["params"].items():
+        if name in RESERVED:
+            raise ValueError(f"a parameter cannot be called {name!r}")
+        if not isinstance(value, int | str):
+            raise TypeError(f"parameter {name} is neither a whole number nor text")
+        if isinstance(value, int):
+            _check_range(f"parameter {name}", value)
+
+
+def _check_range(name: str, value: int) -> None:
+    if not -(2**63) <= value < 2**63:
+        raise OverflowError(f"{name} does not fit 64 bits")
+
+
+def _fault(item: dict[str, Any]) -> str:
+    """Return what is wrong with a row that was refused, in words that name the field; "" if not known."""
+    try:
+        _check(item)
+        _check_cell(item)
+    except (TypeError, ValueError, OverflowError) as error:
+        return str(error)
+    for column in ("metrics", "counters", "operations"):
+        for name, value in item[column].items():
+            if not isinstance(value, int | float):
+                return f"{name} in {column} is {value!r}, which is not a number"
+    return ""

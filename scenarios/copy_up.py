@@ -1,0 +1,273 @@
+"""The first write to a file of the image: what copy_up costs, and whether it copies.
+
+A file can be copied up once per container, so every timed file is a fresh one, and a unit is a fresh
+container. open-for-write triggers the copy (fs/overlayfs/copy_up.c), so it is timed apart from the
+writes that follow it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from bench.kernel.extents import extents
+from bench.layers.content import Directory, File, Layer, read_equals
+from bench.measure.scenario import Grid, Law, Metric, Params, Scenario, Unit
+from bench.model import NATIVE, Param, Temperature, format_size
+from bench.verdicts.claims import Answer, Finding, Outcome
+
+if TYPE_CHECKING:
+    from bench.stats.analysis import Analysis
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+PAYLOAD = bytes(range(256)) * 16  # one page; the smallest change that a page cache writes
+EVERY_LAYER_MAX = 64 * KIB  # larger files are in the bottom layer alone, or a stack would take gigabytes
+FILES = 3  # files of one size in a layer: their median is the unit's observation
+SWEEP_DEPTH = 8
+OPENER, OPENER_BYTES = "data/opener", 4096  # opened first: its copy_up brings the directory up, once for all
+HOT, COLD = Temperature.HOT, Temperature.COLD
+
+# Bytes beyond the file's own that one copy_up may bring to the device: journal or log blocks, inode,
+# directory and allocation metadata of one small transaction. Seen: at most 9 blocks on ext4, 12 on xfs.
+METADATA_BYTES = 32 * 4096
+
+
+def grids(profile: str) -> Iterable[Grid]:
+    """Sizes at one depth; depths at one size; positions at one size and depth."""
+    subject = ("overlay2",)
+    bottom: tuple[Param, ...] = ("bottom",)
+    small = (0, 4 * KIB, 64 * KIB, MIB)
+    if profile == "quick":
+        yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (0, 64 * KIB), "position": bottom}, drivers=subject)
+        yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (4 * KIB, MIB, 16 * MIB), "position": bottom})
+        yield Grid((SWEEP_DEPTH,), (COLD,), {"size": (4 * KIB, MIB), "position": bottom}, drivers=subject)
+        yield Grid((1, 32, 125), (HOT,), {"size": (4 * KIB,), "position": bottom}, drivers=subject)
+        yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (64 * KIB,), "position": ("top", "middle")}, drivers=subject)
+        yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (128 * MIB,), "position": bottom}, blocks=2, drivers=subject)
+        return
+    yield Grid((SWEEP_DEPTH,), (HOT, COLD), {"size": small, "position": bottom})
+    yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (16 * MIB,), "position": bottom})
+    yield Grid((1, 8, 16, 32, 64, 96, 125), (HOT,), {"size": (4 * KIB,), "position": bottom})
+    yield Grid((32,), (HOT,), {"size": (64 * KIB,), "position": ("top", "middle")})
+    yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (128 * MIB,), "position": bottom}, blocks=6)
+    yield Grid((SWEEP_DEPTH,), (COLD,), {"size": (16 * MIB,), "position": bottom}, blocks=10)
+    if profile == "full":
+        yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (GIB,), "position": bottom}, blocks=5, drivers=subject)
+        yield Grid((250, 500), (HOT,), {"size": (4 * KIB,), "position": bottom}, drivers=subject)
+
+
+def layer(index: int, params: Params) -> Layer:
+    """Small files in every layer, large ones in the bottom layer."""
+    size = int(params["size"])
+    count = FILES if size <= MIB else 1
+    held = index == 0 or size <= EVERY_LAYER_MAX
+    files = [File(f"data/{index}-{number}", size) for number in range(count)] if held else []
+    opener = [File(OPENER, OPENER_BYTES)] if index == 0 else []
+    return (Directory("data"), *opener, *files)
+
+
+def held(unit: Unit) -> tuple[int, list[File]]:
+    """Return the layer that this cell's position names, and its files."""
+    index = {"top": unit.depth - 1, "middle": unit.depth // 2, "bottom": 0}[str(unit.params["position"])]
+    return index, [entry for entry in unit.layers[index] if isinstance(entry, File) and entry.path != OPENER]
+
+
+def before(unit: Unit) -> None:
+    """The container's layer is empty."""
+    if unit.container.upper is not None:
+        unit.proven(not any(unit.container.upper.iterdir()), "upper is empty before")
+
+
+def touch(unit: Unit) -> None:
+    """Read every file once, so that its pages and dentries are in memory."""
+    for file in held(unit)[1]:
+        with open(unit.merged / file.path, "rb", buffering=0) as opened:
+            while opened.read(MIB):
+                pass
+    os.stat(unit.merged / OPENER)
+
+
+def operate(unit: Unit) -> None:
+    """The first file of the directory; then, for each file: open for write, write a page, fsync, close, open and write it again."""
+    times: dict[str, list[int]] = {name: [] for name in ("open", "write", "first_write", "fsync", "again")}
+    flushes = written = 0
+    start = perf_counter_ns()
+    os.close(os.open(unit.merged / OPENER, os.O_RDWR))
+    unit.record("open_first", [perf_counter_ns() - start])
+    unit.volume.sync()
+    for file in held(unit)[1]:
+        path = str(unit.merged / file.path)
+        bytes_before, flushes_before = unit.written()
+        start = perf_counter_ns()
+        descriptor = os.open(path, os.O_RDWR)
+        opened = perf_counter_ns() - start
+        bytes_after, flushes_after = unit.written()
+        start = perf_counter_ns()
+        os.pwrite(descriptor, PAYLOAD, 0)
+        wrote = perf_counter_ns() - start
+        start = perf_counter_ns()
+        os.fsync(descriptor)
+        times["fsync"].append(perf_counter_ns() - start)
+        os.close(descriptor)
+        start = perf_counter_ns()
+        descriptor = os.open(path, os.O_RDWR)
+        os.pwrite(descriptor, PAYLOAD, 0)
+        times["again"].append(perf_counter_ns() - start)
+        os.close(descriptor)
+        times["open"].append(opened)
+        times["write"].append(wrote)
+        times["first_write"].append(opened + wrote)
+        written += bytes_after - bytes_before
+        flushes += flushes_after - flushes_before
+    for name, values in times.items():
+        unit.record(name, values)
+    unit.notes["device"] = (written, flushes)
+
+
+def prove(unit: Unit) -> None:
+    """The write landed, the rest of the file is as it was, the image did not change, and what open did."""
+    index, files = held(unit)
+    size = int(unit.params["size"])
+    allocated = shared = 0
+    for file in files:
+        with open(unit.merged / file.path, "rb", buffering=0) as merged:
+            same = read_equals(merged.fileno(), file, unit.seed, head=PAYLOAD)
+        unit.proven(same, "content is the page written and, after it, the image's bytes")
+        original = unit.driver.layer_path(unit.container, index) / file.path
+        with open(original, "rb", buffering=0) as lower:
+            unit.proven(read_equals(lower.fileno(), file, unit.seed), "the image's file is unchanged")
+        if unit.container.upper is not None:
+            upper = unit.container.upper / file.path
+            unit.proven(upper.exists(), "upper holds the file after")
+            allocated += upper.stat().st_blocks * 512
+            shared += extents(upper).shared
+    count = len(files)
+    if unit.container.upper is not None:
+        whole = count * max(-(-size // 4096) * 4096, 4096)
+        # xfs may keep blocks that it allocated ahead of the end of a growing file until it is reclaimed.
+        unit.expect("allocated_bytes", allocated, whole, 2 * whole + count * 64 * KIB, why="every block has a place")
+        unit.counters["shared_bytes"] = shared
+    if unit.volume.written() is None:
+        return
+    written, flushes = unit.notes["device"]
+    facts = unit.driver.copy_up(unit.volume.recipe, size)
+    if facts.flushes is not None:
+        unit.expect("open_flushes", flushes, count * facts.flushes, why=facts.source)
+    low, high = (count * size, count * (size + METADATA_BYTES)) if facts.data == "whole" else (0, 0)
+    if facts.data == "deferred":
+        high = count * (size + METADATA_BYTES)  # the kernel may start writing back a large copy at any time
+    unit.expect("open_bytes", written, low, high, why=facts.source)
+
+
+def answers(analysis: Analysis) -> Iterator[Answer]:
+    """What a first write costs on each file system."""
+    for arm in analysis.arms("copy_up"):
+        law = analysis.law("copy_up", "first_write", "size", arm, temperature=HOT.value)
+        if law is None or law.driver == NATIVE:
+            continue
+        where = {"depth": SWEEP_DEPTH, "temperature": HOT.value, "size": 4 * KIB, "position": "bottom"}
+        ratio = analysis.ratio("copy_up", arm, "first_write", **where)
+        times = f", {ratio.text('×')} a plain write at 4 KiB" if ratio else ""
+        if law.line.shape in {"flat", "undecided"}:
+            cell = analysis.cell("copy_up", arm, "first_write", **where)
+            cost = cell.text("ns") if cell else law.line.intercept.text("ns")
+            more = "whatever the file's size" if law.line.shape == "flat" else "for 4 KiB; its growth is undecided"
+            text = f"A first write costs {cost} {more}{times}."
+        else:
+            per_mib = law.line.slope.scaled(MIB)
+            text = f"A first write costs {law.line.intercept.text('ns')} + {per_mib.text('ns')} per MiB{times}."
+        yield Answer(text, arm, "copy_up")
+
+
+def judge_whole_file(analysis: Analysis) -> Iterator[Finding]:
+    """C6: whole-file copy where bytes reach the device and no extent is shared; not where it clones."""
+    for arm in analysis.arms("copy_up"):
+        if not arm.startswith("overlay2"):
+            continue
+        where = {"depth": SWEEP_DEPTH, "temperature": HOT.value, "size": MIB, "position": "bottom"}
+        written = analysis.counter("copy_up", arm, "open_bytes", **where)
+        shared = analysis.counter("copy_up", arm, "shared_bytes", **where)
+        opened = analysis.cell("copy_up", arm, "open", **where)
+        write = analysis.cell("copy_up", arm, "write", **where)
+        again = analysis.cell("copy_up", arm, "again", **where)
+        if shared is None or opened is None or write is None or again is None:
+            continue
+        figures = (
+            f"opening a 1 MiB file for writing took {opened.text('ns')}, the first 4 KiB write {write.text('ns')}, "
+            f"opening and writing it again {again.text('ns')}"
+        )
+        device = f"{format_size(written['median'] / FILES)} reached the device per file" if written else ""
+        if shared["median"] > 0:
+            yield Finding(
+                arm,
+                Outcome.REFUTED,
+                f"the file is cloned, not copied: {format_size(shared['median'] / FILES)} of its 1 MiB still share "
+                f"the image's blocks after a 4 KiB write, {device} at open; {figures}",
+            )
+        else:
+            yield Finding(
+                arm, Outcome.CONFIRMED, f"no block is shared with the image, {device} at open; {figures}".strip()
+            )
+
+
+def judge_immutable(analysis: Analysis) -> Iterator[Finding]:
+    """C9: the image's file was read back after every unit."""
+    units = analysis.units("copy_up")
+    good = units[units["error"] == ""]
+    changed = units["error"].str.contains("image's file is unchanged", regex=False).sum()
+    if len(good):
+        outcome = Outcome.REFUTED if changed else Outcome.CONFIRMED
+        yield Finding("all arms", outcome, f"the image's file was unchanged after {len(good)} of {len(units)} units")
+
+
+SCENARIO = Scenario(
+    name="copy_up",
+    question="What does the first write to a file of the image cost, and does it copy the whole file?",
+    method=(
+        "Each unit is a fresh container; one file is opened for writing first, timed apart, because it also brings "
+        "its directory to upper, and the volume is synced. Then each file is opened for writing once (that is what triggers the copy), "
+        "one page is written, fsynced, and the file is opened and written again. Three files of a size give one "
+        "observation, their median (one file above 1 MiB). Bytes and flushes are read from the loop device before "
+        "and after the open; blocks and shared extents from the copy in upper. The volume is synced before."
+    ),
+    order=2,
+    weight=0.4,
+    metrics=(
+        Metric("first_write", "open for writing + first write of 4 KiB"),
+        Metric("open", "open for writing"),
+        Metric("write", "first write of 4 KiB"),
+        Metric("fsync", "fsync after it"),
+        Metric("again", "second open + write"),
+        Metric("open_first", "opening the first file of a directory, which copies the directory up too"),
+    ),
+    headline="first_write",
+    grids=grids,
+    content=("size",),
+    layer=layer,
+    before=before,
+    touch=touch,
+    operate=operate,
+    prove=prove,
+    working_bytes=lambda params: FILES * int(params["size"]) + MIB,
+    laws=(
+        Law(
+            "first_write",
+            "size",
+            "first write against file size, pages in memory",
+            {"temperature": HOT.value, "depth": SWEEP_DEPTH, "position": "bottom"},
+            per=MIB,
+            per_name="MiB",
+        ),
+        Law(
+            "first_write",
+            "depth",
+            "first write of a 4 KiB file against depth",
+            {"temperature": HOT.value, "size": 4 * KIB, "position": "bottom"},
+            per_name="layer",
+        ),
+    ),
+    answers=answers,
+    claims={"C6": judge_whole_file, "C9": judge_immutable},
+)

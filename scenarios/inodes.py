@@ -1,0 +1,122 @@
+"""Inodes and bytes that a stack takes: the formula of each driver, checked to the inode.
+
+Nothing is mounted: the timed operation is the build itself, and the counts come from statfs after a
+sync. The drivers state their formulas (`inode_law`, `footprint`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from bench.drivers.base import BLOCK
+from bench.layers.content import Directory, File, Layer
+from bench.measure.clock import once
+from bench.measure.scenario import Grid, Law, Metric, Params, Scenario, Unit
+from bench.model import Temperature, format_size
+from bench.verdicts.claims import Answer, Finding, Outcome
+
+if TYPE_CHECKING:
+    from bench.stats.analysis import Analysis
+
+FILE_BYTES = 4096
+TYPICAL = (8, 100)  # layers and files per layer of the sentence at the head of the page
+# Above the drivers' own count of bytes, per inode: directories that outgrow one block, link targets,
+# and chunks of inodes (xfs: 64 at a time).
+SLACK_PER_INODE = 2 * BLOCK
+
+
+def grids(profile: str) -> Iterable[Grid]:
+    """Layers by files per layer; exact, so few units tell."""
+    depths, blocks = {"quick": ((1, 4, 8), 2), "standard": ((1, 8, 32), 4)}.get(profile, ((1, 8, 32, 125), 6))
+    files = (10, 100) if profile != "full" else (10, 100, 1000)
+    yield Grid(depths, (Temperature.NEW,), {"files": files}, blocks=blocks)
+
+
+def layer(index: int, params: Params) -> Layer:
+    """One directory with files of its own."""
+    files = [File(f"tree/{index}-{number}", FILE_BYTES) for number in range(int(params["files"]))]
+    return (Directory("tree"), *files)
+
+
+def operate(unit: Unit) -> None:
+    """Build the stack."""
+    before = unit.volume.usage()
+    stack = unit.container.stack
+    elapsed, _ = once(unit.driver.build, stack.home, unit.layers, (unit.depth,), unit.seed)
+    after = unit.volume.usage()
+    unit.record("build", [elapsed])
+    unit.notes["added"] = (before, after)
+
+
+def prove(unit: Unit) -> None:
+    """The inodes are those of the formula, the bytes at least those of the data; then remove it all."""
+    before, after = unit.notes["added"]
+    want = unit.driver.footprint(unit.layers, (unit.depth,), unit.volume.recipe)
+    home = unit.container.stack.home
+    unit.proven(home.is_dir(), "the stack is on disk")
+    shutil.rmtree(home)
+    unit.volume.sync()
+    if before.inodes is not None and unit.volume.written() is not None:
+        unit.expect("inodes", after.inodes - before.inodes, want.inodes, why=unit.driver.inode_law)
+        high = want.bytes + want.inodes * SLACK_PER_INODE
+        unit.expect("bytes", after.bytes - before.bytes, want.bytes, high, why="blocks of the data and directories")
+
+
+def answers(analysis: Analysis) -> Iterator[Answer]:
+    """What a typical image takes."""
+    depth, files = TYPICAL
+    where = {"depth": depth, "files": files}
+    for arm in analysis.arms("inodes"):
+        inodes = analysis.counter("inodes", arm, "inodes", **where)
+        size = analysis.counter("inodes", arm, "bytes", **where)
+        if inodes is None or size is None:
+            continue
+        exact = "as its formula says" if inodes["matching"] == inodes["units"] else "not as its formula says"
+        yield Answer(
+            f"{depth} layers of {files} files take {inodes['median']:,.0f} inodes ({exact}) and "
+            f"{format_size(size['median'])}.",
+            arm,
+            "inodes",
+        )
+
+
+def judge_inodes(analysis: Analysis) -> Iterator[Finding]:
+    """C3: what can be said of inodes without the legacy overlay driver."""
+    depth, files = TYPICAL
+    for arm in analysis.arms("inodes"):
+        mine = analysis.counter("inodes", arm, "inodes", depth=depth, files=files)
+        other = analysis.counter("inodes", arm.replace("overlay2@", "vfs@"), "inodes", depth=depth, files=files)
+        if arm.startswith("overlay2@") and mine is not None and other is not None:
+            yield Finding(
+                arm,
+                Outcome.QUALIFIED,
+                f"{mine['median']:,.0f} inodes for {depth} layers of {files} files, vfs {other['median']:,.0f}; "
+                "the legacy overlay driver was not measured",
+            )
+
+
+SCENARIO = Scenario(
+    name="inodes",
+    question="How many inodes and bytes do N layers of M files take?",
+    method=(
+        "Each unit builds a whole stack in a fresh directory: layers of one directory and M files of 4 KiB, no two "
+        "layers sharing a name. Inodes and bytes are the difference of statfs before and after, each after a sync, "
+        "on a volume where nothing else happens. `build` is the time to write it, without the sync."
+    ),
+    order=3,
+    weight=0.08,
+    metrics=(Metric("build", "writing all layers"),),
+    headline="build",
+    grids=grids,
+    content=("files",),
+    layer=layer,
+    operate=operate,
+    prove=prove,
+    mounts=False,
+    working_bytes=lambda params: 0,
+    laws=(Law("build", "depth", "writing N layers of 100 files", {"files": 100}, per_name="layer"),),
+    answers=answers,
+    claims={"C3": judge_inodes},
+)

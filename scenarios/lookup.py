@@ -1,0 +1,195 @@
+"""Finding a name: what each layer adds to a lookup.
+
+A hit in layer k asks k layers, a miss asks all of them; only layers that hold the parent directory are
+asked (fs/overlayfs/namei.c, ovl_lookup). So the tree has a directory that every layer holds (`every`)
+and one that only the bottom layer holds (`alone`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from bench.layers.content import Directory, File, Layer, read_equals
+from bench.measure.clock import each
+from bench.measure.scenario import Grid, Law, Metric, Params, Scenario, Unit
+from bench.model import Temperature
+from bench.verdicts.claims import Answer, Finding, Outcome
+
+if TYPE_CHECKING:
+    from bench.stats.analysis import Analysis
+
+NAMES = 8  # names looked up per kind of lookup in a unit
+CHAINS = 4  # nested paths, each walked once in a unit
+NEST = ("a", "b", "c")
+COMMON = "every/common"  # in every layer, each with its own content
+QUICK = (1, 16, 32, 64, 96, 125)
+STANDARD = (1, 2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 125)
+FEW = (1, 16, 32, 64, 96, 125)
+FULL = (*STANDARD, 160, 200, 250, 300, 400, 500)
+
+
+def grids(profile: str) -> Iterable[Grid]:
+    """All depths in all three temperatures for the kernel's driver, a few for the others."""
+    depths, others = {"quick": (QUICK, (1, 32)), "standard": (STANDARD, (1, 32, 125))}.get(profile, (FULL, FEW))
+    yield Grid(depths, tuple(Temperature), drivers=("overlay2",))
+    yield Grid(others, tuple(Temperature))
+
+
+def layer(index: int, params: Params) -> Layer:  # noqa: ARG001
+    """Names of its own in `every`, a common one, a nested chain; `alone` only in the bottom layer."""
+    entries: list[Directory | File] = [Directory("every")]
+    entries += [File(f"every/{index}-{number}", 0) for number in range(NAMES)]
+    entries.append(File(COMMON, 64, origin=index))
+    for chain in range(CHAINS):
+        path = f"nest{chain}"
+        entries.append(Directory(path))
+        for part in NEST:
+            path = f"{path}/{part}"
+            entries.append(Directory(path))
+        if index == 0:
+            entries.append(File(f"{path}/leaf", 0))
+    if index == 0:
+        entries.append(Directory("alone"))
+        entries += [File(f"alone/{number}", 0) for number in range(NAMES)]
+    return entries
+
+
+def names(unit: Unit) -> dict[str, list[str]]:
+    """Return the paths of each kind of lookup; a kind that this depth has not is left out."""
+    depth = unit.depth
+    kinds = {
+        "bottom": [f"every/0-{number}" for number in range(NAMES)],
+        "miss": [f"every/none-{number}" for number in range(NAMES)],
+        "nested": [f"nest{chain}/{'/'.join(NEST)}/leaf" for chain in range(CHAINS)],
+        "alone_hit": [f"alone/{number}" for number in range(NAMES)],
+        "alone_miss": [f"alone/none-{number}" for number in range(NAMES)],
+    }
+    if depth > 1:
+        kinds["top"] = [f"every/{depth - 1}-{number}" for number in range(NAMES)]
+    if depth > 2:  # noqa: PLR2004
+        kinds["middle"] = [f"every/{depth // 2}-{number}" for number in range(NAMES)]
+    return kinds
+
+
+def touch(unit: Unit) -> None:
+    """Look every name up once."""
+    base = os.open(unit.merged, os.O_RDONLY | os.O_DIRECTORY)
+    for paths in names(unit).values():
+        for path in paths:
+            os.access(path, os.F_OK, dir_fd=base)
+    os.access("every", os.F_OK, dir_fd=base)
+    os.close(base)
+
+
+def operate(unit: Unit) -> None:
+    """access(2) on each name, relative to the container's root; the first in a directory apart."""
+    kinds = names(unit)
+    order = [kind for kind in kinds if kind != "nested"]
+    unit.random.shuffle(order)
+    base = os.open(unit.merged, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # The first access in a directory brings that directory in, from every layer that holds it.
+        unit.record("first", each(os.access, [("every/first", os.F_OK)], dir_fd=base))
+        os.access("alone/first", os.F_OK, dir_fd=base)
+        for kind in order:
+            unit.random.shuffle(kinds[kind])
+            unit.record(kind, each(os.access, [(path, os.F_OK) for path in kinds[kind]], dir_fd=base))
+        unit.record("nested", each(os.access, [(path, os.F_OK) for path in kinds["nested"]], dir_fd=base))
+    finally:
+        os.close(base)
+
+
+def prove(unit: Unit) -> None:
+    """Hits exist, misses do not, and a read comes from the topmost layer that has the file."""
+    for kind, paths in names(unit).items():
+        exist = [(unit.merged / path).exists() for path in paths]
+        missing = kind.endswith("miss")
+        unit.proven(not any(exist) if missing else all(exist), f"{kind}: {'absent' if missing else 'present'}")
+    with open(unit.merged / COMMON, "rb", buffering=0) as file:
+        top = read_equals(file.fileno(), File(COMMON, 64, origin=unit.depth - 1), unit.seed)
+    unit.expect("reads_topmost", int(top), 1, why="non-directories do not merge")
+
+
+def answers(analysis: Analysis) -> Iterator[Answer]:
+    """What a layer costs per cold lookup."""
+    for arm in analysis.arms("lookup"):
+        for metric, words in (("bottom", "of a file in the bottom layer"), ("miss", "of a name that no layer has")):
+            cold = analysis.law("lookup", metric, "depth", arm, temperature=Temperature.COLD.value)
+            if cold is None or cold.line.shape not in {"grows", "flat"} or not arm.startswith("overlay2"):
+                continue
+            hot = analysis.law("lookup", metric, "depth", arm, temperature=Temperature.HOT.value)
+            flat = f"; once looked up, a lookup is {hot.line.shape} in depth" if hot else ""
+            yield Answer(
+                f"A layer costs {cold.line.slope.text('ns')} per cold lookup {words}{flat}.",
+                arm,
+                "lookup",
+            )
+
+
+def judge_topmost(analysis: Analysis) -> Iterator[Finding]:
+    """C5: the file that every layer holds was read in every unit."""
+    for arm in analysis.arms("lookup"):
+        seen = analysis.counter("lookup", arm, "reads_topmost")
+        if seen is not None:
+            good = seen["matching"] == seen["units"]
+            yield Finding(
+                arm,
+                Outcome.CONFIRMED if good else Outcome.REFUTED,
+                f"a file that all layers hold read as the topmost layer's in {seen['matching']} of "
+                f"{seen['units']} units; directories merge, so this holds for everything else",
+            )
+
+
+def judge_backing(analysis: Analysis) -> Iterator[Finding]:
+    """C2: the combinations that this run mounted."""
+    units = analysis.units("lookup")
+    for arm in analysis.arms("lookup"):
+        good = int(((units["arm"] == arm) & (units["error"] == "")).sum())
+        yield Finding(
+            arm, Outcome.QUALIFIED, f"mounted and measured in {good} units; other combinations were not tried"
+        )
+
+
+SCENARIO = Scenario(
+    name="lookup",
+    question="What does finding a name cost as layers grow?",
+    method=(
+        "access(2) on names relative to the container's root, each name once per unit; a unit's observation of a "
+        "kind of lookup is the median of its 8 names, in random order. The first access in a directory is timed "
+        "apart (`first`): it brings that directory in from every layer. `nested` walks a path of four directories "
+        "that nothing has walked before. Hot: this container has looked the names up. New container: another "
+        "container of the image has. Cold: the backing file system was unmounted and mounted again."
+    ),
+    order=1,
+    weight=0.4,
+    metrics=(
+        Metric("bottom", "hit in the bottom layer"),
+        Metric("middle", "hit in the middle layer"),
+        Metric("top", "hit in the top layer"),
+        Metric("miss", "miss"),
+        Metric("nested", "path of four directories, all in every layer"),
+        Metric("alone_hit", "hit where only the bottom layer has the directory"),
+        Metric("alone_miss", "miss where only the bottom layer has the directory"),
+        Metric("first", "first access in a directory that every layer holds"),
+    ),
+    headline="bottom",
+    grids=grids,
+    layer=layer,
+    touch=touch,
+    operate=operate,
+    prove=prove,
+    laws=tuple(
+        Law(metric, "depth", f"{title}, {temperature}", {"temperature": temperature.value}, per_name="layer")
+        for metric, title in (
+            ("bottom", "hit in the bottom layer"),
+            ("miss", "miss"),
+            ("alone_hit", "hit where one layer has the directory"),
+            ("alone_miss", "miss where one layer has the directory"),
+        )
+        for temperature in Temperature
+    ),
+    answers=answers,
+    claims={"C5": judge_topmost, "C2": judge_backing},
+)

@@ -1,0 +1,131 @@
+"""After the copy_up: reading and writing a file that is still in the image, one already in upper, and a plain one.
+
+fio does the work in its own process and times itself; its percentiles are its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.layers.content import Directory, File, Layer
+from bench.measure.scenario import Grid, Metric, Params, ProofError, Scenario, Unit
+from bench.model import NATIVE, Temperature
+from bench.verdicts.claims import Answer
+
+if TYPE_CHECKING:
+    from bench.stats.analysis import Analysis
+
+FILE_BYTES = 16 << 20
+DEPTH = 8
+RUN_MS = 250  # per pattern; the file's pages are in memory, so this is some 10^5 operations
+TIMEOUT = 60.0
+PATTERNS = ("randread", "read", "randwrite", "write")
+BLOCK_BYTES = {"randread": "4k", "randwrite": "4k", "read": "128k", "write": "128k"}
+PERCENTILES = {"50.000000": "p50", "99.000000": "p99"}
+
+
+def grids(profile: str) -> Iterable[Grid]:
+    """Where the file is, by the pattern of access."""
+    patterns = ("randread", "randwrite") if profile == "quick" else PATTERNS
+    yield Grid((DEPTH,), (Temperature.HOT,), {"state": ("lower", "upper"), "pattern": patterns})
+
+
+def layer(index: int, params: Params) -> Layer:  # noqa: ARG001
+    """One file in the bottom layer."""
+    return (Directory("data"), File("data/file", FILE_BYTES)) if index == 0 else (Directory("data"),)
+
+
+def touch(unit: Unit) -> None:
+    """Read the file; with state `upper`, open it for writing first, which copies it up."""
+    path = unit.merged / "data/file"
+    if unit.params["state"] == "upper":
+        os.close(os.open(path, os.O_RDWR))
+    with open(path, "rb", buffering=0) as file:
+        while file.read(1 << 20):
+            pass
+
+
+def operate(unit: Unit) -> None:
+    """One fio job on the page cache: no fsync, no direct I/O, so that the file system's own path shows."""
+    pattern = str(unit.params["pattern"])
+    command = [
+        "fio", "--name=steady", f"--filename={unit.merged / 'data/file'}", f"--rw={pattern}",
+        f"--bs={BLOCK_BYTES[pattern]}", f"--size={FILE_BYTES}", "--ioengine=psync", "--time_based",
+        f"--runtime={RUN_MS}ms", "--invalidate=0", "--randrepeat=1", f"--randseed={unit.seed}", "--thread",
+        "--percentile_list=50:99", "--output-format=json",
+    ]  # fmt: skip
+    home = str(unit.container.path)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT, cwd=home)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise ProofError(f"fio failed with status {done.returncode}: {said[-1] if said else 'it said nothing'}")
+    unit.notes["job"] = json.loads(done.stdout[done.stdout.index("{") :])["jobs"][0]
+
+
+def prove(unit: Unit) -> None:
+    """fio did what it was asked, on the file where it should be; then read its figures."""
+    job = unit.notes["job"]
+    reads = "read" in str(unit.params["pattern"])
+    direction = job["read" if reads else "write"]
+    unit.proven(job["error"] == 0 and direction["total_ios"] > 0, "fio ended without an error")
+    upper = unit.container.upper
+    if upper is not None:
+        there = Path(upper, "data/file").exists()
+        unit.proven(there == (unit.params["state"] == "upper" or not reads), "the file is where the cell says")
+    latency = direction["clat_ns"]
+    count = int(direction["total_ios"])
+    unit.metrics["mean"] = float(latency["mean"])
+    for key, name in PERCENTILES.items():
+        unit.metrics[name] = float(latency["percentile"][key])
+    unit.metrics["throughput"] = float(direction["bw_bytes"])
+    unit.operations.update(dict.fromkeys(unit.metrics, count))
+
+
+def answers(analysis: Analysis) -> Iterator[Answer]:
+    """Whether anything remains of the cost once a file is in upper."""
+    for arm in analysis.arms("steady"):
+        if arm.startswith(f"{NATIVE}@") or not arm.startswith(("overlay2", "fuse")):
+            continue
+        lower = analysis.ratio("steady", arm, "p50", state="lower", pattern="randread")
+        upper = analysis.ratio("steady", arm, "p50", state="upper", pattern="randwrite")
+        if lower is not None and upper is not None:
+            yield Answer(
+                f"Reading 4 KiB of a file still in the image takes {lower.text('×')} a plain read; writing 4 KiB to "
+                f"a file already copied up takes {upper.text('×')} a plain write (medians, page cache).",
+                arm,
+                "steady",
+            )
+
+
+SCENARIO = Scenario(
+    name="steady",
+    question="What remains of the cost after the first write?",
+    method=(
+        "fio (psync, one thread, page cache, no fsync) for a quarter of a second on a 16 MiB file in memory: 4 KiB "
+        "random and 128 KiB sequential reads and writes, on a file still in the image (lower; a write copies it up "
+        "when fio opens it, before its clock), on one already copied up (upper), and on a plain file. One fio run is "
+        "one observation; its percentiles are over its own operations."
+    ),
+    order=6,
+    weight=0.12,
+    metrics=(
+        Metric("p50", "median latency of one operation"),
+        Metric("p99", "99th percentile of latency"),
+        Metric("mean", "mean latency"),
+        Metric("throughput", "throughput", "bytes/s"),
+    ),
+    headline="p50",
+    grids=grids,
+    layer=layer,
+    touch=touch,
+    operate=operate,
+    prove=prove,
+    working_bytes=lambda params: 2 * FILE_BYTES,
+    answers=answers,
+    requires=("fio",),
+)

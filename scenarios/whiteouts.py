@@ -1,0 +1,220 @@
+"""Deleting what the image holds: whiteouts, opaque directories, and what they cost afterwards."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from bench.layers.content import Directory, File, Layer
+from bench.measure.clock import each
+from bench.measure.scenario import Grid, Law, Metric, Params, Scenario, Unit
+from bench.model import Temperature, format_size
+from bench.verdicts.claims import Answer, Finding, Outcome
+
+if TYPE_CHECKING:
+    from bench.stats.analysis import Analysis
+
+LISTINGS = 5  # of the emptied directory, each an open, a full read and a close
+DEPTH = 3
+# The overlay's own directories that appear in upper: `victims` and, re-created, `gone`.
+UPPER_DIRECTORIES = 2
+# Bytes that `deletions` may add: directory blocks of upper hold one entry each, 64 bytes at most with
+# the names used here; ext4 and xfs allocate them in blocks, xfs inodes in chunks of 64.
+ENTRY_BYTES, CHUNK_BYTES = 64, 128 * 1024
+OPAQUE_NAMES = ("trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverlayfs.opaque")
+
+
+def grids(profile: str) -> Iterable[Grid]:
+    """Numbers of deleted files."""
+    counts = {"quick": (1, 100, 1000), "standard": (1, 100, 1000, 5000)}.get(profile, (1, 10, 100, 1000, 5000, 10000))
+    yield Grid((DEPTH,), (Temperature.NEW,), {"deletions": counts})
+
+
+def layer(index: int, params: Params) -> Layer:
+    """Files to delete and a directory to remove in the bottom layer; the others hold something else."""
+    if index:
+        return (File(f"other-{index}", 0),)
+    files = [File(f"victims/{number}", 0) for number in range(int(params["deletions"]))]
+    return (Directory("victims"), *files, Directory("gone"), File("gone/inside", 0))
+
+
+def touch(unit: Unit) -> None:
+    """List both directories."""
+    for name in ("victims", "gone"):
+        os.listdir(unit.merged / name)
+
+
+def listing(path: str) -> None:
+    """Open, read and close a directory."""
+    os.listdir(path)
+
+
+def operate(unit: Unit) -> None:
+    """Delete every file, list what is left, remove a directory and make it again."""
+    before = unit.volume.usage()
+    base = os.open(unit.merged, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        victims = [f"victims/{number}" for number in range(int(unit.params["deletions"]))]
+        unit.random.shuffle(victims)
+        # The first deletion copies the directory up; it belongs to the directory, not to a file.
+        times = each(os.unlink, [(path,) for path in victims], dir_fd=base)
+        unit.record("unlink_first", times[:1])
+        if len(times) > 1:
+            unit.record("unlink", times[1:])
+        directory = str(unit.merged / "victims")
+        unit.record("list", each(listing, [(directory,)] * LISTINGS))
+        os.unlink("gone/inside", dir_fd=base)
+        start = perf_counter_ns()
+        os.rmdir("gone", dir_fd=base)
+        unit.record("rmdir", [perf_counter_ns() - start])
+        unit.notes["removed"] = mark(unit, "gone")
+        start = perf_counter_ns()
+        os.mkdir("gone", dir_fd=base)
+        unit.record("recreate", [perf_counter_ns() - start])
+    finally:
+        os.close(base)
+    unit.notes["usage"] = (before, unit.volume.usage())
+
+
+def mark(unit: Unit, name: str) -> str:
+    """Say what upper holds at `name`: whiteout, opaque directory, directory, or nothing."""
+    upper = unit.container.upper
+    if upper is None:
+        return "in place"
+    path = upper / name
+    try:
+        mode = path.lstat()
+    except FileNotFoundError:
+        return "whiteout file" if (path.parent / f".wh.{path.name}").exists() else "nothing"
+    if stat.S_ISCHR(mode.st_mode) and mode.st_rdev == 0:
+        return "whiteout"
+    return "opaque directory" if opaque(path) else "directory"
+
+
+def opaque(path: Path) -> bool:
+    """Tell whether a directory hides the layers below, by attribute or by marker file."""
+    names = set(os.listxattr(path))
+    return (
+        any(name in names and os.getxattr(path, name) == b"y" for name in OPAQUE_NAMES)
+        or (path / ".wh..wh..opq").exists()
+    )
+
+
+def prove(unit: Unit) -> None:
+    """Everything is gone from the container, nothing from the image; marks and counts are as expected."""
+    deletions = int(unit.params["deletions"])
+    unit.proven(not os.listdir(unit.merged / "victims"), "the directory is empty in the container")
+    unit.proven(not os.listdir(unit.merged / "gone"), "the directory made again is empty")
+    image = unit.driver.layer_path(unit.container, 0)
+    unit.proven(len(os.listdir(image / "victims")) == deletions, "the image still holds every deleted file")
+    before, after = unit.notes["usage"]
+    recipe = unit.volume.recipe
+    whiteouts = unit.driver.whiteout_inodes(deletions)
+    upper = unit.container.upper
+    if upper is not None and whiteouts is not None:
+        marks = [mark(unit, f"victims/{number}") for number in range(deletions)]
+        unit.proven(all(text.startswith("whiteout") for text in marks), "upper holds a whiteout for each deleted file")
+        unit.counters["rmdir_whiteout"] = int(unit.notes["removed"].startswith("whiteout"))
+        unit.counters["rmdir_opaque"] = int(unit.notes["removed"] == "opaque directory")
+        unit.expect(
+            "recreated_opaque", int(mark(unit, "gone") == "opaque directory"), 1, why="it must hide the image's"
+        )
+        distinct = len({(upper / f"victims/{number}").lstat().st_ino for number in range(deletions)})
+        unit.expect("whiteout_inodes", distinct, whiteouts, why="the driver shares whiteouts, or not")
+        expected = whiteouts + UPPER_DIRECTORIES
+    else:
+        expected = -deletions - 1  # in place: the files of this container's own copy
+    if before.inodes is None or unit.volume.written() is None:
+        return
+    unit.expect("inodes", after.inodes - before.inodes, expected, why="whiteouts and directories")
+    if upper is not None:
+        high = deletions * ENTRY_BYTES + UPPER_DIRECTORIES * max(recipe.directory_bytes, 4096) + CHUNK_BYTES
+        high += (whiteouts or 0) * 512
+        unit.expect("bytes", after.bytes - before.bytes, 0, high, why="directory blocks and inodes; nothing is freed")
+
+
+def answers(analysis: Analysis) -> Iterator[Answer]:
+    """What a deleted file costs."""
+    for arm in analysis.arms("whiteouts"):
+        if not arm.startswith(("overlay2", "fuse")):
+            continue
+        inodes = analysis.counter("whiteouts", arm, "inodes", deletions=1000)
+        size = analysis.counter("whiteouts", arm, "bytes", deletions=1000)
+        unlink = analysis.cell("whiteouts", arm, "unlink", deletions=1000)
+        law = analysis.law("whiteouts", "list", "deletions", arm)
+        if inodes is None or size is None or unlink is None:
+            continue
+        later = ""
+        if law is not None and law.line.shape == "grows":
+            later = f"; every later listing of the directory pays {law.line.slope.text('ns')} for it"
+        yield Answer(
+            f"A deleted file costs {unlink.text('ns')} (its deletion) and frees nothing: 1,000 deletions add "
+            f"{inodes['median']:,.0f} inodes and {format_size(size['median'])}{later}.",
+            arm,
+            "whiteouts",
+        )
+
+
+def judge_whiteout(analysis: Analysis) -> Iterator[Finding]:
+    """C7: each deleted file has a whiteout in upper (a proof of every unit)."""
+    for arm in analysis.arms("whiteouts"):
+        inodes = analysis.counter("whiteouts", arm, "whiteout_inodes", deletions=1000)
+        if inodes is not None:
+            yield Finding(
+                arm,
+                Outcome.CONFIRMED,
+                f"1,000 deletions left 1,000 whiteouts in {inodes['median']:,.0f} inodes of upper; "
+                "the image still holds every file",
+            )
+
+
+def judge_opaque(analysis: Analysis) -> Iterator[Finding]:
+    """C8: what upper holds after rmdir, and after the directory is made again."""
+    for arm in analysis.arms("whiteouts"):
+        removed = analysis.counter("whiteouts", arm, "rmdir_opaque", deletions=100)
+        whiteout = analysis.counter("whiteouts", arm, "rmdir_whiteout", deletions=100)
+        again = analysis.counter("whiteouts", arm, "recreated_opaque", deletions=100)
+        if removed is None or whiteout is None or again is None:
+            continue
+        confirmed = removed["minimum"] == 1
+        yield Finding(
+            arm,
+            Outcome.CONFIRMED if confirmed else Outcome.REFUTED,
+            f"after rmdir upper held {'an opaque directory' if confirmed else 'a whiteout'} in {whiteout['units']} of "
+            f"{whiteout['units']} units; made again, the directory was opaque in {again['matching']}",
+        )
+
+
+SCENARIO = Scenario(
+    name="whiteouts",
+    question="What does deleting a file of the image cost, then and later?",
+    method=(
+        "Each unit is a fresh container on an image with that many empty files in one directory; all are deleted in "
+        "random order, the emptied directory is listed five times, another directory of the image is removed and made "
+        "again. Upper is inspected between the steps, outside the clock. Inodes and bytes are differences of statfs "
+        "after a sync. Native and vfs delete in place: their counts are negative."
+    ),
+    order=4,
+    weight=0.12,
+    metrics=(
+        Metric("unlink", "deleting a file"),
+        Metric("unlink_first", "first deletion in a directory"),
+        Metric("list", "listing the emptied directory"),
+        Metric("rmdir", "removing a directory of the image"),
+        Metric("recreate", "making it again"),
+    ),
+    headline="list",
+    grids=grids,
+    content=("deletions",),
+    layer=layer,
+    touch=touch,
+    operate=operate,
+    prove=prove,
+    laws=(Law("list", "deletions", "listing the emptied directory against deletions", per_name="deleted file"),),
+    answers=answers,
+    claims={"C7": judge_whiteout, "C8": judge_opaque},
+)

@@ -1,0 +1,111 @@
+"""Builders that tests of several rooms share: a sample, and a run of samples on disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.measure.scenario import Metric, Scenario
+from bench.model import Arm, Sample, Temperature
+from bench.store.reader import Run, load
+from bench.store.writer import RunWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from bench.measure.scenario import Law
+    from bench.model import Param
+
+__all__ = ["make_arm", "make_sample", "make_samples", "make_scenario", "read_back", "write_run"]
+
+
+def make_arm(name: str) -> Arm:
+    """Return the arm that is written `name`: `overlay2,metacopy=on@xfs`."""
+    stack, _, volume = name.rpartition("@")
+    driver, *options = stack.split(",")
+    return Arm(driver, volume, tuple((key, value) for key, _, value in (option.partition("=") for option in options)))
+
+
+def make_sample(
+    sequence: int = 0,
+    arm: str = "overlay2@ext4",
+    *,
+    block: int = 0,
+    scenario: str = "first-write",
+    depth: int = 1,
+    temperature: Temperature = Temperature.HOT,
+    params: Mapping[str, Param] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    **rest: Any,
+) -> Sample:
+    """Return a unit that measured 1000 ns of `time`, unless told otherwise."""
+    values = {"time": 1000.0} if metrics is None else dict(metrics)
+    rest.setdefault("operations", dict.fromkeys(values, 1))
+    rest.setdefault("started", 1.7e9 + sequence)
+    return Sample(
+        sequence=sequence,
+        block=block,
+        scenario=scenario,
+        arm=make_arm(arm),
+        depth=depth,
+        temperature=temperature,
+        params=params or {},
+        metrics=values,
+        **rest,
+    )
+
+
+def make_samples(
+    cells: Iterable[Mapping[str, Any]], *, blocks: int = 10, noise: float = 0.05, seed: int = 0
+) -> list[Sample]:
+    """Return `blocks` units of each cell in random order within each block.
+
+    A cell is what `make_sample` takes; each of its metrics is multiplied by seeded lognormal noise.
+    """
+    random = np.random.default_rng(seed)
+    told = list(cells)
+    samples: list[Sample] = []
+    for block in range(blocks):
+        for place in random.permutation(len(told)):
+            cell = dict(told[place])
+            metrics = {
+                name: float(value * random.lognormal(0, noise))
+                for name, value in cell.pop("metrics", {"time": 1000.0}).items()
+            }
+            samples.append(make_sample(len(samples), block=block, metrics=metrics, **cell))
+    return samples
+
+
+def make_scenario(name: str = "first-write", *, order: int = 1, laws: Sequence[Law] = (), **rest: Any) -> Scenario:
+    """Return a scenario with the metric `time` that measures nothing."""
+    needed: dict[str, Any] = {
+        "question": f"What does {name} cost?",
+        "method": "It measures nothing.",
+        "weight": 1.0,
+        "metrics": (Metric("time", "time"),),
+        "headline": "time",
+        "grids": lambda profile: (),
+        "layer": lambda level, params: {},
+        "operate": lambda unit: None,
+        "prove": lambda unit: None,
+    }
+    return Scenario(name=name, order=order, laws=tuple(laws), **{**needed, **rest})
+
+
+def write_run(directory: Path, samples: Iterable[Sample], **provenance: Any) -> Path:
+    """Write a complete run of these samples; return its directory."""
+    writer = RunWriter(directory, provenance)
+    try:
+        for sample in samples:
+            writer.add(sample)
+        writer.save(complete=True)
+    finally:
+        writer.close()
+    return directory
+
+
+def read_back(directory: Path, samples: Iterable[Sample], **provenance: Any) -> Run:
+    """Write a run of these samples and load it."""
+    return load(write_run(directory, samples, **provenance))
