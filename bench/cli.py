@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,6 +14,8 @@ from bench import __version__
 from bench.errors import EXIT_USAGE, BenchError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bench.measure.plan import Request
     from bench.model import Support
 
@@ -68,7 +69,7 @@ WORKDIR = click.option(
     "--workdir",
     type=DIRECTORY,
     metavar="DIR",
-    help="Where volumes are made: a directory on a disk, not on overlay or tmpfs. [default: $BENCH_WORKDIR or /var/tmp]",
+    help="Where volumes are made: on a disk, not on overlay or tmpfs. [default: $BENCH_WORKDIR or /var/tmp]",
 )
 
 
@@ -88,7 +89,7 @@ def cli() -> None:
 
 @cli.command()
 @click.option("--tests", is_flag=True, help="Also what the tests need.")
-def setup(tests: bool) -> None:  # noqa: FBT001
+def setup(tests: bool) -> None:
     """Install the system packages that are missing (as root, with apt-get), saying what and why first.
 
     BENCH_NO_INSTALL=1 turns this off; without root or apt-get it says what each would add.
@@ -101,7 +102,7 @@ def setup(tests: bool) -> None:  # noqa: FBT001
 @cli.command()
 @WORKDIR
 @JSON
-def doctor(workdir: Path | None, as_json: bool) -> None:  # noqa: FBT001
+def doctor(workdir: Path | None, as_json: bool) -> None:
     """Tell what works here, what does not, why, and how to add it.
 
     \b
@@ -131,7 +132,7 @@ def _state(what: str, support: Support) -> None:
 
 @cli.command("list")
 @JSON
-def list_things(as_json: bool) -> None:  # noqa: FBT001
+def list_things(as_json: bool) -> None:
     """List scenarios, drivers, volumes and claims, with what works here.
 
     \b
@@ -154,20 +155,26 @@ def list_things(as_json: bool) -> None:  # noqa: FBT001
 
 
 @cli.command()
-@click.option("--profile", default="quick", show_default=True, help="quick (2 min), standard (10 min) or full (40 min).")
+@click.option(
+    "--profile", default="quick", show_default=True, help="quick (2 min), standard (10 min) or full (40 min)."
+)
 @click.option("--budget", metavar="TIME", help="Stop on time with the best precision that fits: 90s, 5m, 1h.")
 @click.option("--scenario", metavar="NAME,…", help="Only these scenarios.")
-@click.option("--driver", "drivers", multiple=True, metavar="DRIVER[,option=value…]", help="Only this driver; repeatable.")
+@click.option(
+    "--driver", "drivers", multiple=True, metavar="DRIVER[,option=value…]", help="Only this driver; repeatable."
+)
 @click.option("--volume", metavar="NAME,…", help="Only these volumes.")
 @click.option("--depth", metavar="N,…", help="These numbers of layers.")
 @click.option("--size", metavar="SIZE,…", help="These file sizes: 0, 4KiB, 16MiB.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")
 @click.option("--resume", "resumed", metavar="RUN", help="Go on with a run that was cut short.")
-@click.option("--results", type=DIRECTORY, default=RESULTS, show_default=True, metavar="DIR", help="Where runs are kept.")
+@click.option(
+    "--results", type=DIRECTORY, default=RESULTS, show_default=True, metavar="DIR", help="Where runs are kept."
+)
 @click.option("--reports", type=DIRECTORY, default=REPORTS, show_default=True, metavar="DIR", help="Where pages go.")
 @WORKDIR
 @JSON
-def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdir: Path | None, **asked: Any) -> int:  # noqa: FBT001
+def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdir: Path | None, **asked: Any) -> int:
     """Measure, write results/ and a page, and say what was found.
 
     \b
@@ -238,10 +245,12 @@ def _finish(directory: Path, reports: Path, *, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("runs", nargs=-1, metavar="[RUN]…")
-@click.option("--results", type=DIRECTORY, default=RESULTS, show_default=True, metavar="DIR", help="Where runs are kept.")
+@click.option(
+    "--results", type=DIRECTORY, default=RESULTS, show_default=True, metavar="DIR", help="Where runs are kept."
+)
 @click.option("--reports", type=DIRECTORY, default=REPORTS, show_default=True, metavar="DIR", help="Where pages go.")
 @JSON
-def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -> None:  # noqa: FBT001
+def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -> None:
     """Make the page of each RUN (a name below results/, or a directory); of the latest if none is named.
 
     Needs neither root nor the machine that measured.
@@ -261,7 +270,7 @@ def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -
 @WORKDIR
 @click.option("--dry-run", is_flag=True, help="Only say what is there.")
 @JSON
-def clean(workdir: Path | None, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001
+def clean(workdir: Path | None, dry_run: bool, as_json: bool) -> None:
     """Show what earlier runs or other tools left, and remove what is provably ours.
 
     \b

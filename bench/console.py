@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from rich.progress import Progress, TaskID
 
     from bench.model import Cell
@@ -67,7 +68,9 @@ class Console:
     def unit(self, cell: Cell, block: int, done: int, left: float) -> None:
         """Show the unit that begins, how many are done, and when the run will end."""
         where = f"{cell.scenario} {cell.arm.name} depth {cell.depth} {cell.temperature} block {block + 1}"
-        rest = f"{done} units, {max(left, 0):.0f} s left, ends {time.strftime('%H:%M:%S', time.localtime(time.time() + max(left, 0)))}"
+        left = max(left, 0.0)
+        end = time.strftime("%H:%M:%S", time.localtime(time.time() + left))
+        rest = f"{done} units, {left:.0f} s left, ends {end}"
         if self._live is not None and self._task is not None:
             self._live.update(self._task, where=where, left=rest, completed=self.seconds - left)
         elif not self.quiet and self._due():

@@ -5,17 +5,20 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.errors import nearest
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from bench.drivers.base import Driver
     from bench.measure.scenario import Scenario
     from bench.volumes.base import Recipe
 
 __all__ = ["driver", "drivers", "scenario", "scenarios", "volume", "volumes"]
+
+T = TypeVar("T")
 
 
 def _collect(package: ModuleType, attribute: str) -> dict[str, Any]:
@@ -38,8 +41,8 @@ def scenarios() -> dict[str, Scenario]:
 
 
 @cache
-def drivers() -> dict[str, Driver]:
-    """Return every driver by name."""
+def drivers() -> dict[str, type[Driver]]:
+    """Return every driver class by name."""
     import bench.drivers as package
 
     return _collect(package, "DRIVER")
@@ -58,8 +61,8 @@ def scenario(name: str) -> Scenario:
     return _named("scenario", name, scenarios())
 
 
-def driver(name: str) -> Driver:
-    """Return the driver `name`, or raise with the nearest known name."""
+def driver(name: str) -> type[Driver]:
+    """Return the driver class `name`, or raise with the nearest known name."""
     return _named("driver", name, drivers())
 
 
@@ -68,7 +71,7 @@ def volume(name: str) -> Recipe:
     return _named("volume", name, volumes())
 
 
-def _named(kind: str, name: str, known: dict[str, Any]) -> Any:
+def _named(kind: str, name: str, known: dict[str, T]) -> T:
     if name not in known:
         raise nearest(kind, name, known)
     return known[name]

@@ -5,7 +5,10 @@ Anything else that reaches the top is a bug of this suite.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["EXIT_USAGE", "BenchError", "Interrupted", "nearest"]
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "NATIVE",
@@ -32,7 +35,7 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise BenchError(f"{text!r} is not a size", mend="write it like 4096, 4KiB, 16MiB or 1GiB")
-    return int(match[1]) * 1024 ** _POWERS[match[2].upper()]
+    return int(match[1]) << (10 * _POWERS[match[2].upper()])
 
 
 def format_size(size: float) -> str:

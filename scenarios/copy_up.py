@@ -8,7 +8,6 @@ writes that follow it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,8 @@ from bench.model import NATIVE, Param, Temperature, format_size
 from bench.verdicts.claims import Answer, Finding, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from bench.stats.analysis import Analysis
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -90,7 +91,7 @@ def touch(unit: Unit) -> None:
 
 
 def operate(unit: Unit) -> None:
-    """The first file of the directory; then, for each file: open for write, write a page, fsync, close, open and write it again."""
+    """Open the first file; then, for each other: open, write a page, fsync, close, open and write again."""
     times: dict[str, list[int]] = {name: [] for name in ("open", "write", "first_write", "fsync", "again")}
     flushes = written = 0
     start = perf_counter_ns()
@@ -226,11 +227,11 @@ SCENARIO = Scenario(
     name="copy_up",
     question="What does the first write to a file of the image cost, and does it copy the whole file?",
     method=(
-        "Each unit is a fresh container; one file is opened for writing first, timed apart, because it also brings "
-        "its directory to upper, and the volume is synced. Then each file is opened for writing once (that is what triggers the copy), "
-        "one page is written, fsynced, and the file is opened and written again. Three files of a size give one "
-        "observation, their median (one file above 1 MiB). Bytes and flushes are read from the loop device before "
-        "and after the open; blocks and shared extents from the copy in upper. The volume is synced before."
+        "Each unit is a fresh container. One file is opened for writing first, timed apart, because it also brings its "
+        "directory to upper; the volume is synced. Then each file is opened for writing once (that is what triggers "
+        "the copy), one page is written, fsynced, and the file is opened and written again. Three files of a size give "
+        "one observation, their median (one file above 1 MiB). Bytes and flushes are read from the loop device before "
+        "and after the open; blocks and shared extents from the copy in upper."
     ),
     order=2,
     weight=0.4,

@@ -7,7 +7,6 @@ and times itself. Where no compiler is present the scenario says so and the time
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,8 @@ from bench.measure.scenario import Grid, Metric, Params, ProofError, Scenario, U
 from bench.model import Temperature
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from bench.stats.analysis import Analysis
 
 NAMES, FILES = 32, 4
@@ -25,13 +26,13 @@ DEPTH = 8
 AGREEMENT = 0.05  # the difference from C that a figure may hide
 
 
-def grids(profile: str) -> Iterable[Grid]:  # noqa: ARG001
+def grids(profile: str) -> Iterable[Grid]:
     """Python and C, hot and in a new container."""
     both = {"clock": ("python", "c")}
     yield Grid((DEPTH,), (Temperature.HOT, Temperature.NEW), both, drivers=("overlay2",))
 
 
-def layer(index: int, params: Params) -> Layer:  # noqa: ARG001
+def layer(index: int, params: Params) -> Layer:
     """Names to find and files to write in the bottom layer, their directories in every layer."""
     if index:
         return (Directory("every"), Directory("data"))

@@ -7,7 +7,6 @@ sync. The drivers state their formulas (`inode_law`, `footprint`).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from bench.drivers.base import BLOCK
@@ -18,6 +17,8 @@ from bench.model import Temperature, format_size
 from bench.verdicts.claims import Answer, Finding, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from bench.stats.analysis import Analysis
 
 FILE_BYTES = 4096

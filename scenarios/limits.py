@@ -10,31 +10,32 @@ import base64
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.drivers.overlay2 import MAX_LOWER
 from bench.kernel import mounts
-from bench.layers.content import Layer
 from bench.measure.clock import once
 from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
 from bench.model import Temperature
 from bench.verdicts.claims import Finding, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from bench.layers.content import Layer
     from bench.stats.analysis import Analysis
 
 CLAIMED = 128  # the number in the description, moby's own maxDepth
 OVER = MAX_LOWER + 1
 
 
-def grids(profile: str) -> Iterable[Grid]:  # noqa: ARG001
+def grids(profile: str) -> Iterable[Grid]:
     """One cell: the answer does not vary."""
     yield Grid((1,), (Temperature.NEW,), blocks=2, drivers=("overlay2",))
 
 
-def layer(index: int, params: Params) -> Layer:  # noqa: ARG001
+def layer(index: int, params: Params) -> Layer:
     """Nothing: the operation makes its own directories."""
     return ()
 
@@ -145,8 +146,8 @@ def judge_links(analysis: Analysis) -> Iterator[Finding]:
         yield Finding(
             arm,
             Outcome.QUALIFIED,
-            f"in one page of options {full['maximum']:.0f} layers fitted by their full paths, {links['maximum']:.0f} by "
-            f"l/ links, {relative['maximum']:.0f} by relative links, so the links do extend the limit; whether an "
+            f"in one page of options {full['maximum']:.0f} layers fitted by their full paths, "
+            f"{links['maximum']:.0f} by l/ links, {relative['maximum']:.0f} by relative links, so the links do extend the limit; whether an "
             "engine's layers hold these files was not tested: no engine was started",
         )
 

@@ -8,7 +8,6 @@ and one that only the bottom layer holds (`alone`).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from bench.layers.content import Directory, File, Layer, read_equals
@@ -18,6 +17,8 @@ from bench.model import Temperature
 from bench.verdicts.claims import Answer, Finding, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from bench.stats.analysis import Analysis
 
 NAMES = 8  # names looked up per kind of lookup in a unit
@@ -37,7 +38,7 @@ def grids(profile: str) -> Iterable[Grid]:
     yield Grid(others, tuple(Temperature))
 
 
-def layer(index: int, params: Params) -> Layer:  # noqa: ARG001
+def layer(index: int, params: Params) -> Layer:
     """Names of its own in `every`, a common one, a nested chain; `alone` only in the bottom layer."""
     entries: list[Directory | File] = [Directory("every")]
     entries += [File(f"every/{index}-{number}", 0) for number in range(NAMES)]
@@ -68,7 +69,7 @@ def names(unit: Unit) -> dict[str, list[str]]:
     }
     if depth > 1:
         kinds["top"] = [f"every/{depth - 1}-{number}" for number in range(NAMES)]
-    if depth > 2:  # noqa: PLR2004
+    if depth > 2:
         kinds["middle"] = [f"every/{depth // 2}-{number}" for number in range(NAMES)]
     return kinds
 

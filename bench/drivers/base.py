@@ -10,16 +10,19 @@ from __future__ import annotations
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.errors import BenchError, nearest
 from bench.layers.content import File, Layer
 from bench.model import Support
-from bench.volumes.base import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from bench.volumes.base import Recipe
 
 __all__ = ["BLOCK", "Container", "CopyUp", "Driver", "Footprint", "Stack", "copy_tree", "data_bytes"]
 
@@ -83,6 +86,7 @@ class Driver(ABC):
     layered: ClassVar[bool] = True  # False: an image is one directory, so depth changes nothing
     max_depth: ClassVar[int | None] = None
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    opaque_inodes: ClassVar[int] = 0  # files that mark a re-created directory, beside the directory itself
     inode_law: ClassVar[str]  # the formula of `footprint`, for the reader
 
     def __init__(self, options: Mapping[str, str] | None = None, *, rootless: bool = False) -> None:

@@ -6,10 +6,8 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from bench.drivers.base import Container, CopyUp
 from bench.drivers.layout import LinkedLayout
@@ -17,6 +15,10 @@ from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.model import Support
 from bench.volumes.base import Recipe, require_program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["DRIVER", "FuseOverlayfs"]
 
@@ -32,6 +34,7 @@ class FuseOverlayfs(LinkedLayout):
     title = "fuse-overlayfs (user space)"
     order = 2
     max_depth = MAX_LAYERS
+    opaque_inodes = 2  # main.c, set_fd_opaque: `.wh..wh..opq` and a device node `.wh..opq`
 
     def probe(self, volume: Recipe) -> Support:
         """Tell whether the program and /dev/fuse are there."""

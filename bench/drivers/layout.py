@@ -15,15 +15,19 @@ import base64
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import repeat
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.drivers.base import BLOCK, Container, Driver, Footprint, Stack, data_bytes
 from bench.layers.content import Directory, Layer, materialise
-from bench.volumes.base import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from bench.volumes.base import Recipe
 
 __all__ = ["LinkedLayout"]
 

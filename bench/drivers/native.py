@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, copy_tree, data_bytes
 from bench.layers.content import Directory, Layer, flatten, materialise
 from bench.volumes.base import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
 __all__ = ["DRIVER", "Native"]
 
@@ -62,7 +64,7 @@ class Native(Driver):
         """A container is a copy of the merged tree."""
         return self.footprint(layers[:depth], (depth,), _ANY).bytes
 
-    def layer_path(self, container: Container, layer: int) -> Path:  # noqa: ARG002
+    def layer_path(self, container: Container, layer: int) -> Path:
         """All layers are in the image's one directory."""
         return container.stack.home / f"image-{container.depth}"
 

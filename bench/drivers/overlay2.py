@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.drivers.base import Container, CopyUp
 from bench.drivers.layout import LinkedLayout
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.model import Support
-from bench.volumes.base import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "MAX_LOWER", "Overlay2"]
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, copy_tree, data_bytes
 from bench.layers.content import Directory, Layer, flatten, materialise
-from bench.volumes.base import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "Vfs"]
 
@@ -63,7 +67,7 @@ class Vfs(Driver):
         tree = flatten(layers[:depth])
         return data_bytes(tree) + 4096 * len(tree)
 
-    def layer_path(self, container: Container, layer: int) -> Path:  # noqa: ARG002
+    def layer_path(self, container: Container, layer: int) -> Path:
         """The topmost layer holds what all below it hold."""
         return container.stack.home / "dir" / container.stack.ids[container.depth - 1]
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import platform
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.kernel import libc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "MS_NOATIME",
@@ -48,7 +51,7 @@ class OptionsTooLongError(OSError):
 
 
 def mount(source: str, target: Path | str, fstype: str = "", *, flags: int = 0, options: str = "") -> None:
-    """Mount with mount(2). Raises OptionsTooLongError instead of letting the kernel cut `options`."""
+    """Mount the old way; raise OptionsTooLongError instead of letting the kernel cut `options`."""
     data = os.fsencode(options)
     if len(data) > PAGE - 1:
         raise OptionsTooLongError(len(data))

@@ -6,10 +6,13 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable
-from types import FrameType
+from typing import TYPE_CHECKING
 
 from bench.kernel import libc, mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
 
 __all__ = ["run_isolated"]
 

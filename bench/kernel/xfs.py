@@ -5,7 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["finish_background_work"]
 

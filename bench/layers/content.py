@@ -8,7 +8,10 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["CHUNK", "Directory", "File", "Layer", "flatten", "materialise", "pieces", "read_equals"]
 

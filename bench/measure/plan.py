@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from typing import TYPE_CHECKING
 
 from bench import discovery
 from bench.drivers.base import Driver, Footprint
 from bench.errors import BenchError, nearest
 from bench.host.packages import install_hint
-from bench.layers.content import Layer
-from bench.measure.scenario import Grid, Scenario
 from bench.model import NATIVE, Arm, Cell, Param, Support, Temperature
 from bench.volumes.base import require_program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bench.layers.content import Layer
+    from bench.measure.scenario import Grid, Scenario
 
 __all__ = [
     "PROFILES",

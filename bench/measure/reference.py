@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
 from bench.model import Support
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["NAME", "compile_reference", "run"]
 
@@ -26,7 +29,9 @@ def compile_reference(directory: Path) -> tuple[str, Support]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()
-        return "", Support.no(f"{compiler} failed: {said[0] if said else done.returncode}", "apt-get install gcc libc6-dev")
+        return "", Support.no(
+            f"{compiler} failed: {said[0] if said else done.returncode}", "apt-get install gcc libc6-dev"
+        )
     return str(target), Support.yes()
 
 

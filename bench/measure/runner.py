@@ -10,21 +10,24 @@ import gc
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bench import discovery
-from bench.drivers.base import Container, Driver, Stack
+from bench.drivers.base import Container, Stack
 from bench.errors import BenchError
 from bench.measure import schedule
 from bench.measure.plan import Plan, StackKey
 from bench.measure.scenario import ProofError, Scenario, Unit
 from bench.measure.temperature import mounted
 from bench.model import Cell, Sample
-from bench.volumes.base import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from bench.volumes.base import Volume
 
 __all__ = ["Listener", "Runner"]
 

@@ -5,21 +5,22 @@ A scenario file defines one `SCENARIO` and is found by its presence (docs/adding
 
 from __future__ import annotations
 
-import random
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.drivers.base import Container, Driver
-from bench.layers.content import Layer
 from bench.model import Cell, Param, Temperature
-from bench.volumes.base import Volume
 
 if TYPE_CHECKING:
+    import random
+
+    from bench.drivers.base import Container, Driver
+    from bench.layers.content import Layer
     from bench.stats.analysis import Analysis
     from bench.verdicts.claims import Answer, Judge
+    from bench.volumes.base import Volume
 
 __all__ = [
     "Grid",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from bench.model import Cell
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.model import Cell
 
 __all__ = ["Schedule", "block_order"]
 
@@ -35,7 +38,7 @@ class Schedule:
 
         First every scenario gets one block; then the one that has had least of its share.
         """
-        fitting = []
+        fitting: list[tuple[float, int, str, int]] = []
         for scenario, cells in self.cells.items():
             block = self.begun.get(scenario, 0)
             limits = [cell.blocks for cell in cells]

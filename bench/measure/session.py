@@ -14,10 +14,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from bench import __version__, discovery
@@ -34,6 +32,9 @@ from bench.store.writer import RunWriter
 from bench.volumes.base import LoopVolume, Volume
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import FrameType
+
     from bench.store.reader import Run
 
 __all__ = ["Session", "execute", "new_run_id", "resume"]
@@ -80,7 +81,10 @@ def resume(directory: Path, session: Session) -> tuple[Path, int]:
         raise BenchError(f"run {directory.name} is complete", mend="start a new one")
     try:
         wanted = provenance["request"]
-        request = Request(**{key: tuple(value) if isinstance(value, list) else value for key, value in wanted.items()})
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in wanted.items()
+        }
+        request = Request(**fields)
     except (KeyError, TypeError) as error:
         raise BenchError(f"{directory / 'run.json'} does not say what was asked for", why=str(error)) from error
     spent = float(provenance.get("seconds") or 0.0)
@@ -298,7 +302,7 @@ def _describe(volume: Volume) -> dict[str, Any]:
     return facts
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+def _interrupt(number: int, frame: FrameType | None) -> None:
     for other in SIGNALS:  # the first one stops the run; more would only cut its goodbye short
         signal.signal(other, signal.SIG_IGN)
     raise Interrupted(number)
@@ -306,4 +310,3 @@ def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
 
 def _say(text: str) -> None:
     print(f"bench: {text}", file=sys.stderr, flush=True)
-

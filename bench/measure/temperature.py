@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bench.drivers.base import Container, Driver
 from bench.errors import BenchError
 from bench.model import Temperature
-from bench.volumes.base import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from bench.drivers.base import Container, Driver
+    from bench.volumes.base import Volume
 
 __all__ = ["mounted"]
 

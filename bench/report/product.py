@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import discovery
 from bench.errors import BenchError
@@ -12,6 +11,9 @@ from bench.report import page, summary
 from bench.stats.analysis import Analysis
 from bench.store.reader import Run, load
 from bench.verdicts.claims import Answer, Verdict, verdicts
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Product", "answers", "publish"]
 

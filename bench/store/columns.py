@@ -23,6 +23,7 @@ KEYS = ("sequence", "block", "scenario", "arm", "driver", "stack", "volume", "de
 TEMPERATURES = tuple(temperature.value for temperature in Temperature)
 
 _OF_CELL = ("scenario", "arm", "driver", "volume", "depth", "temperature")
+_WORDS = ("error", "mismatches", "proofs", "how")
 _cell_keys = itemgetter(*_OF_CELL)
 
 
@@ -55,12 +56,11 @@ class Columns:
         self._cells, self._metrics, self._counters = _Numbered(), _Numbered(), _Numbered()
         self._expectations = _Numbered()
         self._seen_names: dict[tuple[str, ...], list[int]] = {}
-        self._seen_how: dict[tuple[tuple[str, Any], ...], int] = {}
+        self._seen_said: dict[Any, int] = {}
         self._seen_expected: dict[Any, tuple[list[int], list[int]]] = {}
-        self._words = {column: _Numbered() for column in ("error", "mismatches", "proofs", "how")}
+        self._sayings = _Numbered()
         self._sequence, self._block, self._started = array("q"), array("q"), array("d")
-        self._cell = array("q")
-        self._word = {column: array("i") for column in self._words}
+        self._cell, self._said = array("q"), array("q")
         self._timed, self._metric, self._value, self._operations = array("q"), array("i"), array("d"), array("q")
         self._counted, self._counter, self._count = array("q"), array("i"), array("d")
         self._expected, self._ok = array("i"), array("b")
@@ -75,10 +75,7 @@ class Columns:
             self._check_cell(item)
         self._cell.append(self._cells.number(cell))
         error, mismatches = item["error"], item["mismatches"]
-        self._word["error"].append(self._words["error"].number(error))
-        self._word["mismatches"].append(self._words["mismatches"].number("; ".join(mismatches)))
-        self._word["proofs"].append(self._words["proofs"].number("; ".join(item["proofs"])))
-        self._word["how"].append(self._how(item["how"]))
+        self._said.append(self._say((error, tuple(mismatches), tuple(item["proofs"]), tuple(item["how"].items()))))
         metrics, counters = ({}, {}) if error else (item["metrics"], item["counters"])
         self._timed.append(len(metrics))
         self._counted.append(len(counters))
@@ -92,8 +89,11 @@ class Columns:
             self._counter.extend(numbers)
             self._count.extend(counters.values())
             self._expected.extend(expected)
-            wrong = {text.split(" is ", 1)[0] for text in mismatches}
-            self._ok.extend([counter not in wrong for counter in counters])
+            if mismatches:
+                wrong = {text.split(" is ", 1)[0] for text in mismatches}
+                self._ok.extend([counter not in wrong for counter in counters])
+            else:
+                self._ok.extend([True] * len(counters))
 
     def first_infinite(self) -> int | None:
         """Return the first row with a number that is too large to be one, counted from 0."""
@@ -105,9 +105,12 @@ class Columns:
 
     def units(self) -> pd.DataFrame:
         """Return one row per unit, as `Run.units` says."""
-        words = {column: self._words[column].category(_ints(self._word[column])) for column in self._words}
-        frame = self._keyed(np.arange(len(self._sequence)))
-        return frame.assign(**words, started=np.asarray(self._started))
+        said, sayings = _ints(self._said), list(self._sayings.values)
+        words = {}
+        for place, column in enumerate(_WORDS):
+            by_saying = [saying[place] for saying in sayings]
+            words[column] = _spread_out(by_saying, sorted(set(by_saying)), said)
+        return self._keyed(np.arange(len(said))).assign(**words, started=np.asarray(self._started))
 
     def times(self) -> pd.DataFrame:
         """Return one row per unit and metric, as `Run.times` says."""
@@ -134,11 +137,12 @@ class Columns:
             self._seen_names[key] = [self._metrics.number(name) for name in key]
         return self._seen_names[key]
 
-    def _how(self, how: dict[str, Any]) -> int:
-        key = tuple(how.items())
-        if key not in self._seen_how:
-            self._seen_how[key] = self._words["how"].number("; ".join(f"{name}: {told}" for name, told in key))
-        return self._seen_how[key]
+    def _say(self, key: tuple[str, tuple[str, ...], tuple[str, ...], tuple[tuple[str, Any], ...]]) -> int:
+        if key not in self._seen_said:
+            error, mismatches, proofs, how = key
+            told = "; ".join(f"{name}: {value}" for name, value in how)
+            self._seen_said[key] = self._sayings.number((error, "; ".join(mismatches), "; ".join(proofs), told))
+        return self._seen_said[key]
 
     def _expect(self, counters: dict[str, Any], expected: dict[str, Any]) -> tuple[list[int], list[int]]:
         key = (tuple(counters), tuple(expected.items()))

@@ -8,13 +8,14 @@ Each unit is one pyperf run with one value, because each unit had a set-up of it
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyperf
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bench.store.reader import Run
 
 __all__ = ["write_suites"]

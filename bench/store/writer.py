@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
-from bench.model import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bench.model import Sample
 
 __all__ = ["SCHEMA", "RunWriter", "write_json"]
 

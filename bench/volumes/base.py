@@ -168,12 +168,14 @@ class LoopVolume(_Mounted):
         mounts.mount(self.device.path, self.path, self.recipe.filesystem, options=self.recipe.mount_options)
 
     def remount(self) -> Support:
+        """Unmount, drop the device's buffers, and mount again."""
         mounts.unmount(self.path)
         self.device.drop_buffers()
         self._mount()
         return Support.yes()
 
     def written(self) -> tuple[int, int]:
+        """Return (bytes written, flushes) of the loop device."""
         return self.device.stat()
 
     def close(self) -> None:
@@ -189,9 +191,11 @@ class DirectoryVolume(_Mounted):
         self.recipe, self.path = recipe, path
 
     def remount(self) -> Support:
+        """Not possible."""
         return Support.no("making a file system cold means mounting it again", "run as root for cold cells")
 
     def written(self) -> None:
+        """The device under the directory has other users."""
         return None
 
     def close(self) -> None:

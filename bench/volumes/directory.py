@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.model import Support
 from bench.volumes.base import DirectoryVolume, Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["VOLUME", "DirectoryRecipe"]
 
@@ -17,7 +20,7 @@ class DirectoryRecipe(Recipe):
         """Every directory serves; the work directory itself was checked."""
         return Support.yes()
 
-    def make(self, path: Path, work: Path, *, size: int, inodes: int) -> DirectoryVolume:  # noqa: ARG002
+    def make(self, path: Path, work: Path, *, size: int, inodes: int) -> DirectoryVolume:
         """Return the work directory as a volume."""
         return DirectoryVolume(self, work)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.kernel.xfs import finish_background_work
 from bench.volumes.base import Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["VOLUME", "XfsRecipe"]
 

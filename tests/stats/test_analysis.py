@@ -164,7 +164,8 @@ def test_several_units_in_a_block_are_one_observation_of_it(tmp_path: Path) -> N
         "first-write", "vfs@ext4", "time"
     )
     assert found is not None
-    assert (found.value, found.n) == (pytest.approx(2.0), 6)
+    assert found.value == pytest.approx(2.0)
+    assert found.n == 6
 
 
 def test_failed_units_are_units_and_not_observations(tmp_path: Path) -> None:
@@ -254,7 +255,7 @@ def test_a_law_over_a_parameter_among_several_values_of_another(tmp_path: Path) 
         Law("time", "size", "some", where={"kind": ("a", "b"), "depth": 1}),  # type: ignore[dict-item]
         Law("time", "size", "none", where={"kind": "z"}),
     ]
-    cells = [
+    cells: list[dict[str, Any]] = [
         {"depth": depth, "params": {"size": size, "kind": kind}, "metrics": {"time": 100.0 + size * factor}}
         for size in (1, 10, 100)
         for kind, factor in (("a", 1), ("b", 1), ("c", 99))

@@ -26,6 +26,10 @@ cells_of_times = st.lists(
 )
 
 
+def tails(told: Sequence[tuple[float, float, float, int]]) -> list[tuple[float, float, int]]:
+    return [(value, share, n) for _, value, share, n in told]
+
+
 def cell(value: float, share: float = 0.01, n: int = 10) -> Estimate:
     return Estimate(value, value - abs(value) * share, value + abs(value) * share, n, "given")
 
@@ -95,7 +99,7 @@ def test_both_kinds_of_r_squared() -> None:
 def test_units_of_x_and_y_do_not_matter(told: list[tuple[float, float, float, int]], of_x: float, of_y: float) -> None:
     assume(len({x for x, *_ in told}) >= 3)
     x = [one[0] for one in told]
-    plain = fitted(x, [cell(*rest) for _, *rest in told])
+    plain = fitted(x, [cell(*rest) for rest in tails(told)])
     scaled = fitted([at * of_x for at in x], [cell(value * of_y, share, n) for _, value, share, n in told])
     wanted = np.array(figures(plain)) * np.repeat([of_y, of_y / of_x, 1.0], 3)
     scale = np.repeat([max(map(abs, wanted[start : start + 3])) for start in (0, 3, 6)], 3)
@@ -108,7 +112,9 @@ def test_order_of_cells_does_not_matter(told: list[tuple[float, float, float, in
     assume(len({x for x, *_ in told}) >= 3)
     shuffled = list(told)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    first, second = (fitted([one[0] for one in some], [cell(*rest) for _, *rest in some]) for some in (told, shuffled))
+    first, second = (
+        fitted([one[0] for one in some], [cell(*rest) for rest in tails(some)]) for some in (told, shuffled)
+    )
     size = max(y for _, y, *_ in told)
     assert np.allclose(figures(first), figures(second), rtol=1e-6, atol=1e-6 * size)
     assert first.at(7.0).value == pytest.approx(second.at(7.0).value, rel=1e-6, abs=1e-6 * size)
@@ -117,7 +123,7 @@ def test_order_of_cells_does_not_matter(told: list[tuple[float, float, float, in
 @given(cells_of_times)
 def test_a_band_starts_at_the_intercept_and_rises_by_the_slope(told: list[tuple[float, float, float, int]]) -> None:
     assume(len({x for x, *_ in told}) >= 3)
-    plain = fitted([one[0] for one in told], [cell(*rest) for _, *rest in told])
+    plain = fitted([one[0] for one in told], [cell(*rest) for rest in tails(told)])
     assert plain.at(0.0) == plain.intercept
     size = 1e-9 * max(y for _, y, *_ in told)
     assert plain.at(10.0).value - plain.at(0.0).value == pytest.approx(10 * plain.slope.value, rel=1e-6, abs=size)

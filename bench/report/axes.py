@@ -1,0 +1,153 @@
+"""Axes: linear or logarithmic, in which unit, and where a zero stands that a logarithm has not.
+
+All decisions that could make a chart lie are here, so that they can be tested without drawing one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.model import format_size
+from bench.quantities import scale
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Axis", "sweep_axis", "value_axis"]
+
+# A law a + b·x is a straight line only on linear axes, so x becomes logarithmic only where linear would
+# put most points on top of each other: from three decades on. Depths (1 to 500) stay linear.
+LOG_X_SPAN = 1000.0
+LOG_Y_SPAN = 100.0  # two decades: below a hundredth of the height two marks cannot be told apart
+MOST_TICKS = 7
+ZERO_GAP = 1.0  # decades that a zero stands left of (or below) the smallest positive value
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How values in their own unit become positions on an axis, and what the axis says.
+
+    `zero` is where 0 is drawn on a logarithmic axis, None where no value is 0 or the axis is linear.
+    """
+
+    title: str
+    unit: str
+    factor: float = 1.0
+    log: bool = False
+    zero: float | None = None
+    edge: float | None = None  # between zero and the values: where the axis is broken
+    ticks: tuple[tuple[float, str], ...] = ()
+
+    def place(self, value: float) -> float | None:
+        """Return where a value is drawn; None where it cannot be."""
+        if not math.isfinite(value):
+            return None
+        if self.log and value <= 0:
+            return self.zero if value == 0 else None
+        return value / self.factor
+
+    @property
+    def switchable(self) -> bool:
+        """Whether the reader may switch it between linear and logarithmic."""
+        return self.zero is None and not self.ticks
+
+    @property
+    def label(self) -> str:
+        """The title with its unit."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    def layout(self) -> dict[str, Any]:
+        """Return it as plotly wants it."""
+        told: dict[str, Any] = {
+            "title": {"text": self.label, "standoff": 8},
+            "type": "log" if self.log else "linear",
+            "automargin": True,
+            "exponentformat": "none",
+            "separatethousands": True,
+            "zeroline": False,
+        }
+        if not self.log:
+            told["rangemode"] = "tozero"
+        if self.ticks:
+            told |= {"tickmode": "array", "tickvals": [at for at, _ in self.ticks]}
+            told["ticktext"] = [text for _, text in self.ticks]
+        elif self.log:
+            told["nticks"] = MOST_TICKS
+        return told
+
+
+def sweep_axis(name: str, values: Sequence[float]) -> Axis:
+    """Return the axis of what a scenario varies: `depth`, or a parameter; its ticks are the values."""
+    known = sorted({float(value) for value in values})
+    sized = "size" in name or "bytes" in name
+    title = {"depth": "depth (layers)", "size": "file size"}.get(name, name.replace("_", " "))
+    if not _wide(known, LOG_X_SPAN):
+        if not sized:
+            return Axis(title, "")
+        unit, factor = scale(max(known, default=0.0), "bytes")
+        return Axis(title, unit, factor)
+    zero, edge = _zero(known)
+    places = [(zero if value == 0 else value, value) for value in known]
+    told = format_size if sized else _plain
+    return Axis(title, "", 1.0, True, zero, edge, tuple((float(at or 0), told(value)) for at, value in _thin(places)))
+
+
+def value_axis(title: str, unit: str, values: Sequence[float]) -> Axis:
+    """Return the axis of measured values in `unit`: a time, bytes, bytes/s, a ratio or a count."""
+    known = sorted(value for value in values if math.isfinite(value))
+    largest = max((abs(value) for value in known), default=0.0)
+    shown = "" if unit in {"1", ""} else unit
+    if not _wide(known, LOG_Y_SPAN):
+        name, factor = scale(largest, unit)
+        return Axis(title, name if shown else "", factor)
+    zero, edge = _zero(known)
+    positive = [value for value in known if value > 0]
+    if unit == "bytes":
+        return Axis(title, "", 1.0, True, zero, edge, _byte_ticks(positive, zero))
+    name, factor = scale(math.sqrt(positive[0] * positive[-1]), unit)
+    name = name if shown else ""
+    if zero is None:
+        return Axis(title, name, factor, True)
+    decades = _decades(positive[0] / factor, positive[-1] / factor)
+    ticks = ((zero / factor, "0"), *((at, _plain(at)) for at in decades))
+    return Axis(title, name, factor, True, zero / factor, (edge or 0) / factor, ticks)
+
+
+def _wide(known: Sequence[float], span: float) -> bool:
+    """Tell whether the positive values span so much; a negative value rules a logarithm out."""
+    positive = [value for value in known if value > 0]
+    return bool(positive) and known[0] >= 0 and positive[-1] / positive[0] >= span
+
+
+def _zero(known: Sequence[float]) -> tuple[float | None, float | None]:
+    if known[0] != 0:
+        return None, None
+    smallest = next(value for value in known if value > 0)
+    return smallest / 10**ZERO_GAP, smallest / 10 ** (ZERO_GAP / 2)
+
+
+def _thin(places: Sequence[tuple[float | None, float]]) -> Sequence[tuple[float | None, float]]:
+    """Return at most MOST_TICKS of the places, with the first and the last."""
+    step = math.ceil(len(places) / MOST_TICKS)
+    return [place for number, place in enumerate(reversed(places)) if number % step == 0 or number == len(places) - 1]
+
+
+def _byte_ticks(positive: Sequence[float], zero: float | None) -> tuple[tuple[float, str], ...]:
+    low, high = (math.log2(value) for value in (positive[0], positive[-1]))
+    step = max(2, 2 * math.ceil((high - low) / MOST_TICKS / 2))
+    first = math.floor(low / step) * step
+    ticks = [2.0**power for power in range(first, math.ceil(high) + step, step)]
+    told = [(at, format_size(at)) for at in ticks]
+    return tuple([(zero, "0 B"), *(tick for tick in told if tick[0] > zero * 2)] if zero else told)
+
+
+def _decades(low: float, high: float) -> list[float]:
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    step = math.ceil(len(powers) / MOST_TICKS)
+    return [10.0**power for power in powers if 10.0**power >= low / 2][::step]
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"

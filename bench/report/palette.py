@@ -1,0 +1,102 @@
+"""Colours and marks: a driver has one colour everywhere, a volume one marker and one dash.
+
+The colours are those of Okabe and Ito (Color Universal Design, 2008), which people with any common
+colour blindness tell apart. Colour is never the only channel: arms of one driver differ by marker and
+dash (volume) and by open markers (options), and every mark is named where it is hovered or listed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.model import NATIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["DARK", "LIGHT", "Look", "Palette", "split"]
+
+GREY = "#808080"  # contrast 3.9 to white and 4.6 to the dark page, so it stands in both
+# Ordered by contrast to a white and a dark page; yellow, the faintest on white, is last.
+OKABE_ITO = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+FIXED = {
+    NATIVE: GREY,
+    "overlay2": OKABE_ITO[0],
+    "fuse-overlayfs": OKABE_ITO[1],
+    "vfs": OKABE_ITO[2],
+    "btrfs": OKABE_ITO[3],
+}
+FREE = OKABE_ITO[4:]
+
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "cross", "star", "hexagon", "x")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+MARKS = ("●", "■", "▲", "◆", "✚", "★", "⬢", "✖")  # SYMBOLS as text
+VOLUMES = ("ext4", "xfs", "xfs-noreflink", "btrfs", "directory")  # these keep their place
+
+# What charts take from the page; the page's own style sheet has the same names.
+LIGHT = {
+    "ink": "#1b1f24",
+    "soft": "#59636e",
+    "grid": "#dfe3e8",
+    "line": "#9aa3ad",
+    "page": "#ffffff",
+    "card": "#f6f8fa",
+}
+DARK = {"ink": "#e6e8eb", "soft": "#a2acb8", "grid": "#30363d", "line": "#6b7480", "page": "#14171a", "card": "#1d2126"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an arm is drawn. `variant` is 0 for a driver without options, else which set of options."""
+
+    colour: str
+    symbol: str
+    dash: str
+    mark: str  # the symbol as text
+    variant: int
+
+
+def split(arm: str) -> tuple[str, str, str]:
+    """Return (driver, stack, volume) of an arm's name: `overlay2,metacopy=on@xfs`."""
+    stack, _, volume = arm.rpartition("@")
+    return stack.partition(",")[0], stack, volume
+
+
+class Palette:
+    """The looks of a run's arms. What a driver gets does not depend on the order of `arms`."""
+
+    def __init__(self, arms: Iterable[str]) -> None:
+        """Assign colours to all drivers of `arms`, markers and dashes to all volumes."""
+        parts = sorted({split(arm) for arm in arms})
+        self.drivers = tuple(sorted({driver for driver, _, _ in parts}, key=lambda name: (name != NATIVE, name)))
+        volumes = {volume for _, _, volume in parts}
+        others = sorted(volumes - set(VOLUMES))
+        self._places = {name: place for place, name in enumerate([*VOLUMES, *others])}
+        self.volumes = tuple(sorted(volumes, key=lambda name: self._places[name]))
+        unknown = [driver for driver in self.drivers if driver not in FIXED]
+        self._colours = FIXED | {driver: FREE[place % len(FREE)] for place, driver in enumerate(unknown)}
+        stacks = sorted({(driver, stack) for driver, stack, _ in parts if stack != driver})
+        self._variants = {
+            stack: 1 + [other for name, other in stacks if name == driver].index(stack) for driver, stack in stacks
+        }
+
+    def colour(self, driver: str) -> str:
+        """Return a driver's colour."""
+        return self._colours.get(driver, GREY)
+
+    def mark(self, volume: str) -> str:
+        """Return a volume's marker as text."""
+        return MARKS[self._places.get(volume, 0) % len(MARKS)]
+
+    def dash(self, volume: str) -> str:
+        """Return a volume's dash."""
+        return DASHES[self._places.get(volume, 0) % len(DASHES)]
+
+    def look(self, arm: str) -> Look:
+        """Return how an arm is drawn."""
+        driver, stack, volume = split(arm)
+        variant = self._variants.get(stack, 0)
+        symbol = SYMBOLS[self._places.get(volume, 0) % len(SYMBOLS)]
+        suffix = ("", "-open", "-open-dot")[min(variant, 2)]
+        return Look(self.colour(driver), symbol + suffix, self.dash(volume), self.mark(volume), variant)
