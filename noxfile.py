@@ -29,6 +29,7 @@ STAMP = ".installed"  # in each environment: what it was installed from
 STOP_SECONDS = 60.0  # how long an interrupted command may take to clean up
 
 nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
 nox.options.sessions = ["lint", "typecheck", "tests"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bench.drivers.base import Container, Driver
     from bench.layers.content import Layer
     from bench.stats.analysis import Analysis
-    from bench.verdicts.claims import Answer, Judge
+    from bench.verdicts.claims import Answer, Judge, Table
     from bench.volumes.base import Volume
 
 __all__ = [
@@ -176,6 +176,7 @@ class Scenario:
     laws: tuple[Law, ...] = ()
     answers: Callable[[Analysis], Iterable[Answer]] = lambda analysis: ()
     claims: Mapping[str, Judge] = field(default_factory=dict)
+    tables: Callable[[Analysis], Iterable[Table]] = lambda analysis: ()  # beside those of every section
     requires: tuple[str, ...] = ()  # programs
     mounts: bool = True  # False: units get no image and no container; `operate` builds what it needs
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bench.measure.scenario import Scenario
     from bench.stats.analysis import Analysis
 
-__all__ = ["CLAIMS", "Answer", "Claim", "Finding", "Judge", "Outcome", "Verdict", "verdicts"]
+__all__ = ["CLAIMS", "Answer", "Claim", "Finding", "Judge", "Outcome", "Table", "Verdict", "verdicts"]
 
 
 class Outcome(enum.StrEnum):
@@ -61,6 +61,15 @@ class Answer:
     text: str
     where: str
     scenario: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that a scenario adds to its section: titled columns, and rows of text as long as `columns`."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
 Judge = Callable[["Analysis"], Iterable[Finding]]

@@ -42,7 +42,11 @@ def large_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 counters=COUNTERS,
                 expected={name: f"{value:g}" for name, value in COUNTERS.items()},
                 proofs=("the file was not in the upper layer before", "it is after", "its content is equal"),
-                how={"temperature": "remounted, caches dropped", "operation": "pwrite of one byte, then close"},
+                how={
+                    "temperature": "the volume unmounted and mounted again, dentries and pages dropped",
+                    "operation": "pwrite of one byte at the end of the file, then close; opened before",
+                    "mount": "lowerdir+ of the new mount API, index=off, metacopy=off",
+                },
             )
         )
         for scenario, arm, depth, temperature, size in CELLS

@@ -251,8 +251,9 @@ def test_a_law_is_fitted_on_every_arm_that_has_the_cells(tmp_path: Path) -> None
 
 
 def test_a_law_over_a_parameter_among_several_values_of_another(tmp_path: Path) -> None:
+    some: Any = {"kind": ("a", "b"), "depth": 1}
     laws = [
-        Law("time", "size", "some", where={"kind": ("a", "b"), "depth": 1}),  # type: ignore[dict-item]
+        Law("time", "size", "some", where=some),
         Law("time", "size", "none", where={"kind": "z"}),
     ]
     cells: list[dict[str, Any]] = [

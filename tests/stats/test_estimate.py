@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from scipy import stats
 
 from bench.stats import estimate
 from bench.stats.estimate import CONFIDENCE, Estimate, centre, ratio, spread
+
+if TYPE_CHECKING:
+    from random import Random
 
 times = st.floats(1.0, 1e9)
 samples = st.lists(times, min_size=1, max_size=30)
@@ -42,9 +46,9 @@ def test_centre_of_mirrored_values_is_mirrored(values: list[float]) -> None:
 
 
 @given(samples, st.randoms())
-def test_order_does_not_matter(values: list[float], random: object) -> None:
+def test_order_does_not_matter(values: list[float], random: Random) -> None:
     shuffled = list(values)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     assert repr(centre(shuffled)) == repr(centre(values))
     assert spread(shuffled) == spread(values)
 

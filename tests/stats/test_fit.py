@@ -16,6 +16,7 @@ from bench.stats.fit import FLAT, Line, line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from random import Random
 
 DEPTHS = (1.0, 4.0, 16.0, 64.0, 128.0)
 
@@ -108,10 +109,10 @@ def test_units_of_x_and_y_do_not_matter(told: list[tuple[float, float, float, in
 
 
 @given(cells_of_times, st.randoms())
-def test_order_of_cells_does_not_matter(told: list[tuple[float, float, float, int]], random: object) -> None:
+def test_order_of_cells_does_not_matter(told: list[tuple[float, float, float, int]], random: Random) -> None:
     assume(len({x for x, *_ in told}) >= 3)
     shuffled = list(told)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     first, second = (
         fitted([one[0] for one in some], [cell(*rest) for rest in tails(some)]) for some in (told, shuffled)
     )

@@ -1,0 +1,89 @@
+"""Charts of counters: what was counted against what the scenario varies, for counters that vary with it."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+from bench.quantities import quantity
+from bench.report import marks, rows
+from bench.report.axes import sweep_axis, value_axis
+from bench.report.figures import PANEL_HEIGHT, Figure, Panel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.measure.scenario import Law, Scenario
+    from bench.report.palette import Palette
+    from bench.stats.analysis import Analysis, Row
+
+__all__ = ["counter_figure", "counter_unit"]
+
+LEAST_GROWTH = 10.0  # a counter that grows less over the whole sweep has no curve to show; its table says it all
+LEAST_X = 2  # values of x that a curve needs
+
+
+def counter_unit(name: str) -> str:
+    """Return the unit that a counter's name says."""
+    return "bytes" if name.endswith("bytes") else "1"
+
+
+def counter_figure(analysis: Analysis, scenario: Scenario, palette: Palette) -> Figure | None:
+    """Return the scenario's counters against the x of its first law, a panel for each; None if none varies."""
+    if not scenario.laws:
+        return None
+    law = scenario.laws[0]
+    found = [row for row in rows.matching(rows.of(analysis.counters, scenario.name), law.where) if law.x in row]
+    by_name: dict[str, list[Row]] = {}
+    for row in found:
+        by_name.setdefault(str(row["counter"]), []).append(row)
+    shown = {name: told for name, told in by_name.items() if _grows(told, law.x)}
+    if not shown:
+        return None
+    panels = tuple(_panel(name, told, law, palette, analysis.run.parameters) for name, told in shown.items())
+    counters = ", ".join(f"counters.{name}" for name in shown)
+    condition = rows.pairs_words(law.where.items())
+    units = sum(int(row["units"]) for told in shown.values() for row in told)
+    source = f"scenario = {scenario.name}, {counters}{', ' + condition if condition else ''}; n = {units:,}"
+    notes = ["Medians of the units; whiskers are the whole range. Most are exact, so whiskers vanish in the mark."]
+    if any(panel.layout["meta"]["zero"] for panel in panels):
+        notes.append("Zero stands apart, beyond the dotted line: a logarithmic axis has no zero.")
+    arms = tuple(dict.fromkeys(str(row["arm"]) for told in shown.values() for row in told))
+    return Figure(f"what was counted against {law.x}", panels, source, tuple(notes), arms)
+
+
+def _grows(told: Sequence[Row], x: str) -> bool:
+    """Tell whether a counter follows the sweep on some arm: tenfold, or half as much as x itself."""
+    for arm in {row["arm"] for row in told}:
+        medians = {float(row[x]): abs(rows.number(row, "median")) for row in told if row["arm"] == arm}
+        swept = max(medians) / max(min(medians), 1.0)
+        least = min(LEAST_GROWTH, max(swept / 2, LEAST_X))
+        if len(medians) >= LEAST_X and max(medians.values()) >= least * max(min(medians.values()), 1.0):
+            return True
+    return False
+
+
+def _panel(name: str, told: Sequence[Row], law: Law, palette: Palette, parameters: Sequence[str]) -> Panel:
+    unit = counter_unit(name)
+    x = sweep_axis(law.x, [float(row[law.x]) for row in told])
+    y = value_axis("", unit, [rows.number(row, "median") for row in told])
+    data = []
+    for arm in dict.fromkeys(str(row["arm"]) for row in told):
+        mine = [row for row in told if row["arm"] == arm]
+        labels = [_hover(row, parameters, unit) for row in mine]
+        keys = ("median", "minimum", "maximum")
+        trace = marks.point_trace(arm, mine, law.x, palette.look(arm), (x, y), labels, keys)
+        data.append(trace | {"mode": "lines+markers", "line": {"width": 1, "dash": palette.look(arm).dash}})
+    return Panel(name.replace("_", " "), data, marks.layout(x, y, PANEL_HEIGHT), y.switchable, unit=y.unit)
+
+
+def _hover(row: Row, parameters: Sequence[str], unit: str) -> str:
+    range_ = f"{quantity(rows.number(row, 'minimum'), unit)} … {quantity(rows.number(row, 'maximum'), unit)}"
+    expected = f"{row['matching']} of {row['units']} units as expected: {row['expected']}" if row["expected"] else ""
+    lines = (
+        f"<b>{html.escape(str(row['arm']))}</b>",
+        html.escape(rows.cell_words(row, parameters)),
+        f"<b>{quantity(rows.number(row, 'median'), unit)}</b>, range {range_}",
+        html.escape(expected) or f"n = {row['units']} units, nothing was expected",
+    )
+    return "<br>".join(lines)

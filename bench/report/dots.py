@@ -1,0 +1,134 @@
+"""Dot plots: one mark per arm with its interval, for metrics side by side and for scenarios without a law."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bench.model import Temperature
+from bench.report import marks, rows
+from bench.report.axes import value_axis
+from bench.report.figures import Figure, Panel, hover
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.measure.scenario import Scenario
+    from bench.report.palette import Palette
+    from bench.stats.analysis import Analysis, Row
+
+__all__ = ["headline_figure", "metrics_figure"]
+
+ROW_PIXELS, ARM_PIXELS, FRAME_PIXELS = 18, 9, 60
+BAND = 0.8  # of a row's height, over which its arms are spread
+LONGEST_LABEL = 26  # characters of a row's label on one line
+
+_Labelled = tuple[str, "Row"]
+
+
+def headline_figure(analysis: Analysis, scenario: Scenario, palette: Palette) -> Figure | None:
+    """Return all cells of the headline metric; of all metrics where each arm has one cell only."""
+    cells = rows.of(analysis.cells, scenario.name)
+    metric = scenario.metric(scenario.headline)
+    found = rows.matching(cells, {"metric": metric.name})
+    keys = rows.varying(found, ("depth", "temperature", *analysis.run.parameters))
+    if not keys:
+        return _side_by_side(analysis, scenario, palette, cells, "every metric")
+    labelled = [(rows.pairs_words((key, row[key]) for key in keys if key in row), row) for row in found]
+    panel = _panel("", labelled, metric.title, metric.unit, palette, analysis.run.parameters)
+    source = f"scenario = {scenario.name}, metrics.{metric.name}; n = {sum(int(row['n']) for row in found):,}"
+    return Figure(metric.title, (panel,), source, _NOTES, _arms(found))
+
+
+def metrics_figure(analysis: Analysis, scenario: Scenario, palette: Palette) -> Figure | None:
+    """Return every metric at the one cell that most arms have: where the time goes."""
+    cells = rows.of(analysis.cells, scenario.name)
+    keys = ("depth", *analysis.run.parameters)
+    arms: dict[tuple[Any, ...], set[str]] = {}
+    for row in rows.matching(cells, {"metric": scenario.headline}):
+        arms.setdefault(tuple(row.get(key) for key in keys), set()).add(str(row["arm"]))
+    if not arms or len(scenario.metrics) == 1:
+        return None
+    most = max(len(found) for found in arms.values())
+    chosen = [place for place, found in arms.items() if len(found) == most][-1]
+    where = {key: value for key, value in zip(keys, chosen, strict=True) if value is not None}
+    title = f"every metric at {rows.pairs_words(where.items())}"
+    return _side_by_side(analysis, scenario, palette, rows.matching(cells, where), title)
+
+
+_NOTES = ("Whiskers are 95 % intervals. A mark without whiskers is a single unit.",)
+
+
+def _side_by_side(
+    analysis: Analysis, scenario: Scenario, palette: Palette, cells: Sequence[Row], title: str
+) -> Figure | None:
+    """Return the metrics that share the headline's unit as rows, a panel for each temperature."""
+    unit = scenario.metric(scenario.headline).unit
+    metrics = [metric for metric in scenario.metrics if metric.unit == unit]
+    panels = []
+    for temperature in Temperature:
+        mine = rows.matching(cells, {"temperature": temperature.value})
+        labelled = [
+            (metric.title, row) for metric in metrics for row in rows.matching(mine, {"metric": metric.name})
+        ]
+        if labelled:
+            panels.append(
+                _panel(temperature.value, labelled, "", unit, palette, analysis.run.parameters)
+            )
+    if not panels:
+        return None
+    names = ", ".join(f"metrics.{metric.name}" for metric in metrics)
+    units = sum(int(row["n"]) for row in cells)
+    source = f"scenario = {scenario.name}, {names}; n = {units:,}"
+    return Figure(title, tuple(panels), source, _NOTES, _arms(cells))
+
+
+def _arms(cells: Sequence[Row]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(row["arm"]) for row in cells))
+
+
+def _panel(
+    title: str, labelled: Sequence[_Labelled], axis_title: str, unit: str, palette: Palette, parameters: Sequence[str]
+) -> Panel:
+    categories = list(dict.fromkeys(label for label, _ in labelled))
+    arms = list(_arms([row for _, row in labelled]))
+    axis = value_axis(axis_title, unit, [rows.number(row, "value") for _, row in labelled])
+    data = []
+    for place, arm in enumerate(arms):
+        mine = [(label, row) for label, row in labelled if row["arm"] == arm]
+        offset = BAND * ((place + 0.5) / len(arms) - 0.5)
+        heights = [round(categories.index(label) + offset, 4) for label, _ in mine]
+        told = [row for _, row in mine]
+        data.append(
+            marks.dot_trace(arm, told, heights, palette.look(arm), axis, [hover(row, parameters, unit) for row in told])
+        )
+    height = FRAME_PIXELS + len(categories) * (ROW_PIXELS + ARM_PIXELS * len(arms))
+    layout = marks.layout(axis, axis, height)
+    layout["yaxis"] = {
+        "tickmode": "array",
+        "tickvals": list(range(len(categories))),
+        "ticktext": [_wrapped(label) for label in categories],
+        "range": [len(categories) - 0.5, -0.5],
+        "automargin": True,
+        "zeroline": False,
+        "showgrid": False,
+    }
+    separators: list[dict[str, Any]] = [
+        {"type": "line", "x0": 0, "x1": 1, "xref": "paper", "y0": at + 0.5, "y1": at + 0.5} for at in range(len(categories) - 1)
+    ]
+    for line in separators:
+        line["line"] = {"width": 1, "color": "rgba(128,128,128,0.35)"}
+    broken = [shape for shape in layout["shapes"] if "yref" in shape]
+    layout["shapes"] = [*broken, *separators]
+    return Panel(title, data, layout, height=height, unit=axis.unit)
+
+
+def _wrapped(label: str) -> str:
+    """Break a label into lines; plotly's own markup is escaped."""
+    import html
+
+    lines = [""]
+    for word in html.escape(label, quote=False).split(" "):
+        if lines[-1] and len(lines[-1]) + len(word) >= LONGEST_LABEL:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return "<br>".join(lines)

@@ -1,0 +1,141 @@
+"""Traces and layouts: points with whiskers, fitted lines, and what every chart has in common."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from bench.report.palette import split
+from bench.report.rows import number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.report.axes import Axis
+    from bench.report.palette import Look
+    from bench.stats.analysis import Row
+    from bench.stats.fit import Line
+
+__all__ = ["fit_trace", "layout", "point_trace", "whiskers"]
+
+FIT_POINTS = 32  # of a drawn line: straight on linear axes, curved on logarithmic ones
+STUB = 1.6  # a line's value at a zero that stands apart is drawn from zero / STUB to zero * STUB
+MARKER_PIXELS = 8
+Axes = tuple["Axis", "Axis"]
+
+
+def layout(x: Axis, y: Axis, height: int) -> dict[str, Any]:
+    """Return the layout of a chart; colours of text and lines come from the page."""
+    dotted: dict[str, Any] = {"type": "line", "line": {"width": 1, "dash": "dot", "color": "#808080"}}
+    shapes = []
+    if x.edge is not None:
+        shapes.append(dotted | {"x0": x.edge, "x1": x.edge, "y0": 0, "y1": 1, "yref": "paper"})
+    if y.edge is not None:
+        shapes.append(dotted | {"y0": y.edge, "y1": y.edge, "x0": 0, "x1": 1, "xref": "paper"})
+    return {
+        "height": height,
+        "margin": {"l": 52, "r": 12, "t": 8, "b": 44},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "showlegend": False,
+        "hovermode": "closest",
+        "font": {"size": 12},
+        "hoverlabel": {"align": "left"},
+        "xaxis": x.layout(),
+        "yaxis": y.layout(),
+        "shapes": shapes,
+        "meta": {"zero": x.zero is not None or y.zero is not None, "log": y.log},
+    }
+
+
+def _trace(arm: str) -> dict[str, Any]:
+    driver, stack, volume = split(arm)
+    return {
+        "type": "scatter",
+        "name": arm,
+        "meta": {"driver": driver, "stack": stack, "volume": volume},
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+
+
+def marker(look: Look) -> dict[str, Any]:
+    """Return an arm's marker."""
+    return {"color": look.colour, "symbol": look.symbol, "size": MARKER_PIXELS, "line": {"width": 1.5}}
+
+
+def whiskers(
+    cells: Sequence[Row], axis: Axis, look: Look, keys: tuple[str, str, str] = ("value", "low", "high")
+) -> dict[str, Any]:
+    """Return the intervals as plotly's error bars; a cell without an interval has none."""
+    above: list[float | None] = []
+    below: list[float | None] = []
+    for row in cells:
+        value, low, high = (number(row, key) for key in keys)
+        known = not (math.isnan(low) or math.isnan(high)) and (value != 0 or axis.zero is None)
+        above.append((high - value) / axis.factor if known else None)
+        below.append((value - low) / axis.factor if known else None)
+    told = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.4, "width": 3}
+    return told | {"color": look.colour}
+
+
+def point_trace(
+    arm: str,
+    cells: Sequence[Row],
+    x_key: str,
+    look: Look,
+    axes: Axes,
+    labels: Sequence[str],
+    keys: tuple[str, str, str] = ("value", "low", "high"),
+) -> dict[str, Any]:
+    """Return an arm's cells as markers with whiskers."""
+    x, y = axes
+    return _trace(arm) | {
+        "mode": "markers",
+        "x": [x.place(float(row[x_key])) for row in cells],
+        "y": [y.place(number(row, keys[0])) for row in cells],
+        "text": list(labels),
+        "marker": marker(look),
+        "error_y": whiskers(cells, y, look, keys),
+    }
+
+
+def dot_trace(
+    arm: str, cells: Sequence[Row], heights: Sequence[float], look: Look, axis: Axis, labels: Sequence[str]
+) -> dict[str, Any]:
+    """Return an arm's cells as markers at `heights`, their values along x."""
+    return _trace(arm) | {
+        "mode": "markers",
+        "x": [axis.place(number(row, "value")) for row in cells],
+        "y": list(heights),
+        "text": list(labels),
+        "marker": marker(look),
+        "error_x": whiskers(cells, axis, look),
+    }
+
+
+def fit_trace(arm: str, line: Line, look: Look, axes: Axes, words: str) -> dict[str, Any]:
+    """Return a fitted line as drawn between the smallest and the largest x of its cells."""
+    x, y = axes
+    points: list[tuple[float | None, float | None]] = []
+    start = line.x_low
+    if x.log and start <= 0:
+        start = min(value for value in line.x if value > 0)
+        at_zero = y.place(line.intercept.value)
+        if x.zero is not None:
+            points += [(x.zero / STUB, at_zero), (x.zero * STUB, at_zero), (None, None)]
+    for step in range(FIT_POINTS + 1):
+        share = step / FIT_POINTS
+        at = start * (line.x_high / start) ** share if x.log else start + (line.x_high - start) * share
+        points.append((x.place(at), y.place(line.intercept.value + line.slope.value * at)))
+    return _trace(arm) | {
+        "mode": "lines",
+        "x": [_short(at) for at, _ in points],
+        "y": [_short(at) for _, at in points],
+        "text": words,
+        "line": {"color": look.colour, "width": 1.6, "dash": look.dash},
+        "opacity": 0.8,
+    }
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")

@@ -1,0 +1,81 @@
+"""Rows of an analysis as plain mappings, and cells in words."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from bench.model import format_size
+from bench.quantities import interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas as pd
+
+    from bench.stats.analysis import Row, Wanted
+
+__all__ = ["cell_words", "matching", "number", "of", "pairs_words", "parameter", "percent", "told", "varying"]
+
+
+def of(frame: pd.DataFrame, scenario: str) -> list[Row]:
+    """Return the rows of `scenario`, each without what it has not."""
+    mine = frame[frame["scenario"] == scenario]
+    present = mine.notna().to_numpy(dtype=bool)
+    columns = list(mine.columns)
+    return [
+        {column: value for column, value, has in zip(columns, values, known, strict=True) if has}
+        for values, known in zip(mine.astype(object).to_numpy(), present, strict=True)
+    ]
+
+
+def matching(rows: Iterable[Row], where: Wanted) -> list[Row]:
+    """Return the rows that have these values; a tuple stands for any of its values."""
+    wanted = {key: value if isinstance(value, tuple) else (value,) for key, value in where.items()}
+    return [row for row in rows if all(row.get(key) in values for key, values in wanted.items())]
+
+
+def parameter(name: str, value: Any) -> str:
+    """Return one parameter in words: `size 4 KiB`, `depth 8`."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{name} {format_size(value)}" if name == "size" or "bytes" in name else f"{name} {value:,}"
+    return f"{name} {value}"
+
+
+def pairs_words(pairs: Iterable[tuple[str, Any]]) -> str:
+    """Return conditions in words; a temperature speaks for itself."""
+    words = []
+    for name, value in pairs:
+        choices = value if isinstance(value, tuple) else (value,)
+        told = " or ".join(str(choice) if name == "temperature" else parameter(name, choice) for choice in choices)
+        words.append(told)
+    return ", ".join(words)
+
+
+def cell_words(row: Row, parameters: Sequence[str], leave: Iterable[str] = ()) -> str:
+    """Return a cell in words, without the keys in `leave`: `depth 8, hot, size 4 KiB`."""
+    keys = [key for key in ("depth", "temperature", *parameters) if key in row and key not in set(leave)]
+    return pairs_words((key, row[key]) for key in keys)
+
+
+def varying(rows: Sequence[Row], keys: Iterable[str]) -> list[str]:
+    """Return the keys that have more than one value in `rows`."""
+    return [key for key in keys if len({row.get(key) for row in rows}) > 1]
+
+
+def number(row: Row, key: str) -> float:
+    """Return a column as a number, NaN where it is missing."""
+    return float(row.get(key, math.nan))
+
+
+def told(row: Row, unit: str, key: str = "value") -> str:
+    """Return a row's estimate with its interval."""
+    return interval(number(row, key), number(row, "low"), number(row, "high"), unit)
+
+
+def percent(row: Row, key: str = "value") -> str:
+    """Return half the interval's width as a share of the value: the precision."""
+    value, low, high = (number(row, name) for name in (key, "low", "high"))
+    if math.isnan(low) or math.isnan(high) or value == 0:
+        return "–"
+    return f"±{(high - low) / 2 / abs(value):.1%}"

@@ -1,0 +1,222 @@
+"""The tables of a scenario's section: laws, ratios to native, precision, counters, all cells."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.quantities import quantity
+from bench.report import rows
+from bench.report.counted import counter_unit
+from bench.report.figures import law_unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bench.measure.scenario import Scenario
+    from bench.stats.analysis import Analysis, Row
+
+__all__ = ["Sheet", "cell_sheet", "counter_sheets", "from_table", "law_sheet", "precision", "ratio_sheet"]
+
+MOST_ROWS = 4000  # of one table: a page is for reading; the rest is named and is in samples.jsonl
+_FIGURE = re.compile(r"[-–±]?[\d.,]+|–$|$")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table as the page shows it. `marked` rows are wrong and say so in words; `folded` ones wait in a fold."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    source: str = ""
+    marked: frozenset[int] = frozenset()
+    folded: bool = False
+
+    @property
+    def shown(self) -> tuple[tuple[str, ...], ...]:
+        """The rows that the page has room for."""
+        return self.rows[:MOST_ROWS]
+
+    @property
+    def figures(self) -> tuple[bool, ...]:
+        """For each column, whether it holds figures, which stand to the right."""
+        return tuple(
+            bool(self.rows) and all(_FIGURE.match(row[place]) for row in self.rows[:50])
+            for place in range(len(self.columns))
+        )
+
+
+def from_table(title: str, columns: Iterable[str], told: Iterable[Iterable[str]]) -> Sheet:
+    """Return a table that a scenario made itself."""
+    return Sheet(title, tuple(columns), tuple(tuple(row) for row in told))
+
+
+def law_sheet(analysis: Analysis, scenario: Scenario) -> Sheet | None:
+    """Return the scenario's fitted laws with the intervals of their coefficients."""
+    told = []
+    for fitted in analysis.laws:
+        if fitted.scenario != scenario.name:
+            continue
+        line, unit = fitted.line, scenario.metric(fitted.law.metric).unit
+        told.append(
+            (
+                fitted.law.title,
+                fitted.arm,
+                line.intercept.text(unit),
+                f"{line.slope.scaled(fitted.law.per).text(unit)} per {law_unit(fitted.law)}",
+                _width(line.slope.relative_half_width),
+                f"{line.r_squared:.4f}",
+                f"{line.r_squared_relative:.4f}",
+                line.shape,
+                f"{max((abs(left) for left in line.residuals), default=0):.0%}",
+                f"{len(line.cells)}",
+                f"{line.slope.n:,}",
+            )
+        )
+    columns = (
+        *("law: a + b·x", "arm", "a", "b", "± of b", "R²", "R², relative", "shape"),
+        *("worst residual", "cells", "n units"),
+    )
+    note = (
+        "Weighted least squares on relative residuals; intervals of 95 % from the spread of units. Shape is of the "
+        "change over the whole range of x: flat where its interval stays within ±10 %, undecided where that and zero "
+        "are both possible."
+    )
+    return Sheet("Fitted laws", columns, tuple(told), note) if told else None
+
+
+def ratio_sheet(analysis: Analysis, scenario: Scenario) -> Sheet | None:
+    """Return by what factor each cell of the headline metric differs from a plain directory."""
+    found = rows.matching(rows.of(analysis.ratios, scenario.name), {"metric": scenario.headline})
+    parameters = analysis.run.parameters
+    keys = rows.varying(found, ("depth", "temperature", *parameters))
+    told = tuple(
+        (
+            str(row["arm"]),
+            *(_value(key, row) for key in keys),
+            rows.told(row, "×", "ratio"),
+            rows.percent(row, "ratio"),
+            f"{row['n']:,}",
+            "" if row["native_depth"] == row["depth"] else f"native at depth {row['native_depth']}",
+        )
+        for row in found
+    )
+    metric = scenario.metric(scenario.headline)
+    source = f"scenario = {scenario.name}, metrics.{metric.name}, paired by block with the native arm of the volume"
+    columns = ("arm", *(key.replace("_", " ") for key in keys), "times native", "±", "n pairs", "")
+    return Sheet(f"Ratio to a plain directory: {metric.title}", columns, told, source=source) if told else None
+
+
+def cell_sheet(analysis: Analysis, name: str, scenario: Scenario | None) -> Sheet | None:
+    """Return every cell of every metric, in its unit; without the scenario, as the bare numbers."""
+    found = rows.of(analysis.cells, name)
+    units = {metric.name: metric.unit for metric in scenario.metrics} if scenario else {}
+    keys = rows.varying(found, ("depth", "temperature", *analysis.run.parameters))
+    told = []
+    for row in found:
+        unit = units.get(str(row["metric"]), "")
+        low, middle, high = (quantity(rows.number(row, key), unit) for key in ("minimum", "median", "maximum"))
+        told.append(
+            (
+                *(str(row["metric"]), str(row["arm"]), *(_value(key, row) for key in keys)),
+                *(rows.told(row, unit), rows.percent(row), f"{row['n']:,}", f"{row['operations']:,}"),
+                *(low, middle, high, f"{row['outliers']}", str(row["method"])),
+            )
+        )
+    columns = (
+        *("metric", "arm", *(key.replace("_", " ") for key in keys), "value [95 %]", "±", "n units"),
+        *("timed calls", "min", "median", "max", "far out", "method"),
+    )
+    note = "No unit is left out; those beyond Tukey's outer fences are counted as far out."
+    return Sheet("All cells", columns, tuple(told), note, f"scenario = {name}", folded=True) if told else None
+
+
+def counter_sheets(analysis: Analysis, name: str) -> list[Sheet]:
+    """Return counters against expectation: summed up by arm, and cell by cell."""
+    found = rows.of(analysis.counters, name)
+    if not found:
+        return []
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in found:
+        groups.setdefault((str(row["counter"]), str(row["arm"])), []).append(row)
+    short, marked = [], set()
+    for (counter, arm), told in groups.items():
+        if wrong(told):
+            marked.add(len(short))
+        short.append((counter, arm, *_summed(counter, told)))
+    keys = rows.varying(found, ("depth", "temperature", *analysis.run.parameters))
+    long, marked_long = [], set()
+    for row in found:
+        if wrong([row]):
+            marked_long.add(len(long))
+        cell = (_value(key, row) for key in keys)
+        long.append((str(row["counter"]), str(row["arm"]), *cell, *_summed(str(row["counter"]), [row])))
+    tail = ("units", "as expected", "expected", "seen", "verdict")
+    note = "Exact even on a noisy machine. What a unit was expected to count is stated before it is measured."
+    source = f"scenario = {name}, counters beside expected; mismatches says why where they differ"
+    named = tuple(key.replace("_", " ") for key in keys)
+    return [
+        Sheet("Counters against expectation", ("counter", "arm", *tail), tuple(short), note, source, frozenset(marked)),
+        Sheet(
+            "Counters, cell by cell", ("counter", "arm", *named, *tail), tuple(long),
+            source=source, marked=frozenset(marked_long), folded=True,
+        ),
+    ]  # fmt: skip
+
+
+def wrong(told: Iterable[Row]) -> int:
+    """Return how many units counted something else than was expected."""
+    return sum(int(row["units"]) - int(row["matching"]) for row in told if row["expected"])
+
+
+def _summed(counter: str, told: Sequence[Row]) -> tuple[str, ...]:
+    unit = counter_unit(counter)
+    units, missed = sum(int(row["units"]) for row in told), wrong(told)
+    low, high = min(rows.number(row, "minimum") for row in told), max(rows.number(row, "maximum") for row in told)
+    seen = quantity(low, unit) if low == high else f"{quantity(low, unit)} … {quantity(high, unit)}"
+    texts = {str(row["expected"]) for row in told}
+    if texts == {""}:
+        return (f"{units:,}", "–", "nothing was stated", seen, "only recorded")
+    expected = texts.pop() if len(texts) == 1 else "differs by cell"
+    verdict = "✓ all as expected" if not missed else f"✗ {missed:,} of {units:,} not as expected"
+    return (f"{units:,}", f"{units - missed:,}", expected.replace("..", " … "), seen, verdict)
+
+
+def precision(analysis: Analysis, scenario: Scenario) -> str:
+    """Say how many units the headline's cells have, and how wide their intervals are."""
+    found = rows.matching(rows.of(analysis.cells, scenario.name), {"metric": scenario.headline})
+    counts = [int(row["n"]) for row in found]
+    if not counts:
+        return "No unit of the headline metric was measured."
+    widths = [
+        (rows.number(row, "high") - rows.number(row, "low")) / 2 / abs(rows.number(row, "value"))
+        for row in found
+        if not math.isnan(rows.number(row, "low")) and rows.number(row, "value")
+    ]
+    span = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    text = f"{len(counts)} cells of {scenario.headline} have {span} units each"
+    if not widths:
+        return f"{text}; none has an interval, because one unit has none."
+    without = len(found) - len(widths)
+    bare = f"; {without} have one unit and no interval" if without else ""
+    return (
+        f"{text}; half their 95 % interval is {_width(statistics.median(widths))} of the value in the median, "
+        f"{_width(max(widths))} at worst{bare}."
+    )
+
+
+def _width(share: float) -> str:
+    return "–" if not math.isfinite(share) else f"±{share:.1%}"
+
+
+def _value(key: str, row: Row) -> str:
+    if key not in row:
+        return "–"
+    return str(row[key]) if key == "temperature" else rows.parameter("", row[key]).strip() if key != "size" else (
+        rows.parameter("size", row[key]).removeprefix("size ")
+    )
