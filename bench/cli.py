@@ -110,7 +110,7 @@ def doctor(workdir: Path | None, as_json: bool) -> None:
       python -m bench doctor
       python -m bench doctor --json | jq '.[] | select(.ok | not)'
     """  # noqa: D301
-    from bench.host import doctor as examiner
+    from bench import doctor as examiner
     from bench.host import workdir as places
 
     checks = examiner.examine(workdir or places.default())
@@ -139,7 +139,7 @@ def list_things(as_json: bool) -> None:
     Example:
       python -m bench list --json | jq '.drivers[].name'
     """  # noqa: D301
-    from bench.host.catalogue import catalogue
+    from bench.catalogue import catalogue
 
     things = catalogue()
     if as_json:

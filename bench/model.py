@@ -40,8 +40,8 @@ def parse_size(text: str) -> int:
 
 def format_size(size: float) -> str:
     """Return bytes as people write them: 4 KiB, 1 MiB, 0 B."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(size) < 1024 or unit == "GiB":
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(size) < 1024 or unit == "TiB":
             return f"{size:g} {unit}" if float(size).is_integer() else f"{size:.3g} {unit}"
         size /= 1024
     raise AssertionError("unreachable")

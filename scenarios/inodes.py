@@ -13,7 +13,7 @@ from bench.drivers.base import BLOCK
 from bench.layers.content import Directory, File, Layer
 from bench.measure.clock import once
 from bench.measure.scenario import Grid, Law, Metric, Params, Scenario, Unit
-from bench.model import Temperature, format_size
+from bench.model import NATIVE, Temperature, format_size
 from bench.verdicts.claims import Answer, Finding, Outcome
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
     for arm in analysis.arms("inodes"):
         inodes = analysis.counter("inodes", arm, "inodes", **where)
         size = analysis.counter("inodes", arm, "bytes", **where)
-        if inodes is None or size is None:
+        if inodes is None or size is None or arm.startswith(f"{NATIVE}@"):
             continue
         exact = "as its formula says" if inodes["matching"] == inodes["units"] else "not as its formula says"
         yield Answer(

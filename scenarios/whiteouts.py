@@ -31,7 +31,10 @@ OPAQUE_NAMES = ("trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverl
 
 def grids(profile: str) -> Iterable[Grid]:
     """Numbers of deleted files."""
-    counts = {"quick": (1, 100, 1000), "standard": (1, 100, 1000, 5000)}.get(profile, (1, 10, 100, 1000, 5000, 10000))
+    counts = {"standard": (1, 100, 1000, 5000)}.get(profile, (1, 10, 100, 1000, 5000, 10000))
+    if profile == "quick":
+        yield Grid((DEPTH,), (Temperature.NEW,), {"deletions": (1, 100)}, drivers=("overlay2",))
+        counts = (1000,)
     yield Grid((DEPTH,), (Temperature.NEW,), {"deletions": counts})
 
 

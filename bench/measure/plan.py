@@ -240,7 +240,8 @@ def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> li
     if request.rootless and any(Temperature.COLD in grid.temperatures for grid in scenario.grids(request.profile)):
         skipped["cold"] = Skip(f"{scenario.name}: cold cells", "only root can mount a file system again", "run as root")
     for grid, (arm, driver) in product(_grids(request, scenario), arms):
-        if grid.drivers is not None and arm.driver not in (*grid.drivers, NATIVE):
+        # A grid's drivers are its own choice; a driver that the user names is measured on every grid.
+        if grid.drivers is not None and not request.drivers and arm.driver not in (*grid.drivers, NATIVE):
             continue
         depths = sorted(set(grid.depths)) if driver.layered else sorted({min(grid.depths), max(grid.depths)})
         for depth, values in product(depths, product(*grid.params.values())):

@@ -61,7 +61,7 @@ class Law:
     metric: str
     x: str
     title: str
-    where: Mapping[str, Param] = field(default_factory=dict)
+    where: Mapping[str, Param | tuple[Param, ...]] = field(default_factory=dict)
     per: float = 1.0
     per_name: str = ""
 

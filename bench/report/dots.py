@@ -67,13 +67,9 @@ def _side_by_side(
     panels = []
     for temperature in Temperature:
         mine = rows.matching(cells, {"temperature": temperature.value})
-        labelled = [
-            (metric.title, row) for metric in metrics for row in rows.matching(mine, {"metric": metric.name})
-        ]
+        labelled = [(metric.title, row) for metric in metrics for row in rows.matching(mine, {"metric": metric.name})]
         if labelled:
-            panels.append(
-                _panel(temperature.value, labelled, "", unit, palette, analysis.run.parameters)
-            )
+            panels.append(_panel(temperature.value, labelled, "", unit, palette, analysis.run.parameters))
     if not panels:
         return None
     names = ", ".join(f"metrics.{metric.name}" for metric in metrics)
@@ -113,7 +109,8 @@ def _panel(
         "showgrid": False,
     }
     separators: list[dict[str, Any]] = [
-        {"type": "line", "x0": 0, "x1": 1, "xref": "paper", "y0": at + 0.5, "y1": at + 0.5} for at in range(len(categories) - 1)
+        {"type": "line", "x0": 0, "x1": 1, "xref": "paper", "y0": at + 0.5, "y1": at + 0.5}
+        for at in range(len(categories) - 1)
     ]
     for line in separators:
         line["line"] = {"width": 1, "color": "rgba(128,128,128,0.35)"}

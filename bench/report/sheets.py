@@ -215,8 +215,4 @@ def _width(share: float) -> str:
 
 
 def _value(key: str, row: Row) -> str:
-    if key not in row:
-        return "–"
-    return str(row[key]) if key == "temperature" else rows.parameter("", row[key]).strip() if key != "size" else (
-        rows.parameter("size", row[key]).removeprefix("size ")
-    )
+    return rows.parameter(key, row[key]).removeprefix(f"{key} ") if key in row else "–"

@@ -118,6 +118,11 @@ class Analysis:
         """Return the row of a counter in one cell by column; None and ValueError as for `cell`."""
         return _only(self._counters.get((scenario, arm, counter), []), where)
 
+    def tally(self, scenario: str, arm: str, counter: str) -> tuple[int, int] | None:
+        """Return (units whose counter was as expected, units) over all cells of an arm; None if it has none."""
+        rows = self._counters.get((scenario, arm, counter), [])
+        return (sum(row["matching"] for row in rows), sum(row["units"] for row in rows)) if rows else None
+
     def law(self, scenario: str, metric: str, x: str, arm: str, **where: Param) -> FittedLaw | None:
         """Return the law of `metric` over `x` on an arm whose own `where` has these; as for `cell`."""
         found = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
 from bench.store.rows import RESERVED, read
-from bench.store.writer import SCHEMA
+from bench.store.schema import SCHEMA
 
 if TYPE_CHECKING:
     from pathlib import Path

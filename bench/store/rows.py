@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench.errors import BenchError
 from bench.store.columns import KEYS, TEMPERATURES, Columns
-from bench.store.writer import SCHEMA
+from bench.store.schema import SCHEMA
 
 if TYPE_CHECKING:
     from pathlib import Path

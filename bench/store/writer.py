@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.store.schema import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
     from bench.model import Sample
 
-__all__ = ["SCHEMA", "RunWriter", "write_json"]
-
-SCHEMA = 1  # of run.json and samples.jsonl; a reader refuses newer ones
+__all__ = ["RunWriter", "write_json"]
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -196,7 +196,7 @@ class DirectoryVolume(_Mounted):
 
     def written(self) -> None:
         """The device under the directory has other users."""
-        return None
+        return
 
     def close(self) -> None:
         """Nothing to undo: the run removes the directory's content itself."""

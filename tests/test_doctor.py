@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.host import doctor, engines
-from bench.host.doctor import attempt, examine
+from bench.doctor import attempt, examine
 from bench.kernel import mounts
 from tests.host.isolated import needs_root
 

@@ -1,0 +1,89 @@
+"""Write one self-contained page of a run: nothing is loaded from anywhere, not even a font."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import __version__
+from bench.report import origin, sections
+from bench.report.palette import DARK, LIGHT, Palette, split
+from bench.stats.analysis import Analysis
+from bench.verdicts.claims import Outcome, verdicts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.measure.scenario import Scenario
+    from bench.store.reader import Run
+
+__all__ = ["render"]
+
+TEMPLATES = Path(__file__).with_name("templates")
+SIGNS = {Outcome.CONFIRMED: "✓", Outcome.QUALIFIED: "≈", Outcome.REFUTED: "✗", Outcome.UNTESTED: "–"}
+
+
+def render(run: Run, scenarios: Mapping[str, Scenario], target: Path) -> Path:
+    """Write the page of `run` to `target` (its directory must exist) and return it; OSError if it cannot."""
+    return render_analysis(Analysis(run, scenarios), scenarios, target)
+
+
+def render_analysis(analysis: Analysis, scenarios: Mapping[str, Scenario], target: Path) -> Path:
+    """Do as `render`, with a run that is analysed already."""
+    import jinja2
+    from plotly.offline import get_plotlyjs
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    text = environment.get_template("page.html.j2").render(
+        **context(analysis, scenarios, target), plotly=get_plotlyjs(), light=LIGHT, dark=DARK
+    )
+    temporary = target.with_name(f".{target.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    return temporary.replace(target)
+
+
+def context(analysis: Analysis, scenarios: Mapping[str, Scenario], target: Path) -> dict[str, Any]:
+    """Return all that the template lays out."""
+    run = analysis.run
+    units = run.units
+    palette = Palette(str(arm) for arm in units["arm"].unique())
+    told = [sections.section(analysis, name, scenarios.get(name), palette) for name in analysis.scenarios]
+    all_skips = sections.skips(run.provenance)
+    return {
+        "run": run,
+        "version": __version__,
+        "machine": origin.machine(run),
+        "profile": _request(run).get("profile") or "not recorded",
+        "command": origin.command(run),
+        "complete": run.provenance.get("complete") is True,
+        "warnings": [*_texts(run.provenance.get("warnings")), *run.warnings],
+        "units": len(units),
+        "failed": int((units["error"] != "").sum()),
+        "mismatched": int((units["mismatches"] != "").sum()),
+        "answers": sections.answers(analysis, scenarios),
+        "verdicts": [(verdict, sections.evidence(verdict.findings)) for verdict in verdicts(analysis, scenarios)],
+        "signs": {outcome.value: sign for outcome, sign in SIGNS.items()},
+        "sections": told,
+        "skips": [skip for skip in all_skips if not any(sections.about(skip, name) for name in analysis.scenarios)],
+        "skipped": len(all_skips),
+        "origin": origin.sheets(run),
+        "samples": Path(os.path.relpath(run.directory, target.parent), "samples.jsonl").as_posix(),
+        "palette": palette,
+        "split": split,
+    }
+
+
+def _request(run: Run) -> dict[str, Any]:
+    told = run.provenance.get("request")
+    return told if isinstance(told, dict) else {}
+
+
+def _texts(told: Any) -> list[str]:
+    return [str(text) for text in told] if isinstance(told, list) else []

@@ -1,0 +1,193 @@
+"""What the page says, as records that the template only has to lay out."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.model import NATIVE
+from bench.report import sheets
+from bench.report.counted import counter_figure
+from bench.report.dots import headline_figure, metrics_figure
+from bench.report.figures import Figure, law_figures
+from bench.report.palette import split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas as pd
+
+    from bench.measure.scenario import Scenario
+    from bench.report.palette import Palette
+    from bench.report.sheets import Sheet
+    from bench.stats.analysis import Analysis
+    from bench.verdicts.claims import Answer, Finding
+
+__all__ = ["AnswerGroup", "Evidence", "Failure", "Section", "answers", "evidence", "failures", "section", "skips"]
+
+SUBJECT = "overlay2"  # the driver that the questions are about comes first
+MOST_FAILURES = 200  # shown one by one; the rest is counted
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Something that was left out, why, and what would add it."""
+
+    what: str
+    reason: str
+    mend: str
+
+
+@dataclass(frozen=True)
+class AnswerGroup:
+    """The answers of one scenario, those about the subject first; `others` wait in a fold."""
+
+    scenario: str
+    question: str
+    first: tuple[Answer, ...]
+    others: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The arms of which a scenario says the same."""
+
+    where: tuple[str, ...]
+    outcome: str
+    text: str
+    scenario: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Units that failed, or counted something else than expected, for one reason."""
+
+    scenario: str
+    arms: str
+    text: str
+    units: int
+    sequences: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One scenario: its question, charts, tables, and where every figure comes from."""
+
+    name: str
+    question: str
+    method: str
+    figures: tuple[Figure, ...]
+    sheets: tuple[Sheet, ...]
+    precision: str
+    skips: tuple[Skip, ...]
+    mismatches: tuple[Failure, ...]
+    failures: tuple[Failure, ...]
+    units: int
+    failed: int
+    query: str
+
+
+def section(analysis: Analysis, name: str, scenario: Scenario | None, palette: Palette) -> Section:
+    """Return the section of a scenario; one that this version does not know has tables alone."""
+    units = analysis.units(name)
+    failed = units[units["error"] != ""]
+    figures: list[Figure | None] = []
+    found: list[Sheet | None] = []
+    if scenario is not None:
+        if scenario.laws:
+            figures += law_figures(analysis, scenario, palette)
+            open_now, folded = [f for f in figures if f and not f.folded], [f for f in figures if f and f.folded]
+            figures = [*open_now, counter_figure(analysis, scenario, palette)]
+            figures += [metrics_figure(analysis, scenario, palette), *folded]
+        else:
+            figures.append(headline_figure(analysis, scenario, palette))
+        found += [sheets.from_table(told.title, told.columns, told.rows) for told in scenario.tables(analysis)]
+        found += [sheets.law_sheet(analysis, scenario), sheets.ratio_sheet(analysis, scenario)]
+    found += sheets.counter_sheets(analysis, name)
+    found.append(sheets.cell_sheet(analysis, name, scenario))
+    return Section(
+        name=name,
+        question=scenario.question if scenario else "This version of the suite does not know this scenario.",
+        method=scenario.method if scenario else "Not known here; its rows are shown as they are, without units.",
+        figures=tuple(figure for figure in figures if figure is not None),
+        sheets=tuple(sheet for sheet in found if sheet is not None),
+        precision=sheets.precision(analysis, scenario) if scenario else "",
+        skips=tuple(skip for skip in skips(analysis.run.provenance) if about(skip, name)),
+        mismatches=tuple(failures(units[units["mismatches"] != ""], "mismatches")),
+        failures=tuple(failures(failed, "error")),
+        units=len(units),
+        failed=len(failed),
+        query=query(name),
+    )
+
+
+def query(name: str) -> str:
+    """Return the command that prints a scenario's rows."""
+    chosen = f'select(.scenario == {json.dumps(name)} and .error == "")'
+    return f"jq -c {shlex.quote(chosen)} samples.jsonl"
+
+
+def skips(provenance: Mapping[str, Any]) -> list[Skip]:
+    """Return what the run left out, as far as run.json says so in a form that is understood."""
+    told = provenance.get("skips")
+    found = []
+    for skip in told if isinstance(told, list) else []:
+        if isinstance(skip, Mapping):
+            what, reason, mend = (str(skip.get(key) or "") for key in ("what", "reason", "mend"))
+            found.append(Skip(what, reason, mend))
+        else:
+            found.append(Skip(str(skip), "", ""))
+    return found
+
+
+def about(skip: Skip, name: str) -> bool:
+    """Tell whether a skip is about this scenario."""
+    return skip.what in {name, f"scenario {name}"} or skip.what.startswith((f"{name} ", f"{name}:"))
+
+
+def answers(analysis: Analysis, scenarios: Mapping[str, Scenario]) -> list[AnswerGroup]:
+    """Return every scenario's answers, by volume, the subject's first."""
+    groups = []
+    for name in analysis.scenarios:
+        scenario = scenarios.get(name)
+        told = list(scenario.answers(analysis)) if scenario else []
+        if scenario is None or not told:
+            continue
+        first = [answer for answer in told if split(answer.where)[0] == SUBJECT]
+        others = [answer for answer in told if answer not in first]
+        if not first:
+            first, others = others, []
+        others.sort(key=lambda answer: split(answer.where)[0] == NATIVE)
+        groups.append(AnswerGroup(name, scenario.question, tuple(first), tuple(others)))
+    return groups
+
+
+def evidence(findings: Sequence[Finding]) -> list[Evidence]:
+    """Return findings with the arms that share one sentence together, the subject's first."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for finding in sorted(findings, key=lambda finding: split(finding.where)[0] != SUBJECT):
+        key = (finding.outcome.value, finding.evidence, finding.scenario)
+        groups.setdefault(key, []).append(finding.where)
+    return [Evidence(tuple(where), *key) for key, where in groups.items()]
+
+
+def failures(units: pd.DataFrame, column: str) -> Iterable[Failure]:
+    """Yield the reasons in `column`, each with its arms, how often, and the rows it stands in."""
+    groups: dict[tuple[str, str], tuple[dict[str, None], list[int]]] = {}
+    for scenario, text, arm, sequence in zip(
+        units["scenario"], units[column].astype(str), units["arm"], units["sequence"], strict=True
+    ):
+        arms, sequences = groups.setdefault((str(scenario), text), ({}, []))
+        arms[str(arm)] = None
+        sequences.append(int(sequence))
+    ranked = sorted(groups.items(), key=lambda item: -len(item[1][1]))
+    for (scenario, text), (arms, sequences) in ranked[:MOST_FAILURES]:
+        rows = ", ".join(str(number) for number in sequences[:5]) + (", …" if len(sequences) > 5 else "")
+        yield Failure(scenario, ", ".join(arms), text, len(sequences), rows)
+    if len(ranked) > MOST_FAILURES:
+        left = ranked[MOST_FAILURES:]
+        text = f"{len(left):,} further reasons; samples.jsonl has them all"
+        yield Failure("", "", text, sum(len(sequences) for _, (_, sequences) in left), "")
