@@ -118,7 +118,7 @@ SCENARIO = Scenario(
         "of readings of the clock with nothing between."
     ),
     order=7,
-    weight=0.06,
+    weight=0.04,
     metrics=(
         Metric("lookup", "lookup of a name in the bottom of 8 layers"),
         Metric("first_write", "first write to a 4 KiB file"),

@@ -118,11 +118,11 @@ def prove(unit: Unit) -> None:
 
 def _hot(line: Line) -> str:
     """Say whether depth matters once a name was looked up."""
-    growth = line.growth.scaled(100).text("%")
+    growth = f"{line.growth.scaled(100).text('%')} over {line.x_low:.0f} to {line.x_high:.0f} layers"
     if line.shape == "flat":
-        return f"once looked up, depth does not matter ({growth} over {line.x_low:.0f} to {line.x_high:.0f} layers)"
+        return f"once looked up, depth does not matter ({growth})"
     if line.shape == "undecided":
-        return f"whether it matters once looked up is undecided ({growth} over {line.x_low:.0f} to {line.x_high:.0f} layers)"
+        return f"whether it matters once looked up is undecided ({growth})"
     return f"once looked up, {line.slope.text('ns')}"
 
 
@@ -170,13 +170,13 @@ SCENARIO = Scenario(
     question="What does finding a name cost as layers grow?",
     method=(
         "access(2) on names relative to the container's root, each name once per unit; a unit's observation of a "
-        "kind of lookup is the median of its 8 names, in random order (hot: 16 times over). The first access "
-        "in a directory is timed apart (`first`): it brings that directory in from every layer. `nested` walks a path of four directories "
-        "that nothing has walked before. Hot: this container has looked the names up. New container: another "
-        "container of the image has. Cold: the backing file system was unmounted and mounted again."
+        "kind of lookup is the median of its 8 names, in random order (hot: 16 times over). The first access in a "
+        "directory is timed apart (`first`): it brings that directory in from every layer. `nested` walks a path of "
+        "four directories that nothing has walked before. Hot: this container has looked the names up. New container: "
+        "another container of the image has. Cold: the backing file system was unmounted and mounted again."
     ),
     order=1,
-    weight=0.4,
+    weight=0.45,
     metrics=(
         Metric("bottom", "hit in the bottom layer"),
         Metric("middle", "hit in the middle layer"),

@@ -118,7 +118,7 @@ SCENARIO = Scenario(
         "one observation; its percentiles are over its own operations."
     ),
     order=6,
-    weight=0.12,
+    weight=0.16,
     metrics=(
         Metric("p50", "median latency of one operation"),
         Metric("p99", "99th percentile of latency"),

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.host import doctor, engines
+from bench import doctor
 from bench.doctor import attempt, examine
+from bench.host import engines
 from bench.kernel import mounts
 from tests.host.isolated import needs_root
 

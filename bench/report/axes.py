@@ -6,7 +6,7 @@ All decisions that could make a chart lie are here, so that they can be tested w
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.model import format_size
@@ -22,6 +22,8 @@ __all__ = ["Axis", "sweep_axis", "value_axis"]
 LOG_X_SPAN = 1000.0
 LOG_Y_SPAN = 100.0  # two decades: below a hundredth of the height two marks cannot be told apart
 MOST_TICKS = 7
+ROOM = 1.12  # an axis ends this factor beyond its last value
+WHISKER_ROOM = 1.8  # whiskers may stretch an axis by this factor; wider ones leave the frame
 ZERO_GAP = 1.0  # decades that a zero stands left of (or below) the smallest positive value
 
 
@@ -39,6 +41,8 @@ class Axis:
     zero: float | None = None
     edge: float | None = None  # between zero and the values: where the axis is broken
     ticks: tuple[tuple[float, str], ...] = ()
+    linear_range: tuple[float, float] | None = None
+    log_range: tuple[float, float] | None = None  # exponents, as plotly has them
 
     def place(self, value: float) -> float | None:
         """Return where a value is drawn; None where it cannot be."""
@@ -56,7 +60,7 @@ class Axis:
     @property
     def label(self) -> str:
         """The title with its unit."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
+        return f"{self.title} ({self.unit})" if self.title and self.unit else self.title or self.unit
 
     def layout(self) -> dict[str, Any]:
         """Return it as plotly wants it."""
@@ -68,7 +72,10 @@ class Axis:
             "separatethousands": True,
             "zeroline": False,
         }
-        if not self.log:
+        told_range = self.log_range if self.log else self.linear_range
+        if told_range is not None:
+            told["range"] = list(told_range)
+        elif not self.log:
             told["rangemode"] = "tozero"
         if self.ticks:
             told |= {"tickmode": "array", "tickvals": [at for at, _ in self.ticks]}
@@ -94,8 +101,23 @@ def sweep_axis(name: str, values: Sequence[float]) -> Axis:
     return Axis(title, "", 1.0, True, zero, edge, tuple((float(at or 0), told(value)) for at, value in _thin(places)))
 
 
-def value_axis(title: str, unit: str, values: Sequence[float]) -> Axis:
-    """Return the axis of measured values in `unit`: a time, bytes, bytes/s, a ratio or a count."""
+def value_axis(title: str, unit: str, values: Sequence[float], highs: Sequence[float] = ()) -> Axis:
+    """Return the axis of measured values in `unit`: a time, bytes, bytes/s, a ratio or a count.
+
+    `highs` are the upper ends of intervals; an interval that would shrink all marks leaves the frame.
+    """
+    axis = _value_axis(title, unit, values)
+    known = [value / axis.factor for value in values if math.isfinite(value)]
+    if not known or min(known) < 0 or max(known) == 0:
+        return axis
+    reach = [high / axis.factor for high in highs if math.isfinite(high)]
+    most = max(max(known) * ROOM, min(max(reach, default=0.0) * ROOM, max(known) * WHISKER_ROOM))
+    least = min(axis.zero if axis.zero is not None else value for value in known)
+    logs = (math.log10(least / 1.5), math.log10(most * ROOM)) if least > 0 else None
+    return replace(axis, linear_range=(0.0, most), log_range=logs)
+
+
+def _value_axis(title: str, unit: str, values: Sequence[float]) -> Axis:
     known = sorted(value for value in values if math.isfinite(value))
     largest = max((abs(value) for value in known), default=0.0)
     shown = "" if unit in {"1", ""} else unit

@@ -66,24 +66,22 @@ def _grows(told: Sequence[Row], x: str) -> bool:
 def _panel(name: str, told: Sequence[Row], law: Law, palette: Palette, parameters: Sequence[str]) -> Panel:
     unit = counter_unit(name)
     x = sweep_axis(law.x, [float(row[law.x]) for row in told])
-    y = value_axis("", unit, [rows.number(row, "median") for row in told])
+    y = value_axis("", unit, *([rows.number(row, key) for row in told] for key in ("median", "maximum")))
     data = []
     for arm in dict.fromkeys(str(row["arm"]) for row in told):
         mine = [row for row in told if row["arm"] == arm]
         labels = [_hover(row, parameters, unit) for row in mine]
         keys = ("median", "minimum", "maximum")
         trace = marks.point_trace(arm, mine, law.x, palette.look(arm), (x, y), labels, keys)
+        trace["hovertemplate"] = marks.COUNTED
         data.append(trace | {"mode": "lines+markers", "line": {"width": 1, "dash": palette.look(arm).dash}})
-    return Panel(name.replace("_", " "), data, marks.layout(x, y, PANEL_HEIGHT), y.switchable, unit=y.unit)
+    return Panel(name.replace("_", " "), data, marks.layout(x, y, PANEL_HEIGHT), "yaxis" if y.switchable else "")
 
 
-def _hover(row: Row, parameters: Sequence[str], unit: str) -> str:
+def _hover(row: Row, parameters: Sequence[str], unit: str) -> list[str]:
+    """Return what fills marks.COUNTED: cell, median, range, expectation."""
     range_ = f"{quantity(rows.number(row, 'minimum'), unit)} … {quantity(rows.number(row, 'maximum'), unit)}"
-    expected = f"{row['matching']} of {row['units']} units as expected: {row['expected']}" if row["expected"] else ""
-    lines = (
-        f"<b>{html.escape(str(row['arm']))}</b>",
-        html.escape(rows.cell_words(row, parameters)),
-        f"<b>{quantity(rows.number(row, 'median'), unit)}</b>, range {range_}",
-        html.escape(expected) or f"n = {row['units']} units, nothing was expected",
-    )
-    return "<br>".join(lines)
+    expected = f"{row['matching']} of {row['units']} units as expected: {row['expected']}"
+    said = expected if row["expected"] else f"n = {row['units']} units, nothing was expected"
+    cell = rows.cell_words(row, parameters)
+    return [html.escape(text, quote=False) for text in (cell, quantity(rows.number(row, "median"), unit), range_, said)]

@@ -55,7 +55,7 @@ def metrics_figure(analysis: Analysis, scenario: Scenario, palette: Palette) -> 
     return _side_by_side(analysis, scenario, palette, rows.matching(cells, where), title)
 
 
-_NOTES = ("Whiskers are 95 % intervals. A mark without whiskers is a single unit.",)
+_NOTES = ("Whiskers are 95 % intervals, and may leave the frame. A mark without whiskers is a single unit.",)
 
 
 def _side_by_side(
@@ -87,7 +87,7 @@ def _panel(
 ) -> Panel:
     categories = list(dict.fromkeys(label for label, _ in labelled))
     arms = list(_arms([row for _, row in labelled]))
-    axis = value_axis(axis_title, unit, [rows.number(row, "value") for _, row in labelled])
+    axis = value_axis(axis_title, unit, *([rows.number(row, key) for _, row in labelled] for key in ("value", "high")))
     data = []
     for place, arm in enumerate(arms):
         mine = [(label, row) for label, row in labelled if row["arm"] == arm]
@@ -116,7 +116,7 @@ def _panel(
         line["line"] = {"width": 1, "color": "rgba(128,128,128,0.35)"}
     broken = [shape for shape in layout["shapes"] if "yref" in shape]
     layout["shapes"] = [*broken, *separators]
-    return Panel(title, data, layout, height=height, unit=axis.unit)
+    return Panel(title, data, layout, "xaxis" if axis.switchable else "", height)
 
 
 def _wrapped(label: str) -> str:

@@ -7,7 +7,7 @@ draws them with plotly.js), so that making a page needs no plotly object per mar
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.model import Temperature
@@ -30,14 +30,13 @@ PANEL_HEIGHT = 340
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart: plotly's `data` and `layout`; `switchable`: its value axis can change between linear and log."""
+    """One chart: plotly's `data` and `layout`; `axis`: which may change between linear and log."""
 
     title: str
     data: list[dict[str, Any]]
     layout: dict[str, Any]
-    switchable: bool = False
+    axis: str = ""
     height: int = PANEL_HEIGHT
-    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,9 @@ class Figure:
     panels: tuple[Panel, ...]
     source: str
     notes: tuple[str, ...] = ()
-    arms: tuple[str, ...] = field(default=())
+    arms: tuple[str, ...] = ()
     folded: bool = False
+    id: str = ""  # on the page
 
 
 def law_unit(law: Law) -> str:
@@ -96,7 +96,7 @@ def _cells_of(cells: Sequence[Row], law: Law) -> list[Row]:
 
 def _law_panel(analysis: Analysis, law: Law, cells: Sequence[Row], unit: str, palette: Palette) -> Panel:
     x = sweep_axis(law.x, [float(row[law.x]) for row in cells])
-    y = value_axis("", unit, [rows.number(row, "value") for row in cells])
+    y = value_axis("", unit, *([rows.number(row, key) for row in cells] for key in ("value", "high")))
     fitted = {told.arm: told for told in analysis.laws if told.law == law and told.scenario == cells[0]["scenario"]}
     data = []
     for arm in dict.fromkeys(str(row["arm"]) for row in cells):
@@ -109,20 +109,22 @@ def _law_panel(analysis: Analysis, law: Law, cells: Sequence[Row], unit: str, pa
         data.append(marks.point_trace(arm, mine, law.x, look, (x, y), labels))
     temperature = law.where.get("temperature")
     title = str(temperature) if temperature in set(Temperature) else ""
-    return Panel(title, data, marks.layout(x, y, PANEL_HEIGHT), y.switchable, unit=y.unit)
+    return Panel(title, data, marks.layout(x, y, PANEL_HEIGHT), "yaxis" if y.switchable else "")
 
 
-def hover(row: Row, parameters: Sequence[str], unit: str) -> str:
-    """Return what a mark says: arm, cell, value, interval, number of units."""
-    arm, cell = html.escape(str(row["arm"])), html.escape(rows.cell_words(row, parameters))
-    value = html.escape(rows.told(row, unit))
+def hover(row: Row, parameters: Sequence[str], unit: str) -> list[str]:
+    """Return what fills marks.HOVER: cell, value with interval, units, calls, range, outliers."""
     spread = f"{quantity(rows.number(row, 'minimum'), unit)} … {quantity(rows.number(row, 'maximum'), unit)}"
-    units = f"n = {int(row['n']):,} units, {int(row.get('operations', row['n'])):,} timed calls"
-    return f"<b>{arm}</b><br>{cell}<br><b>{value}</b><br>{units}<br>range {spread}, {int(row['outliers'])} far out"
+    cell = html.escape(rows.cell_words(row, parameters), quote=False)
+    calls = f"{int(row.get('operations', row['n'])):,}"
+    return [cell, rows.told(row, unit), f"{int(row['n']):,}", calls, spread, f"{row['outliers']}"]
 
 
 def _notes(panels: Sequence[Panel]) -> tuple[str, ...]:
-    notes = ["Whiskers are 95 % intervals; lines are fits of a + b·x, drawn where an arm has three values of x."]
+    notes = [
+        "Whiskers are 95 % intervals, and may leave the frame; lines are fits of a + b·x, drawn where an arm has "
+        "three values of x."
+    ]
     if any(panel.layout["meta"]["zero"] for panel in panels):
         notes.append("Zero stands apart, left of the dotted line: a logarithmic axis has no zero.")
     return tuple(notes)

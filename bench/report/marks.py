@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.report.palette import split
 from bench.report.rows import number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bench.report.axes import Axis
     from bench.report.palette import Look
     from bench.stats.analysis import Row
@@ -21,7 +21,17 @@ __all__ = ["fit_trace", "layout", "point_trace", "whiskers"]
 FIT_POINTS = 32  # of a drawn line: straight on linear axes, curved on logarithmic ones
 STUB = 1.6  # a line's value at a zero that stands apart is drawn from zero / STUB to zero * STUB
 MARKER_PIXELS = 8
+WHISKER_OPACITY = 0.6
+HOVER = (
+    "<b>%{fullData.name}</b><br>%{customdata[0]}<br><b>%{customdata[1]}</b><br>n = %{customdata[2]} units, "
+    "%{customdata[3]} timed calls<br>range %{customdata[4]}, %{customdata[5]} far out<extra></extra>"
+)
+COUNTED = (
+    "<b>%{fullData.name}</b><br>%{customdata[0]}<br><b>%{customdata[1]}</b>, range %{customdata[2]}<br>"
+    "%{customdata[3]}<extra></extra>"
+)
 Axes = tuple["Axis", "Axis"]
+Labels = Sequence[Sequence[str]]
 
 
 def layout(x: Axis, y: Axis, height: int) -> dict[str, Any]:
@@ -32,6 +42,7 @@ def layout(x: Axis, y: Axis, height: int) -> dict[str, Any]:
         shapes.append(dotted | {"x0": x.edge, "x1": x.edge, "y0": 0, "y1": 1, "yref": "paper"})
     if y.edge is not None:
         shapes.append(dotted | {"y0": y.edge, "y1": y.edge, "x0": 0, "x1": 1, "xref": "paper"})
+    ranges = {"linear": y.linear_range, "log": y.log_range}
     return {
         "height": height,
         "margin": {"l": 52, "r": 12, "t": 8, "b": 44},
@@ -44,7 +55,7 @@ def layout(x: Axis, y: Axis, height: int) -> dict[str, Any]:
         "xaxis": x.layout(),
         "yaxis": y.layout(),
         "shapes": shapes,
-        "meta": {"zero": x.zero is not None or y.zero is not None, "log": y.log},
+        "meta": {"zero": x.zero is not None or y.zero is not None, "ranges": ranges},
     }
 
 
@@ -52,15 +63,20 @@ def _trace(arm: str) -> dict[str, Any]:
     driver, stack, volume = split(arm)
     return {
         "type": "scatter",
-        "name": arm,
+        "name": html.escape(arm, quote=False),
         "meta": {"driver": driver, "stack": stack, "volume": volume},
-        "hovertemplate": "%{text}<extra></extra>",
     }
 
 
 def marker(look: Look) -> dict[str, Any]:
     """Return an arm's marker."""
     return {"color": look.colour, "symbol": look.symbol, "size": MARKER_PIXELS, "line": {"width": 1.5}}
+
+
+def faint(colour: str) -> str:
+    """Return a colour that lets marks stand before their whiskers."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{WHISKER_OPACITY})"
 
 
 def whiskers(
@@ -72,10 +88,10 @@ def whiskers(
     for row in cells:
         value, low, high = (number(row, key) for key in keys)
         known = not (math.isnan(low) or math.isnan(high)) and (value != 0 or axis.zero is None)
-        above.append((high - value) / axis.factor if known else None)
-        below.append((value - low) / axis.factor if known else None)
+        above.append(_short((high - value) / axis.factor) if known else None)
+        below.append(_short((value - low) / axis.factor) if known else None)
     told = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.4, "width": 3}
-    return told | {"color": look.colour}
+    return told | {"color": faint(look.colour)}
 
 
 def point_trace(
@@ -84,30 +100,32 @@ def point_trace(
     x_key: str,
     look: Look,
     axes: Axes,
-    labels: Sequence[str],
+    labels: Labels,
     keys: tuple[str, str, str] = ("value", "low", "high"),
 ) -> dict[str, Any]:
     """Return an arm's cells as markers with whiskers."""
     x, y = axes
     return _trace(arm) | {
         "mode": "markers",
-        "x": [x.place(float(row[x_key])) for row in cells],
-        "y": [y.place(number(row, keys[0])) for row in cells],
-        "text": list(labels),
+        "x": [_short(x.place(float(row[x_key]))) for row in cells],
+        "y": [_short(y.place(number(row, keys[0]))) for row in cells],
+        "customdata": [list(label) for label in labels],
+        "hovertemplate": HOVER,
         "marker": marker(look),
         "error_y": whiskers(cells, y, look, keys),
     }
 
 
 def dot_trace(
-    arm: str, cells: Sequence[Row], heights: Sequence[float], look: Look, axis: Axis, labels: Sequence[str]
+    arm: str, cells: Sequence[Row], heights: Sequence[float], look: Look, axis: Axis, labels: Labels
 ) -> dict[str, Any]:
     """Return an arm's cells as markers at `heights`, their values along x."""
     return _trace(arm) | {
         "mode": "markers",
-        "x": [axis.place(number(row, "value")) for row in cells],
+        "x": [_short(axis.place(number(row, "value"))) for row in cells],
         "y": list(heights),
-        "text": list(labels),
+        "customdata": [list(label) for label in labels],
+        "hovertemplate": HOVER,
         "marker": marker(look),
         "error_x": whiskers(cells, axis, look),
     }
@@ -132,6 +150,7 @@ def fit_trace(arm: str, line: Line, look: Look, axes: Axes, words: str) -> dict[
         "x": [_short(at) for at, _ in points],
         "y": [_short(at) for _, at in points],
         "text": words,
+        "hovertemplate": "%{text}<extra></extra>",
         "line": {"color": look.colour, "width": 1.6, "dash": look.dash},
         "opacity": 0.8,
     }

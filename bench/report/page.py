@@ -13,7 +13,7 @@ from bench.stats.analysis import Analysis
 from bench.verdicts.claims import Outcome, verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bench.measure.scenario import Scenario
     from bench.store.reader import Run
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["render"]
 
 TEMPLATES = Path(__file__).with_name("templates")
+FOLD_CHARACTERS = 1_000_000  # of folded tables: with plotly.js and the charts the page stays below 7 MB
 SIGNS = {Outcome.CONFIRMED: "✓", Outcome.QUALIFIED: "≈", Outcome.REFUTED: "✗", Outcome.UNTESTED: "–"}
 
 
@@ -71,6 +72,8 @@ def context(analysis: Analysis, scenarios: Mapping[str, Scenario], target: Path)
         "verdicts": [(verdict, sections.evidence(verdict.findings)) for verdict in verdicts(analysis, scenarios)],
         "signs": {outcome.value: sign for outcome, sign in SIGNS.items()},
         "sections": told,
+        "charts": charts(told),
+        "folds": folds(told),
         "skips": [skip for skip in all_skips if not any(sections.about(skip, name) for name in analysis.scenarios)],
         "skipped": len(all_skips),
         "origin": origin.sheets(run),
@@ -78,6 +81,29 @@ def context(analysis: Analysis, scenarios: Mapping[str, Scenario], target: Path)
         "palette": palette,
         "split": split,
     }
+
+
+def charts(told: Iterable[sections.Section]) -> dict[str, Any]:
+    """Return plotly's data and layout of every panel by the id of its place on the page."""
+    return {
+        f"{figure.id}-{number}": {"data": panel.data, "layout": panel.layout}
+        for section in told
+        for figure in section.figures
+        for number, panel in enumerate(figure.panels, 1)
+    }
+
+
+def folds(told: Iterable[sections.Section]) -> dict[str, Any]:
+    """Return the folded tables by the id of their place, as many rows as the page has room for."""
+    room = FOLD_CHARACTERS
+    found = {}
+    for section in told:
+        for number, sheet in enumerate((sheet for sheet in section.sheets if sheet.folded), 1):
+            longest = max(len("".join(row)) for row in sheet.rows)
+            most = min(len(sheet.rows), room // longest)
+            room -= most * longest
+            found[f"{section.anchor}-rows{number}"] = sheet.packed(max(most, 1))
+    return found
 
 
 def _request(run: Run) -> dict[str, Any]:

@@ -31,6 +31,7 @@ FREE = OKABE_ITO[4:]
 
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "cross", "star", "hexagon", "x")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+STROKES = ("none", "6 4", "1.5 3", "6 3 1.5 3", "10 4", "10 3 1.5 3")  # DASHES as SVG has them
 MARKS = ("●", "■", "▲", "◆", "✚", "★", "⬢", "✖")  # SYMBOLS as text
 VOLUMES = ("ext4", "xfs", "xfs-noreflink", "btrfs", "directory")  # these keep their place
 
@@ -58,9 +59,9 @@ class Look:
 
 
 def split(arm: str) -> tuple[str, str, str]:
-    """Return (driver, stack, volume) of an arm's name: `overlay2,metacopy=on@xfs`."""
+    """Return (driver, stack, volume) of an arm's name: `overlay2,metacopy=on@xfs`; the volume may be left out."""
     stack, _, volume = arm.rpartition("@")
-    return stack.partition(",")[0], stack, volume
+    return (stack or arm).partition(",")[0], stack or arm, volume if stack else ""
 
 
 class Palette:
@@ -88,6 +89,10 @@ class Palette:
     def mark(self, volume: str) -> str:
         """Return a volume's marker as text."""
         return MARKS[self._places.get(volume, 0) % len(MARKS)]
+
+    def strokes(self, volume: str) -> str:
+        """Return a volume's dash as SVG has it."""
+        return STROKES[self._places.get(volume, 0) % len(STROKES)]
 
     def dash(self, volume: str) -> str:
         """Return a volume's dash."""

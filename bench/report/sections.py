@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.model import NATIVE
@@ -42,13 +43,23 @@ class Skip:
 
 
 @dataclass(frozen=True)
+class Sentence:
+    """An answer about one stack on one volume."""
+
+    stack: str
+    volume: str
+    text: str
+
+
+@dataclass(frozen=True)
 class AnswerGroup:
     """The answers of one scenario, those about the subject first; `others` wait in a fold."""
 
     scenario: str
+    anchor: str
     question: str
-    first: tuple[Answer, ...]
-    others: tuple[Answer, ...]
+    first: tuple[Sentence, ...]
+    others: tuple[Sentence, ...]
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,7 @@ class Section:
     """One scenario: its question, charts, tables, and where every figure comes from."""
 
     name: str
+    anchor: str
     question: str
     method: str
     figures: tuple[Figure, ...]
@@ -110,9 +122,13 @@ def section(analysis: Analysis, name: str, scenario: Scenario | None, palette: P
     found.append(sheets.cell_sheet(analysis, name, scenario))
     return Section(
         name=name,
+        anchor=anchor(name),
         question=scenario.question if scenario else "This version of the suite does not know this scenario.",
         method=scenario.method if scenario else "Not known here; its rows are shown as they are, without units.",
-        figures=tuple(figure for figure in figures if figure is not None),
+        figures=tuple(
+            replace(figure, id=f"{anchor(name)}-{number}")
+            for number, figure in enumerate((figure for figure in figures if figure is not None), 1)
+        ),
         sheets=tuple(sheet for sheet in found if sheet is not None),
         precision=sheets.precision(analysis, scenario) if scenario else "",
         skips=tuple(skip for skip in skips(analysis.run.provenance) if about(skip, name)),
@@ -161,8 +177,17 @@ def answers(analysis: Analysis, scenarios: Mapping[str, Scenario]) -> list[Answe
         if not first:
             first, others = others, []
         others.sort(key=lambda answer: split(answer.where)[0] == NATIVE)
-        groups.append(AnswerGroup(name, scenario.question, tuple(first), tuple(others)))
+        groups.append(AnswerGroup(name, anchor(name), scenario.question, _sentences(first), _sentences(others)))
     return groups
+
+
+def anchor(name: str) -> str:
+    """Return a scenario's place on the page; a name may be anything, an anchor may not."""
+    return "scenario-" + re.sub(r"[^A-Za-z0-9_-]+", "-", name)
+
+
+def _sentences(told: Iterable[Answer]) -> tuple[Sentence, ...]:
+    return tuple(Sentence(*split(answer.where)[1:], answer.text) for answer in told)
 
 
 def evidence(findings: Sequence[Finding]) -> list[Evidence]:

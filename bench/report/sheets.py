@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import statistics
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.quantities import quantity
 from bench.report import rows
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Sheet", "cell_sheet", "counter_sheets", "from_table", "law_sheet", "precision", "ratio_sheet"]
 
-MOST_ROWS = 4000  # of one table: a page is for reading; the rest is named and is in samples.jsonl
 _FIGURE = re.compile(r"[-–±]?[\d.,]+|–$|$")
 
 
@@ -37,18 +37,24 @@ class Sheet:
     marked: frozenset[int] = frozenset()
     folded: bool = False
 
-    @property
-    def shown(self) -> tuple[tuple[str, ...], ...]:
-        """The rows that the page has room for."""
-        return self.rows[:MOST_ROWS]
-
-    @property
+    @functools.cached_property
     def figures(self) -> tuple[bool, ...]:
         """For each column, whether it holds figures, which stand to the right."""
         return tuple(
             bool(self.rows) and all(_FIGURE.match(row[place]) for row in self.rows[:50])
             for place in range(len(self.columns))
         )
+
+    def packed(self, most: int) -> dict[str, Any]:
+        """Return at most `most` rows for the page's script, each column with its distinct values once."""
+        words: list[list[str]] = []
+        codes: list[list[int]] = []
+        for column in zip(*self.rows[:most], strict=True):
+            numbers = {value: number for number, value in enumerate(dict.fromkeys(column))}
+            words.append(list(numbers))
+            codes.append([numbers[value] for value in column])
+        marked = sorted(number for number in self.marked if number < most)
+        return {"columns": self.columns, "figures": self.figures, "words": words, "codes": codes, "marked": marked}
 
 
 def from_table(title: str, columns: Iterable[str], told: Iterable[Iterable[str]]) -> Sheet:

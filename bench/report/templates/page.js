@@ -1,0 +1,149 @@
+"use strict";
+(() => {
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const charts = read("charts");
+  const themes = read("themes");
+  const sheets = read("sheets");
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const coarse = matchMedia("(pointer: coarse)");
+  const PRINT_WIDTH = 340; // two charts side by side on A4
+  const plots = [...document.querySelectorAll(".plot")];
+  const hidden = { stack: new Set(), volume: new Set() };
+  let printing = false;
+
+  const config = {
+    responsive: true,
+    displaylogo: false,
+    displayModeBar: coarse.matches ? false : "hover",
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+  };
+
+  const colours = () => {
+    const theme = dark.matches && !printing ? themes.dark : themes.light;
+    const axis = (name) => ({
+      [`${name}.gridcolor`]: theme.grid,
+      [`${name}.linecolor`]: theme.line,
+      [`${name}.tickcolor`]: theme.line,
+    });
+    return {
+      "font.color": theme.ink,
+      "modebar.bgcolor": "rgba(0,0,0,0)",
+      "modebar.color": theme.line,
+      "modebar.activecolor": theme.ink,
+      "hoverlabel.bgcolor": theme.card,
+      "hoverlabel.bordercolor": theme.line,
+      "hoverlabel.font.color": theme.ink,
+      ...axis("xaxis"),
+      ...axis("yaxis"),
+    };
+  };
+
+  const shown = (trace) => !hidden.stack.has(trace.meta.stack) && !hidden.volume.has(trace.meta.volume);
+
+  const draw = (plot) => {
+    if (plot.dataset.drawn) return;
+    plot.dataset.drawn = "yes";
+    const chart = charts[plot.id];
+    const layout = { ...chart.layout, dragmode: coarse.matches ? false : "zoom" };
+    const data = chart.data.map((trace) => ({ ...trace, visible: shown(trace) }));
+    Plotly.newPlot(plot, data, layout, config).then(() => Plotly.relayout(plot, colours()));
+  };
+
+  // Long tables are kept column by column, each distinct text once, and made when they are first opened.
+  const fill = (table) => {
+    if (table.dataset.filled) return;
+    table.dataset.filled = "yes";
+    const { columns, figures, words, codes, marked } = sheets[table.id];
+    const wrong = new Set(marked);
+    const cell = (row, name, text, place) => {
+      const made = row.appendChild(document.createElement(name));
+      made.textContent = text;
+      if (figures[place]) made.className = "figure";
+    };
+    const head = table.createTHead().insertRow();
+    columns.forEach((text, place) => cell(head, "th", text, place));
+    const body = table.createTBody();
+    for (let at = 0; at < (codes[0] ?? []).length; at += 1) {
+      const row = body.insertRow();
+      if (wrong.has(at)) row.className = "wrong";
+      codes.forEach((column, place) => cell(row, "td", words[place][column[at]], place));
+    }
+  };
+
+  const folded = (plot) => plot.closest("details:not([open])") !== null;
+  const drawn = () => plots.filter((plot) => plot.dataset.drawn);
+  const repaint = () => drawn().forEach((plot) => Plotly.relayout(plot, colours()));
+
+  // One chart a frame, so that the page answers while it draws.
+  const waiting = plots.filter((plot) => !folded(plot));
+  const next = () => {
+    const plot = waiting.shift();
+    if (plot === undefined) {
+      document.documentElement.dataset.drawn = "yes";
+      return;
+    }
+    draw(plot);
+    setTimeout(next);
+  };
+
+  for (const fold of document.querySelectorAll("details")) {
+    fold.addEventListener("toggle", () => {
+      if (!fold.open) return;
+      fold.querySelectorAll("table[id]").forEach(fill);
+      for (const plot of fold.querySelectorAll(".plot")) {
+        if (!folded(plot)) draw(plot);
+      }
+    });
+  }
+
+  // The keys of all charts are one: hiding a driver or a volume hides it everywhere.
+  for (const button of document.querySelectorAll(".key button")) {
+    button.addEventListener("click", () => {
+      const { kind, name } = button.dataset;
+      const set = hidden[kind];
+      set.has(name) ? set.delete(name) : set.add(name);
+      for (const other of document.querySelectorAll(".key button")) {
+        if (other.dataset.kind === kind && other.dataset.name === name) {
+          other.setAttribute("aria-pressed", String(!set.has(name)));
+        }
+      }
+      for (const plot of drawn()) Plotly.restyle(plot, { visible: plot.data.map(shown) });
+    });
+  }
+
+  for (const button of document.querySelectorAll(".switch")) {
+    button.addEventListener("click", () => {
+      for (const plot of button.closest("figure").querySelectorAll(".plot")) {
+        const { axis } = plot.dataset;
+        if (!axis || !plot.dataset.drawn) continue;
+        const type = plot.layout[axis].type === "log" ? "linear" : "log";
+        const range = plot.layout.meta.ranges[type];
+        const change = range ? { [`${axis}.range`]: [...range] } : { [`${axis}.autorange`]: true };
+        Plotly.relayout(plot, { [`${axis}.type`]: type, ...change });
+      }
+    });
+  }
+
+  dark.addEventListener("change", repaint);
+
+  addEventListener("beforeprint", () => {
+    printing = true;
+    for (const fold of document.querySelectorAll("details:not([open])")) {
+      fold.open = true;
+      fold.dataset.forPrint = "yes";
+    }
+    document.querySelectorAll("table[id]").forEach(fill);
+    plots.forEach(draw);
+    for (const plot of plots) Plotly.relayout(plot, { ...colours(), autosize: false, width: PRINT_WIDTH });
+  });
+  addEventListener("afterprint", () => {
+    printing = false;
+    for (const fold of document.querySelectorAll("details[data-for-print]")) {
+      fold.open = false;
+      delete fold.dataset.forPrint;
+    }
+    for (const plot of plots) Plotly.relayout(plot, { ...colours(), autosize: true, width: null });
+  });
+
+  next();
+})();
