@@ -99,7 +99,7 @@ def operate(unit: Unit) -> None:
     unit.record("open_first", [perf_counter_ns() - start])
     unit.volume.sync()
     for file in held(unit)[1]:
-        path = str(unit.merged / file.path)
+        path = os.fsencode(unit.merged / file.path)
         bytes_before, flushes_before = unit.written()
         start = perf_counter_ns()
         descriptor = os.open(path, os.O_RDWR)

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from bench.layers.content import Directory, File, Layer, read_equals
-from bench.measure.clock import each
+from bench.measure.clock import accesses
 from bench.measure.scenario import Grid, Law, Metric, Params, Scenario, Unit
 from bench.model import NATIVE, Temperature
 from bench.verdicts.claims import Answer, Finding, Outcome
@@ -59,7 +59,7 @@ def layer(index: int, params: Params) -> Layer:
     return entries
 
 
-def names(unit: Unit) -> dict[str, list[str]]:
+def names(unit: Unit) -> dict[str, list[bytes]]:
     """Return the paths of each kind of lookup; a kind that this depth has not is left out."""
     depth = unit.depth
     kinds = {
@@ -73,17 +73,13 @@ def names(unit: Unit) -> dict[str, list[str]]:
         kinds["top"] = [f"every/{depth - 1}-{number}" for number in range(NAMES)]
     if depth > 2:
         kinds["middle"] = [f"every/{depth // 2}-{number}" for number in range(NAMES)]
-    return kinds
+    return {kind: [path.encode() for path in paths] for kind, paths in kinds.items()}
 
 
 def touch(unit: Unit) -> None:
     """Look every name up once."""
-    base = os.open(unit.merged, os.O_RDONLY | os.O_DIRECTORY)
     for paths in names(unit).values():
-        for path in paths:
-            os.access(path, os.F_OK, dir_fd=base)
-    os.access("every", os.F_OK, dir_fd=base)
-    os.close(base)
+        accesses(paths, unit.merged)
 
 
 def operate(unit: Unit) -> None:
@@ -91,24 +87,20 @@ def operate(unit: Unit) -> None:
     kinds = names(unit)
     order = [kind for kind in kinds if kind != "nested"]
     unit.random.shuffle(order)
-    base = os.open(unit.merged, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        # The first access in a directory brings that directory in, from every layer that holds it.
-        unit.record("first", each(os.access, [("every/first", os.F_OK)], dir_fd=base))
-        os.access("alone/first", os.F_OK, dir_fd=base)
-        rounds = HOT_ROUNDS if unit.cell.temperature is Temperature.HOT else 1
-        for kind in order:
-            unit.random.shuffle(kinds[kind])
-            unit.record(kind, each(os.access, [(path, os.F_OK) for path in kinds[kind] * rounds], dir_fd=base))
-        unit.record("nested", each(os.access, [(path, os.F_OK) for path in kinds["nested"]], dir_fd=base))
-    finally:
-        os.close(base)
+    # The first access in a directory brings that directory in, from every layer that holds it.
+    unit.record("first", accesses([b"every/first"], unit.merged))
+    accesses([b"alone/first"], unit.merged)
+    rounds = HOT_ROUNDS if unit.cell.temperature is Temperature.HOT else 1
+    for kind in order:
+        unit.random.shuffle(kinds[kind])
+        unit.record(kind, accesses(kinds[kind] * rounds, unit.merged))
+    unit.record("nested", accesses(kinds["nested"], unit.merged))
 
 
 def prove(unit: Unit) -> None:
     """Hits exist, misses do not, and a read comes from the topmost layer that has the file."""
     for kind, paths in names(unit).items():
-        exist = [(unit.merged / path).exists() for path in paths]
+        exist = [(unit.merged / os.fsdecode(path)).exists() for path in paths]
         missing = kind.endswith("miss")
         unit.proven(not any(exist) if missing else all(exist), f"{kind}: {'absent' if missing else 'present'}")
     with open(unit.merged / COMMON, "rb", buffering=0) as file:

@@ -8,7 +8,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from bench.layers.content import Directory, File, Layer
-from bench.measure.clock import each
+from bench.measure.clock import each, working_directory
 from bench.measure.scenario import Grid, Law, Metric, Params, Scenario, Unit
 from bench.model import Temperature, format_size
 from bench.verdicts.claims import Answer, Finding, Outcome
@@ -52,35 +52,26 @@ def touch(unit: Unit) -> None:
         os.listdir(unit.merged / name)
 
 
-def listing(path: str) -> None:
-    """Open, read and close a directory."""
-    os.listdir(path)
-
-
 def operate(unit: Unit) -> None:
     """Delete every file, list what is left, remove a directory and make it again."""
     before = unit.volume.usage()
-    base = os.open(unit.merged, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with working_directory(unit.merged):
         victims = [f"victims/{number}" for number in range(int(unit.params["deletions"]))]
         unit.random.shuffle(victims)
         # The first deletion copies the directory up; it belongs to the directory, not to a file.
-        times = each(os.unlink, [(path,) for path in victims], dir_fd=base)
+        times = each(os.unlink, victims)
         unit.record("unlink_first", times[:1])
         if len(times) > 1:
             unit.record("unlink", times[1:])
-        directory = str(unit.merged / "victims")
-        unit.record("list", each(listing, [(directory,)] * LISTINGS))
-        os.unlink("gone/inside", dir_fd=base)
+        unit.record("list", each(os.listdir, ["victims"] * LISTINGS))
+        os.unlink("gone/inside")
         start = perf_counter_ns()
-        os.rmdir("gone", dir_fd=base)
+        os.rmdir("gone")
         unit.record("rmdir", [perf_counter_ns() - start])
         unit.notes["removed"] = mark(unit, "gone")
         start = perf_counter_ns()
-        os.mkdir("gone", dir_fd=base)
+        os.mkdir("gone")
         unit.record("recreate", [perf_counter_ns() - start])
-    finally:
-        os.close(base)
     unit.notes["usage"] = (before, unit.volume.usage())
 
 
@@ -144,7 +135,7 @@ def prove(unit: Unit) -> None:
 def after(unit: Unit) -> None:
     """List the emptied directory once more, first thing after the container was started again."""
     with unit.driver.get(unit.container) as merged:
-        unit.record("list_restarted", each(listing, [(str(merged / "victims"),)]))
+        unit.record("list_restarted", each(os.listdir, [str(merged / "victims")]))
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import tempfile
@@ -56,17 +57,17 @@ class FuseOverlayfs(LinkedLayout):
             daemon = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
             try:
                 os.sched_setaffinity(daemon.pid, range(os.cpu_count() or 1))  # not on the harness's CPU alone
-                self._wait(daemon, merged, said)
-                container.how["mount"] = f"{PROGRAM} -f"
-                container.how["options"] = mounts.mount_table()[-1].summary
                 try:
+                    self._wait(daemon, merged, said)
+                    container.how["mount"] = f"{PROGRAM} -f"
+                    container.how["options"] = mounts.mount_table()[-1].summary
                     yield merged
                 except OSError as error:
-                    if daemon.poll() is not None:
+                    if _ended(daemon, error):
                         raise self._died(daemon, said) from error
                     raise
                 finally:
-                    mounts.unmount(merged, detach=daemon.poll() is not None)
+                    _unmount(merged, daemon)
                 daemon.wait(STOP_SECONDS)
             finally:
                 if daemon.poll() is None:
@@ -99,6 +100,23 @@ class FuseOverlayfs(LinkedLayout):
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
         """A copy through the page cache without fsync; whether it clones is seen from the extents."""
         return CopyUp(0, "deferred", "fuse-overlayfs main.c, copyup: FICLONE, else a copy, and no fsync")
+
+
+def _ended(daemon: subprocess.Popen[bytes], error: OSError) -> bool:
+    """Tell whether the daemon is dead; its mount may say so a moment before the kernel's process table does."""
+    try:
+        daemon.wait(STOP_SECONDS if error.errno in {errno.ENOTCONN, errno.ECONNABORTED} else 0)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _unmount(merged: Path, daemon: subprocess.Popen[bytes]) -> None:
+    try:
+        mounts.unmount(merged, detach=daemon.poll() is not None)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # it did not come as far as mounting
+            raise
 
 
 DRIVER = FuseOverlayfs

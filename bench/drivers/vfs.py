@@ -55,11 +55,15 @@ class Vfs(Driver):
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
         """Return the sum of all merged prefixes."""
         inodes, size = 2, 2 * volume.directory_bytes
-        for count in range(1, len(layers) + 1):
-            tree = flatten(layers[:count])
-            inodes += 1 + len(tree)
-            directories = 1 + sum(isinstance(entry, Directory) for entry in tree)
-            size += data_bytes(tree) + directories * volume.directory_bytes
+        merged: dict[str, int] = {}  # the bytes of each path so far
+        tree = volume.directory_bytes
+        for layer in layers:
+            for entry in layer:
+                taken = volume.directory_bytes if isinstance(entry, Directory) else data_bytes((entry,))
+                tree += taken - merged.get(entry.path, 0)
+                merged[entry.path] = taken
+            inodes += 1 + len(merged)
+            size += tree
         return Footprint(inodes, size)
 
     def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:

@@ -148,7 +148,10 @@ def mount_table(text: str | None = None) -> list[MountEntry]:
 
 
 def mount_entry(path: Path | str) -> MountEntry:
-    """Return the mount that holds `path` (the deepest, and of those the newest)."""
+    """Return the mount that holds `path` (the deepest, and of those the newest).
+
+    In a chroot that is not itself a mount point the root has no entry; its file system is then `unknown`.
+    """
     where = os.path.realpath(path)
     best = None
     for entry in mount_table():
@@ -156,6 +159,4 @@ def mount_entry(path: Path | str) -> MountEntry:
         inside = where == entry.target or where.startswith(root + "/")
         if inside and (best is None or len(entry.target) >= len(best.target)):
             best = entry
-    if best is None:  # only in a namespace whose root is not itself a mount
-        raise OSError(errno.ENOENT, "no mount holds", str(path))
-    return best
+    return best or MountEntry("/", "unknown", "none", "")

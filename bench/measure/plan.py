@@ -36,6 +36,7 @@ __all__ = [
 MARGIN = 1.35  # of a volume's computed content, for metadata that grows in chunks (xfs inode chunks, htrees)
 SPARE_BYTES = 128 << 20  # of a volume, for its journal or log and a file system's own reserve
 SPARE_INODES = 20_000
+MAX_DEPTH = 500  # of drivers without a limit of their own: deeper than overlayfs goes, nothing is compared
 CONTAINERS = 2  # alive at once: the one measured, and the one that warmed the image
 
 
@@ -153,6 +154,7 @@ def make(request: Request) -> Plan:
     plan = Plan(request)
     volumes = _volumes(plan)
     arms = _arms(plan, volumes)
+    _check_depths(request, arms)
     known = discovery.scenarios()
     for name in request.scenarios:
         discovery.scenario(name)
@@ -216,6 +218,15 @@ def _arms(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
         else:
             plan.skips.append(Skip(f"arm {arm.name}", support.reason, support.mend))
     return arms
+
+
+def _check_depths(request: Request, arms: Iterable[tuple[Arm, Driver]]) -> None:
+    """Refuse a depth that a chosen driver does not take, before layers of it are thought out."""
+    limits = {arm.driver: driver.max_depth for arm, driver in arms if driver.max_depth is not None}
+    for depth in request.depths:
+        for name, most in (limits or {"a stack here": MAX_DEPTH}).items():
+            if depth > most:
+                raise BenchError(f"{name} takes at most {most} layers", why=f"depth {depth} was asked for")
 
 
 def _grids(request: Request, scenario: Scenario) -> Iterable[Grid]:
@@ -290,12 +301,7 @@ def _fits(
     profile: Profile,
 ) -> Support:
     """Tell whether the driver takes such a stack, and the profile builds one so large."""
-    asked = bool(plan.request.depths)
     if driver.max_depth is not None and depth > driver.max_depth:
-        if asked:
-            raise BenchError(
-                f"{arm.driver} takes at most {driver.max_depth} layers", why=f"depth {depth} was asked for"
-            )
         return Support.no(f"the driver takes at most {driver.max_depth} layers")
     layers = _chain(scenario, depth, _content(scenario, params))
     footprint = driver.footprint(layers, (depth,), discovery.volume(arm.volume))
@@ -367,6 +373,6 @@ def parse_profile(name: str) -> str:
 
 def parse_depth(text: str) -> int:
     """Return a number of layers, 1 or more."""
-    if not text.strip().isdigit() or int(text) < 1:
+    if not text.strip().isdecimal() or int(text) < 1:
         raise BenchError(f"{text!r} is not a depth", mend="give a number of layers, 1 or more")
     return int(text)

@@ -9,6 +9,7 @@ import errno
 import gc
 import os
 import random
+import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bench import discovery
 from bench.drivers.base import Container, Stack
-from bench.errors import BenchError
+from bench.errors import BenchError, Interrupted
 from bench.measure import schedule
 from bench.measure.plan import Plan, StackKey
 from bench.measure.scenario import ProofError, Scenario, Unit
@@ -125,7 +126,9 @@ class Runner:
                 with _quiet():
                     scenario.operate(unit)
                 scenario.prove(unit)
-        except (OSError, ProofError, BenchError, TimeoutError) as problem:
+        except (OSError, ProofError, BenchError, subprocess.SubprocessError) as problem:
+            if (stop := _interruption(problem)) is not None:
+                raise stop from None
             error = f"{type(problem).__name__}: {problem}"
             fatal = problem if isinstance(problem, OSError) and problem.errno in FATAL else None
             self.errors += 1
@@ -194,6 +197,14 @@ class Runner:
             scenario.after(unit)
         finally:
             unit.driver.remove(unit.container)
+
+
+def _interruption(problem: BaseException) -> Interrupted | None:
+    """Return the interruption in whose clean-up `problem` came up (a file left open keeps a mount busy), if any."""
+    cause: BaseException | None = problem
+    while cause is not None and not isinstance(cause, Interrupted):
+        cause = cause.__context__
+    return cause
 
 
 @contextmanager

@@ -24,6 +24,7 @@ LOG_Y_SPAN = 100.0  # two decades: below a hundredth of the height two marks can
 MOST_TICKS = 7
 ROOM = 1.12  # an axis ends this factor beyond its last value
 WHISKER_ROOM = 1.8  # whiskers may stretch an axis by this factor; wider ones leave the frame
+SHORT_DECADES = 1.5  # up to here a logarithmic axis has ticks between the decades too
 ZERO_GAP = 1.0  # decades that a zero stands left of (or below) the smallest positive value
 
 
@@ -58,6 +59,12 @@ class Axis:
         return self.zero is None and not self.ticks
 
     @property
+    def decades(self) -> int:
+        """How many decades apart a logarithmic axis has its ticks; 0: as close as there is room for."""
+        low, high = self.log_range or (0.0, 0.0)
+        return math.ceil((high - low) / MOST_TICKS) if high - low > SHORT_DECADES else 0
+
+    @property
     def label(self) -> str:
         """The title with its unit."""
         return f"{self.title} ({self.unit})" if self.title and self.unit else self.title or self.unit
@@ -80,8 +87,8 @@ class Axis:
         if self.ticks:
             told |= {"tickmode": "array", "tickvals": [at for at, _ in self.ticks]}
             told["ticktext"] = [text for _, text in self.ticks]
-        elif self.log:
-            told["nticks"] = MOST_TICKS
+        elif self.log and self.decades:
+            told["dtick"] = self.decades
         return told
 
 

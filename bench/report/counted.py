@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from bench.quantities import quantity
 from bench.report import marks, rows
 from bench.report.axes import sweep_axis, value_axis
 from bench.report.figures import PANEL_HEIGHT, Figure, Panel
@@ -80,8 +79,10 @@ def _panel(name: str, told: Sequence[Row], law: Law, palette: Palette, parameter
 
 def _hover(row: Row, parameters: Sequence[str], unit: str) -> list[str]:
     """Return what fills marks.COUNTED: cell, median, range, expectation."""
-    range_ = f"{quantity(rows.number(row, 'minimum'), unit)} … {quantity(rows.number(row, 'maximum'), unit)}"
+    range_ = f"{rows.amount(rows.number(row, 'minimum'), unit)} … {rows.amount(rows.number(row, 'maximum'), unit)}"
     expected = f"{row['matching']} of {row['units']} units as expected: {row['expected']}"
     said = expected if row["expected"] else f"n = {row['units']} units, nothing was expected"
     cell = rows.cell_words(row, parameters)
-    return [html.escape(text, quote=False) for text in (cell, quantity(rows.number(row, "median"), unit), range_, said)]
+    return [
+        html.escape(text, quote=False) for text in (cell, rows.amount(rows.number(row, "median"), unit), range_, said)
+    ]

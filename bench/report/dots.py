@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING, Any
 
 from bench.model import Temperature
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["headline_figure", "metrics_figure"]
 
-ROW_PIXELS, ARM_PIXELS, FRAME_PIXELS = 18, 9, 60
-BAND = 0.8  # of a row's height, over which its arms are spread
-LONGEST_LABEL = 26  # characters of a row's label on one line
+LABEL_PIXELS, ARM_PIXELS, PAD_PIXELS, FRAME_PIXELS = 26, 9, 5, 60  # a row's label stands above its arms
 
 _Labelled = tuple[str, "Row"]
 
@@ -88,44 +87,40 @@ def _panel(
     categories = list(dict.fromkeys(label for label, _ in labelled))
     arms = list(_arms([row for _, row in labelled]))
     axis = value_axis(axis_title, unit, *([rows.number(row, key) for _, row in labelled] for key in ("value", "high")))
+    row_pixels = LABEL_PIXELS + ARM_PIXELS * len(arms) + PAD_PIXELS
     data = []
     for place, arm in enumerate(arms):
         mine = [(label, row) for label, row in labelled if row["arm"] == arm]
-        offset = BAND * ((place + 0.5) / len(arms) - 0.5)
+        offset = (LABEL_PIXELS + ARM_PIXELS * place) / row_pixels
         heights = [round(categories.index(label) + offset, 4) for label, _ in mine]
         told = [row for _, row in mine]
-        data.append(
-            marks.dot_trace(arm, told, heights, palette.look(arm), axis, [hover(row, parameters, unit) for row in told])
-        )
-    height = FRAME_PIXELS + len(categories) * (ROW_PIXELS + ARM_PIXELS * len(arms))
-    layout = marks.layout(axis, axis, height)
+        labels = [hover(row, parameters, unit) for row in told]
+        data.append(marks.dot_trace(arm, told, heights, palette.look(arm), axis, labels))
+    layout = marks.layout(axis, axis, FRAME_PIXELS + len(categories) * row_pixels)
     layout["yaxis"] = {
-        "tickmode": "array",
-        "tickvals": list(range(len(categories))),
-        "ticktext": [_wrapped(label) for label in categories],
-        "range": [len(categories) - 0.5, -0.5],
-        "automargin": True,
+        "range": [len(categories), 0],
+        "showticklabels": False,
         "zeroline": False,
         "showgrid": False,
+        "fixedrange": True,
     }
-    separators: list[dict[str, Any]] = [
-        {"type": "line", "x0": 0, "x1": 1, "xref": "paper", "y0": at + 0.5, "y1": at + 0.5}
-        for at in range(len(categories) - 1)
+    layout["annotations"] = [
+        {
+            "text": f"<b>{html.escape(label, quote=False)}</b>",
+            "x": 0,
+            "xref": "paper",
+            "xanchor": "left",
+            "y": number,
+            "yanchor": "top",
+            "showarrow": False,
+        }
+        for number, label in enumerate(categories)
     ]
-    for line in separators:
-        line["line"] = {"width": 1, "color": "rgba(128,128,128,0.35)"}
-    broken = [shape for shape in layout["shapes"] if "yref" in shape]
-    layout["shapes"] = [*broken, *separators]
-    return Panel(title, data, layout, "xaxis" if axis.switchable else "", height)
-
-
-def _wrapped(label: str) -> str:
-    """Break a label into lines; plotly's own markup is escaped."""
-    import html
-
-    lines = [""]
-    for word in html.escape(label, quote=False).split(" "):
-        if lines[-1] and len(lines[-1]) + len(word) >= LONGEST_LABEL:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return "<br>".join(lines)
+    line = {"width": 1, "color": "rgba(128,128,128,0.35)"}
+    separators: list[dict[str, Any]] = [
+        {"type": "line", "x0": 0, "x1": 1, "xref": "paper", "y0": number, "y1": number, "line": line}
+        for number in range(1, len(categories))
+    ]
+    layout["shapes"] = [*(shape for shape in layout["shapes"] if "yref" in shape), *separators]
+    layout["margin"] = layout["margin"] | {"l": 12}
+    return Panel(title, data, layout, "xaxis" if axis.switchable else "", layout["height"])

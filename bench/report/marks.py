@@ -55,7 +55,7 @@ def layout(x: Axis, y: Axis, height: int) -> dict[str, Any]:
         "xaxis": x.layout(),
         "yaxis": y.layout(),
         "shapes": shapes,
-        "meta": {"zero": x.zero is not None or y.zero is not None, "ranges": ranges},
+        "meta": {"zero": x.zero is not None or y.zero is not None, "ranges": ranges, "decades": y.decades},
     }
 
 
@@ -70,7 +70,12 @@ def _trace(arm: str) -> dict[str, Any]:
 
 def marker(look: Look) -> dict[str, Any]:
     """Return an arm's marker."""
-    return {"color": look.colour, "symbol": look.symbol, "size": MARKER_PIXELS, "line": {"width": 1.5}}
+    return {
+        "color": look.colour,
+        "symbol": look.symbol,
+        "size": MARKER_PIXELS,
+        "line": {"width": 0 if look.variant == 0 else 1.5},
+    }
 
 
 def faint(colour: str) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
 
 from bench import __version__
 from bench.report import origin, sections
@@ -22,6 +25,8 @@ __all__ = ["render"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 FOLD_CHARACTERS = 1_000_000  # of folded tables: with plotly.js and the charts the page stays below 7 MB
+_CODE = re.compile(r"`([^`]+)`")
+_INTERVAL = re.compile(r"\[-?[\d.,]+, -?[\d.,]+\]")
 SIGNS = {Outcome.CONFIRMED: "✓", Outcome.QUALIFIED: "≈", Outcome.REFUTED: "✗", Outcome.UNTESTED: "–"}
 
 
@@ -42,6 +47,7 @@ def render_analysis(analysis: Analysis, scenarios: Mapping[str, Scenario], targe
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["prose"] = prose
     text = environment.get_template("page.html.j2").render(
         **context(analysis, scenarios, target), plotly=get_plotlyjs(), light=LIGHT, dark=DARK
     )
@@ -81,6 +87,12 @@ def context(analysis: Analysis, scenarios: Mapping[str, Scenario], target: Path)
         "palette": palette,
         "split": split,
     }
+
+
+def prose(text: str) -> Markup:
+    """Return text with what stands in backticks as code and intervals set apart; all of it is escaped."""
+    marked = _CODE.sub(r"<code>\1</code>", str(escape(text)))
+    return Markup(_INTERVAL.sub(r'<span class="interval">\g<0></span>', marked))  # noqa: S704
 
 
 def charts(told: Iterable[sections.Section]) -> dict[str, Any]:

@@ -43,8 +43,21 @@ LIGHT = {
     "line": "#9aa3ad",
     "page": "#ffffff",
     "card": "#f6f8fa",
+    "good": "#00694d",
+    "bad": "#a34700",
+    "mid": "#00588a",
 }
-DARK = {"ink": "#e6e8eb", "soft": "#a2acb8", "grid": "#30363d", "line": "#6b7480", "page": "#14171a", "card": "#1d2126"}
+DARK = {
+    "ink": "#e6e8eb",
+    "soft": "#a2acb8",
+    "grid": "#30363d",
+    "line": "#6b7480",
+    "page": "#14171a",
+    "card": "#1d2126",
+    "good": "#2fc79b",
+    "bad": "#ff8a3d",
+    "mid": "#6dbdf0",
+}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bench.model import format_size
-from bench.quantities import interval
+from bench.quantities import interval, quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,7 +15,19 @@ if TYPE_CHECKING:
 
     from bench.stats.analysis import Row, Wanted
 
-__all__ = ["cell_words", "matching", "number", "of", "pairs_words", "parameter", "percent", "told", "varying"]
+__all__ = [
+    "amount",
+    "cell_words",
+    "half_width",
+    "matching",
+    "number",
+    "of",
+    "pairs_words",
+    "parameter",
+    "percent",
+    "told",
+    "varying",
+]
 
 
 def of(frame: pd.DataFrame, scenario: str) -> list[Row]:
@@ -44,12 +56,15 @@ def parameter(name: str, value: Any) -> str:
 
 def pairs_words(pairs: Iterable[tuple[str, Any]]) -> str:
     """Return conditions in words; a temperature speaks for itself."""
-    words = []
-    for name, value in pairs:
-        choices = value if isinstance(value, tuple) else (value,)
-        told = " or ".join(str(choice) if name == "temperature" else parameter(name, choice) for choice in choices)
-        words.append(told)
-    return ", ".join(words)
+    return ", ".join(_condition(name, value) for name, value in pairs)
+
+
+def _condition(name: str, value: Any) -> str:
+    choices = value if isinstance(value, tuple) else (value,)
+    told = [parameter(name, choice).removeprefix(f"{name} ") for choice in choices]
+    if name == "temperature":
+        return " or ".join(told)
+    return f"{name} {told[0]}" if len(told) == 1 else f"{name} one of {', '.join(told)}"
 
 
 def cell_words(row: Row, parameters: Sequence[str], leave: Iterable[str] = ()) -> str:
@@ -73,9 +88,18 @@ def told(row: Row, unit: str, key: str = "value") -> str:
     return interval(number(row, key), number(row, "low"), number(row, "high"), unit)
 
 
-def percent(row: Row, key: str = "value") -> str:
-    """Return half the interval's width as a share of the value: the precision."""
+def amount(value: float, unit: str) -> str:
+    """Return a count or a size; a count is exact, so it keeps all its digits."""
+    return f"{value:,.10g}" if unit == "1" else quantity(value, unit)
+
+
+def half_width(row: Row, key: str = "value") -> float | None:
+    """Return half the interval's width as a share of the value: the precision; None without an interval."""
     value, low, high = (number(row, name) for name in (key, "low", "high"))
-    if math.isnan(low) or math.isnan(high) or value == 0:
-        return "–"
-    return f"±{(high - low) / 2 / abs(value):.1%}"
+    return None if math.isnan(low) or math.isnan(high) or value == 0 else (high - low) / 2 / abs(value)
+
+
+def percent(row: Row, key: str = "value") -> str:
+    """Return the precision in words."""
+    width = half_width(row, key)
+    return "–" if width is None else f"±{width:.1%}"

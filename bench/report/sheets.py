@@ -76,16 +76,16 @@ def law_sheet(analysis: Analysis, scenario: Scenario) -> Sheet | None:
                 line.intercept.text(unit),
                 f"{line.slope.scaled(fitted.law.per).text(unit)} per {law_unit(fitted.law)}",
                 _width(line.slope.relative_half_width),
+                line.shape,
                 f"{line.r_squared:.4f}",
                 f"{line.r_squared_relative:.4f}",
-                line.shape,
                 f"{max((abs(left) for left in line.residuals), default=0):.0%}",
                 f"{len(line.cells)}",
                 f"{line.slope.n:,}",
             )
         )
     columns = (
-        *("law: a + b·x", "arm", "a", "b", "± of b", "R²", "R², relative", "shape"),
+        *("law: a + b·x", "arm", "a", "b", "± of b", "shape", "R²", "R², relative"),
         *("worst residual", "cells", "n units"),
     )
     note = (
@@ -150,13 +150,15 @@ def counter_sheets(analysis: Analysis, name: str) -> list[Sheet]:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in found:
         groups.setdefault((str(row["counter"]), str(row["arm"])), []).append(row)
-    short, marked = [], set()
+    short: list[tuple[str, ...]] = []
+    marked: set[int] = set()
     for (counter, arm), told in groups.items():
         if wrong(told):
             marked.add(len(short))
         short.append((counter, arm, *_summed(counter, told)))
     keys = rows.varying(found, ("depth", "temperature", *analysis.run.parameters))
-    long, marked_long = [], set()
+    long: list[tuple[str, ...]] = []
+    marked_long: set[int] = set()
     for row in found:
         if wrong([row]):
             marked_long.add(len(long))
@@ -184,7 +186,7 @@ def _summed(counter: str, told: Sequence[Row]) -> tuple[str, ...]:
     unit = counter_unit(counter)
     units, missed = sum(int(row["units"]) for row in told), wrong(told)
     low, high = min(rows.number(row, "minimum") for row in told), max(rows.number(row, "maximum") for row in told)
-    seen = quantity(low, unit) if low == high else f"{quantity(low, unit)} … {quantity(high, unit)}"
+    seen = rows.amount(low, unit) if low == high else f"{rows.amount(low, unit)} … {rows.amount(high, unit)}"
     texts = {str(row["expected"]) for row in told}
     if texts == {""}:
         return (f"{units:,}", "–", "nothing was stated", seen, "only recorded")
@@ -199,11 +201,7 @@ def precision(analysis: Analysis, scenario: Scenario) -> str:
     counts = [int(row["n"]) for row in found]
     if not counts:
         return "No unit of the headline metric was measured."
-    widths = [
-        (rows.number(row, "high") - rows.number(row, "low")) / 2 / abs(rows.number(row, "value"))
-        for row in found
-        if not math.isnan(rows.number(row, "low")) and rows.number(row, "value")
-    ]
+    widths = [width for row in found if (width := rows.half_width(row)) is not None]
     span = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
     text = f"{len(counts)} cells of {scenario.headline} have {span} units each"
     if not widths:

@@ -6,7 +6,8 @@
   const sheets = read("sheets");
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const coarse = matchMedia("(pointer: coarse)");
-  const PRINT_WIDTH = 340; // two charts side by side on A4
+  const PRINT_WIDTH = 690; // of the text on A4, shared by the charts of a figure
+  const PRINT_GAP = 12;
   const plots = [...document.querySelectorAll(".plot")];
   const hidden = { stack: new Set(), volume: new Set() };
   let printing = false;
@@ -15,7 +16,7 @@
     responsive: true,
     displaylogo: false,
     displayModeBar: coarse.matches ? false : "hover",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
   };
 
   const colours = () => {
@@ -45,8 +46,13 @@
     plot.dataset.drawn = "yes";
     const chart = charts[plot.id];
     const layout = { ...chart.layout, dragmode: coarse.matches ? false : "zoom" };
+    for (const [path, value] of Object.entries(colours())) {
+      const names = path.split(".");
+      const last = names.pop();
+      names.reduce((part, name) => (part[name] ??= {}), layout)[last] = value;
+    }
     const data = chart.data.map((trace) => ({ ...trace, visible: shown(trace) }));
-    Plotly.newPlot(plot, data, layout, config).then(() => Plotly.relayout(plot, colours()));
+    Plotly.newPlot(plot, data, layout, config);
   };
 
   // Long tables are kept column by column, each distinct text once, and made when they are first opened.
@@ -119,7 +125,8 @@
         const type = plot.layout[axis].type === "log" ? "linear" : "log";
         const range = plot.layout.meta.ranges[type];
         const change = range ? { [`${axis}.range`]: [...range] } : { [`${axis}.autorange`]: true };
-        Plotly.relayout(plot, { [`${axis}.type`]: type, ...change });
+        const dtick = (type === "log" && plot.layout.meta.decades) || null;
+        Plotly.relayout(plot, { [`${axis}.type`]: type, [`${axis}.dtick`]: dtick, ...change });
       }
     });
   }
@@ -128,13 +135,16 @@
 
   addEventListener("beforeprint", () => {
     printing = true;
-    for (const fold of document.querySelectorAll("details:not([open])")) {
+    // Long tables are printed only if the reader has opened them.
+    for (const fold of document.querySelectorAll("details:not([open]):not(.rows)")) {
       fold.open = true;
       fold.dataset.forPrint = "yes";
     }
-    document.querySelectorAll("table[id]").forEach(fill);
     plots.forEach(draw);
-    for (const plot of plots) Plotly.relayout(plot, { ...colours(), autosize: false, width: PRINT_WIDTH });
+    for (const plot of plots) {
+      const beside = Number(plot.closest(".panels").style.getPropertyValue("--beside"));
+      Plotly.relayout(plot, { ...colours(), autosize: false, width: PRINT_WIDTH / beside - PRINT_GAP });
+    }
   });
   addEventListener("afterprint", () => {
     printing = false;

@@ -1,0 +1,93 @@
+"""A run in about ten lines of plain text, for the terminal."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from bench.report import rows
+from bench.report.palette import split
+from bench.report.sections import SUBJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bench.measure.scenario import Scenario
+    from bench.stats.analysis import Analysis
+    from bench.verdicts.claims import Answer, Verdict
+
+__all__ = ["lines"]
+
+FOREMOST = 2  # scenarios, in their own order, whose first answer is told for each volume; of the rest, one
+CLAIMS = ("C6", "C8")  # those that surprise
+
+
+def lines(
+    analysis: Analysis, verdicts: Iterable[Verdict], scenarios: Mapping[str, Scenario] | None = None
+) -> list[str]:
+    """Return the foremost answers, the claims that surprise, and how far to trust them.
+
+    `scenarios` by name; all that are installed if not given.
+    """
+    if scenarios is None:
+        from bench import discovery
+
+        scenarios = discovery.scenarios()
+    told = [*_answers(analysis, scenarios), *(_verdict(verdict) for verdict in verdicts if verdict.claim.id in CLAIMS)]
+    told += [line for line in (_counters(analysis), _precision(analysis, scenarios), _trouble(analysis)) if line]
+    return told
+
+
+def _answers(analysis: Analysis, scenarios: Mapping[str, Scenario]) -> list[str]:
+    found: list[Answer] = []
+    for place, name in enumerate(name for name in analysis.scenarios if name in scenarios):
+        by_volume: dict[str, Answer] = {}
+        for answer in scenarios[name].answers(analysis):
+            if split(answer.where)[0] == SUBJECT:
+                by_volume.setdefault(split(answer.where)[2], answer)
+        found += list(by_volume.values())[: None if place < FOREMOST else 1]
+    width = max((len(answer.where) for answer in found), default=0)
+    return [f"{answer.where:<{width}}  {answer.text}" for answer in found]
+
+
+def _verdict(verdict: Verdict) -> str:
+    outcomes: dict[str, list[str]] = {}
+    for finding in verdict.findings:
+        if finding.where:
+            outcomes.setdefault(finding.outcome.value, []).append(finding.where)
+    where = "; ".join(f"{outcome} on {_short(arms)}" for outcome, arms in outcomes.items())
+    text = verdict.claim.text.rstrip(".")
+    return f"{verdict.claim.id} “{text}”: {verdict.outcome.value}" + (f" ({where})" if len(outcomes) > 1 else "")
+
+
+def _short(arms: Sequence[str], most: int = 3) -> str:
+    return ", ".join(arms[:most]) + (f" and {len(arms) - most} more" if len(arms) > most else "")
+
+
+def _counters(analysis: Analysis) -> str:
+    stated = analysis.counters[analysis.counters["expected"] != ""]
+    units, matching = int(stated["units"].sum()), int(stated["matching"].sum())
+    return f"Counters: {matching:,} of {units:,} were as expected." if units else ""
+
+
+def _precision(analysis: Analysis, scenarios: Mapping[str, Scenario]) -> str:
+    widths = []
+    for name in analysis.scenarios:
+        if name in scenarios:
+            found = rows.matching(rows.of(analysis.cells, name), {"metric": scenarios[name].headline})
+            widths += [width for row in found if (width := rows.half_width(row)) is not None]
+    if not widths:
+        return "Precision: no figure has an interval yet; give the run more time."
+    fine, worst = statistics.median(widths), max(widths)
+    return f"Precision: half a headline figure's 95 % interval is ±{fine:.1%} in the median, ±{worst:.0%} at worst."
+
+
+def _trouble(analysis: Analysis) -> str:
+    units = analysis.run.units
+    failed = int((units["error"] != "").sum())
+    warnings = analysis.run.provenance.get("warnings")
+    count = len(warnings) if isinstance(warnings, list) else 0
+    parts = [f"{failed:,} of {len(units):,} units failed"] if failed else []
+    parts += [f"{count} warning{'s' if count > 1 else ''} of a noisy host"] if count else []
+    parts += ["the run is incomplete"] if analysis.run.provenance.get("complete") is not True else []
+    return f"Beware: {', '.join(parts)}; the page says more." if parts else ""

@@ -1,0 +1,47 @@
+"""What all tests share: tests marked `root` need root, and a directory that file systems can be made in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from bench.errors import BenchError
+from bench.host import workdir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Without deadline: on a shared machine a slow example proves nothing. `differing_executors`: a property
+# that mounts runs in a forked child.
+settings.register_profile("bench", deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+settings.load_profile("bench")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if sys.platform == "linux" and os.geteuid() == 0:
+        return
+    skip = pytest.mark.skip(reason="it mounts file systems, which needs root on Linux")
+    for item in items:
+        if item.get_closest_marker("root") is not None:
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory for work, on a disk: pytest's own may lie on tmpfs or overlay."""
+    path = Path(tempfile.mkdtemp(prefix="bench-test-", dir=workdir.default())).resolve()
+    try:
+        try:
+            workdir.check(path)
+        except BenchError as error:
+            pytest.skip(f"{error} (tests: set BENCH_WORKDIR)")
+        yield path
+    finally:
+        shutil.rmtree(path)

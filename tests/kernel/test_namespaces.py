@@ -1,0 +1,129 @@
+"""Work in namespaces of its own: its status comes back, its mounts do not, and it dies with its parents."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.kernel import mounts, namespaces
+from bench.kernel.namespaces import EXIT_LOST, run_isolated
+from tests.host.isolated import isolated
+from tests.integration.traces import MARK, processes
+
+ROOT = Path(__file__).resolve().parents[2]
+BOUND = 20.0  # seconds that something that must happen may take
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("status", [0, 1, 3, 130])
+def test_the_status_of_the_work_comes_back(status: int) -> None:
+    assert run_isolated(lambda: status, user_namespace=False) == status
+
+
+@pytest.mark.root
+def test_an_exception_is_printed_and_is_a_status(capfd: pytest.CaptureFixture[str]) -> None:
+    def work() -> int:
+        raise RuntimeError("it broke")
+
+    assert run_isolated(work, user_namespace=False) == EXIT_LOST
+    assert "RuntimeError: it broke" in capfd.readouterr().err
+
+
+@pytest.mark.root
+def test_the_work_is_process_1_and_what_it_mounts_stays_inside(tmp_path: Path) -> None:
+    def work() -> None:
+        assert os.getpid() == 1
+        mounts.mount("none", tmp_path, "tmpfs")
+        (tmp_path / "inside").touch()
+
+    isolated(work)
+    assert list(tmp_path.iterdir()) == []
+    assert mounts.mount_entry(tmp_path).target != str(tmp_path)
+
+
+@pytest.mark.root
+def test_the_handlers_of_signals_are_as_before() -> None:
+    before = [signal.getsignal(number) for number in namespaces.FORWARDED]
+    run_isolated(lambda: 0, user_namespace=False)
+    assert [signal.getsignal(number) for number in namespaces.FORWARDED] == before
+
+
+def test_a_refusal_of_the_kernel_is_an_oserror(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str, *args: object, path: str | None = None) -> int:
+        if name == "unshare":
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        return 0
+
+    monkeypatch.setattr(namespaces.libc, "call", refuse)
+    with pytest.raises(PermissionError, match="unshare"):
+        run_isolated(lambda: 0, user_namespace=False)
+
+
+SCRIPT = """
+import os, signal, subprocess, sys, time
+from bench.errors import Interrupted
+from bench.kernel.namespaces import run_isolated
+
+def work():
+    def stop(number, frame):
+        raise Interrupted(number)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    subprocess.Popen(["sleep", "300"], start_new_session=True)
+    print("ready", flush=True)
+    try:
+        time.sleep(300)
+    except Interrupted as error:
+        return 128 + error.signum
+    return 0
+
+sys.exit(run_isolated(work, user_namespace=False))
+"""
+
+
+def started(mark: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, MARK: mark, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def gone(mark: str) -> bool:
+    end = time.monotonic() + BOUND
+    while processes(mark):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_reaches_the_work_and_its_status_comes_back(number: signal.Signals, tmp_path: Path) -> None:
+    mark = str(tmp_path)
+    with started(mark) as process:
+        process.send_signal(number)
+        assert process.wait(BOUND) == 128 + number
+    assert gone(mark)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("victim", [0, 1, 2])
+def test_all_die_with_any_of_the_three(victim: int, tmp_path: Path) -> None:
+    mark = str(tmp_path)
+    with started(mark) as process:
+        family = processes(mark)
+        assert len(family) == 4  # and the work's own child, in a session of its own
+        os.kill(family[victim], signal.SIGKILL)
+        assert process.wait(BOUND) == (EXIT_LOST if victim else -signal.SIGKILL)
+    assert gone(mark)

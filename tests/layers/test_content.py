@@ -1,0 +1,160 @@
+"""Content follows from seed, path, origin and offset, and is told from any other."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.layers import content
+from bench.layers.content import CHUNK, Directory, File, flatten, materialise, pieces, read_equals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.layers.content import Entry
+
+STAMP = 16
+# Sizes on both sides of every boundary that the code knows.
+SIZES = st.one_of(
+    st.sampled_from([0, 1, STAMP - 1, STAMP, STAMP + 1, 4096, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 5]),
+    st.integers(0, 5000),
+)
+HEADS = st.sampled_from([0, 1, STAMP - 1, STAMP, STAMP + 1, 4096, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 7])
+
+
+def whole(file: File, seed: int = 1) -> bytes:
+    return b"".join(pieces(file, seed))
+
+
+@contextmanager
+def opened(data: bytes) -> Iterator[int]:
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(data)
+        yield file.fileno()
+
+
+@given(size=SIZES, seed=st.integers(0, 3))
+def test_pieces_have_the_size_and_are_the_same_each_time(size: int, seed: int) -> None:
+    file = File("data/some", size)
+    parts = list(pieces(file, seed))
+    assert all(0 < len(part) <= CHUNK for part in parts)
+    assert sum(map(len, parts)) == size
+    content._noise.cache_clear()
+    assert b"".join(parts) == whole(file, seed)
+
+
+@pytest.mark.parametrize("size", [STAMP, 4096, CHUNK + STAMP])
+@pytest.mark.parametrize("other", [File("b", 0), File("a", 0, origin=1), File("a", 0)])
+def test_another_path_origin_or_seed_is_other_content(size: int, other: File) -> None:
+    seed = 2 if other == File("a", 0) else 1
+    assert whole(File("a", size)) != whole(File(other.path, size, other.origin), seed)
+
+
+def test_each_chunk_of_a_file_differs() -> None:
+    first, second = pieces(File("a", 2 * CHUNK), 1)
+    assert first != second
+
+
+@given(size=SIZES, head=HEADS)
+def test_a_file_equals_its_own_content_with_its_head_replaced(size: int, head: int) -> None:
+    file, new = File("data/some", size), b"\xaa" * head
+    want = new + whole(file)[head:]
+    with opened(want) as descriptor:
+        assert read_equals(descriptor, file, 1, head=new)
+
+
+@given(size=SIZES, head=HEADS, data=st.data())
+def test_one_changed_byte_is_seen_wherever_it_is(size: int, head: int, data: st.DataObject) -> None:
+    file, new = File("data/some", size), b"\xaa" * head
+    broken = bytearray(new + whole(file)[head:])
+    if not broken:
+        return
+    edges = [place for place in (0, head - 1, head, CHUNK - 1, CHUNK, len(broken) - 1) if 0 <= place < len(broken)]
+    place = data.draw(st.one_of(st.sampled_from(edges), st.integers(0, len(broken) - 1)))
+    broken[place] ^= 0x01
+    with opened(bytes(broken)) as descriptor:
+        assert not read_equals(descriptor, file, 1, head=new)
+
+
+@given(size=SIZES, head=HEADS, change=st.sampled_from([-1, 1, CHUNK]))
+def test_another_length_is_seen(size: int, head: int, change: int) -> None:
+    file, new = File("data/some", size), b"\xaa" * head
+    want = new + whole(file)[head:]
+    if len(want) + change < 0:
+        return
+    with opened((want + bytes(CHUNK))[: len(want) + change]) as descriptor:
+        assert not read_equals(descriptor, file, 1, head=new)
+
+
+NAMES = st.sampled_from(["a", "b", "c", "d"])
+
+
+@st.composite
+def layers(draw: st.DrawFn) -> tuple[Entry, ...]:
+    """A layer: up to three directories, nested, and files in them; parents first, a name is either."""
+    parents, found = [""], dict[str, "Entry"]()
+    for name in draw(st.lists(NAMES, unique=True, max_size=3)):
+        path = f"{draw(st.sampled_from(parents))}D{name}"
+        found[path] = Directory(path, draw(st.sampled_from([0o755, 0o700])))
+        parents.append(f"{path}/")
+    for name in draw(st.lists(NAMES, unique=True, max_size=4)):
+        path = f"{draw(st.sampled_from(parents))}f{name}"
+        found[path] = File(path, draw(st.integers(0, 5000)), draw(st.integers(0, 3)))
+    return tuple(found.values())
+
+
+def written(root: Path) -> dict[str, bytes | int]:
+    """Return what lies below `root`: the bytes of each file, the mode of each directory."""
+    return {
+        str(path.relative_to(root)): path.read_bytes() if path.is_file() else path.stat().st_mode & 0o7777
+        for path in root.rglob("*")
+    }
+
+
+def expected(entries: list[Entry], seed: int) -> dict[str, bytes | int]:
+    return {entry.path: whole(entry, seed) if isinstance(entry, File) else entry.mode for entry in entries}
+
+
+@given(chain=st.lists(layers(), min_size=1, max_size=4), seed=st.integers(0, 2))
+def test_writing_layers_one_over_the_other_is_writing_them_flattened(
+    chain: list[tuple[Entry, ...]], seed: int
+) -> None:
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        for layer in chain:
+            materialise(layer, Path(one), seed)
+        materialise(flatten(chain), Path(other), seed)
+        assert written(Path(one)) == written(Path(other)) == expected(flatten(chain), seed)
+
+
+@given(chain=st.lists(layers(), max_size=4))
+def test_flatten_keeps_the_topmost_entry_of_each_path_and_parents_first(chain: list[tuple[Entry, ...]]) -> None:
+    merged = flatten(chain)
+    paths = [entry.path for entry in merged]
+    assert len(set(paths)) == len(paths)
+    assert set(paths) == {entry.path for layer in chain for entry in layer}
+    for number, entry in enumerate(merged):
+        top = [candidate for layer in chain for candidate in layer if candidate.path == entry.path][-1]
+        assert entry == top
+        parent = entry.path.rpartition("/")[0]
+        assert not parent or parent in paths[:number]
+    assert flatten([merged]) == merged
+
+
+def test_a_later_shorter_file_leaves_nothing_of_the_earlier(tmp_path: Path) -> None:
+    materialise([File("a", CHUNK + 1), File("a", 3, origin=1)], tmp_path, 1)
+    assert (tmp_path / "a").read_bytes() == whole(File("a", 3, origin=1))
+
+
+def test_materialise_closes_what_it_opens(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd")
+    materialise([Directory("a"), Directory("a/b"), File("a/b/c", 10)], tmp_path, 1)
+    with pytest.raises(FileNotFoundError):
+        materialise([File("missing/c", 10)], tmp_path, 1)
+    assert os.listdir("/proc/self/fd") == before

@@ -1,0 +1,144 @@
+"""Going on with a run: what an earlier part has is not measured again."""
+
+from __future__ import annotations
+
+import datetime
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench.errors import BenchError
+from bench.measure import session
+from bench.measure.plan import Request
+from bench.measure.session import Session, _observed, _Worker
+from bench.model import Temperature
+from tests.builders import make_sample, read_back, write_run
+from tests.measure.fakes import Quiet, make_cell, make_runner
+
+if TYPE_CHECKING:
+    from bench.measure.runner import Runner
+    from bench.model import Cell, Sample
+
+HOT, NEW = Temperature.HOT, Temperature.NEW
+CELLS = [
+    make_cell(HOT, params={"size": 0, "position": "top"}),
+    make_cell(HOT, params={"size": 4096, "position": "top"}, blocks=2),
+    make_cell(NEW, params={"size": 4096, "position": "top"}),
+    make_cell(NEW, params={"size": 4096, "position": "top"}, driver="native"),
+]
+
+
+def sample(number: int, cell: Cell, block: int, **rest: Any) -> Sample:
+    return make_sample(
+        number,
+        cell.arm.name,
+        block=block,
+        scenario=cell.scenario,
+        depth=cell.depth,
+        temperature=cell.temperature,
+        params=dict(cell.params),
+        **rest,
+    )
+
+
+def make_session(path: Path) -> Session:
+    return Session(path, path, ["bench"], Quiet, 0.0)
+
+
+def resumed(monkeypatch: pytest.MonkeyPatch, directory: Path, have: list[Sample]) -> tuple[Runner, list[Sample]]:
+    """Return a runner that goes on after `have`, which were written and read back."""
+    rows = _observed(read_back(directory, have))
+    runner, samples, _ = make_runner(monkeypatch, [], CELLS)
+    worker = _Worker(runner.plan, make_session(directory), None, directory, rows)  # type: ignore[arg-type]
+    worker._go_on(runner)
+    return runner, samples
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(have=st.sets(st.tuples(st.integers(0, 3), st.integers(0, len(CELLS) - 1))), errors=st.booleans())
+def test_no_cell_of_a_block_is_ever_measured_twice_and_none_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+    have: set[tuple[int, int]],
+    errors: bool,
+) -> None:
+    wanted = {(block, place) for block, place in have if CELLS[place].blocks is None or block < CELLS[place].blocks}
+    rows = [
+        sample(number, CELLS[place], block, error="ProofError: no" if errors else "")
+        for number, (block, place) in enumerate(sorted(wanted))
+    ]
+    runner, samples = resumed(monkeypatch, tmp_path_factory.mktemp("r") / "run", rows)
+    for block in range(4):
+        for cell in CELLS:
+            if (cell.blocks is None or block < cell.blocks) and block >= runner.finished.get("recorded", 0):
+                if ("recorded", block, cell) not in runner.partial:
+                    runner.observe(session.discovery.scenario("recorded"), cell, block)
+    new = [(row.block, next(place for place, cell in enumerate(CELLS) if same(cell, row))) for row in samples]
+    every = {(block, place) for block in range(4) for place, cell in enumerate(CELLS) if block < (cell.blocks or 4)}
+    assert not set(new) & wanted
+    assert set(new) | wanted == every
+    assert len(new) == len(set(new))
+    assert [row.sequence for row in samples] == list(range(len(rows), len(rows) + len(samples)))
+
+
+def same(cell: Cell, row: Sample) -> bool:
+    return (cell.arm, cell.temperature, dict(cell.params)) == (row.arm, row.temperature, dict(row.params))
+
+
+def test_whole_blocks_are_finished_and_the_rest_is_partial(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    have = [sample(number, cell, 0) for number, cell in enumerate(CELLS)]
+    have.append(sample(9, CELLS[2], 1))
+    runner, _ = resumed(monkeypatch, tmp_path / "run", have)
+    assert runner.finished == {"recorded": 1}
+    assert runner.partial == frozenset({("recorded", 1, CELLS[2])})
+    assert runner.sequence == 10
+
+
+def test_a_run_without_rows_starts_from_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runner, _ = resumed(monkeypatch, tmp_path / "run", [])
+    assert (runner.finished, runner.partial, runner.sequence) == ({}, frozenset(), 0)
+
+
+@pytest.mark.parametrize(
+    ("provenance", "complete", "message"),
+    [
+        ({}, True, "run run is complete"),
+        ({}, False, "does not say what was asked for"),
+        ({"request": {"profile": "quick", "unheard": 1}}, False, "does not say what was asked for"),
+        ({"request": {"profile": "quick", "budget": 10.0}, "seconds": 11.0}, False, "has used its 10 s"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused(
+    tmp_path: Path, provenance: dict[str, Any], complete: bool, message: str
+) -> None:
+    directory = write_run(tmp_path / "run", [], **provenance)
+    if not complete:
+        text = (directory / "run.json").read_text()
+        (directory / "run.json").write_text(text.replace('"complete": true', '"complete": false'))
+    with pytest.raises(BenchError, match=message):
+        session.resume(directory, make_session(tmp_path))
+
+
+def test_a_run_that_exists_is_not_overwritten(tmp_path: Path) -> None:
+    write_run(tmp_path / "mine", [])
+    with pytest.raises(BenchError, match="run mine exists"):
+        session.execute(Request(), make_session(tmp_path), "mine")
+
+
+def test_a_run_is_named_by_time_profile_and_seed() -> None:
+    when = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+    assert session.new_run_id(Request(profile="full", seed=9), when) == "20260102T030405Z-full-s9"
+
+
+def test_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "LOCK_NAME", f"\0bench-test-{id(monkeypatch)}")
+    with session._alone():
+        with pytest.raises(BenchError, match="another run is measuring on this machine"), session._alone():
+            raise AssertionError("two at a time")
+    with session._alone(), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        with pytest.raises(OSError, match="in use"):
+            other.bind(session.LOCK_NAME)

@@ -1,0 +1,126 @@
+"""The page in a real browser: charts are drawn, nothing is fetched, nothing overflows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench.report.page import render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bench.measure.scenario import Scenario
+    from bench.store.reader import Run
+
+pytestmark = pytest.mark.browser
+
+PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+DRAWN_WITHIN = 60.0
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+DRIVER = shutil.which("chromedriver")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("chromium and chromedriver are not installed: apt-get install chromium chromium-driver")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    profile = tmp_path_factory.mktemp("profile")
+    quiet = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
+    for argument in (*quiet, f"--user-data-dir={profile}"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture(scope="module")
+def page(run: Run, known: dict[str, Scenario], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return render(run, known, tmp_path_factory.mktemp("reports") / "page.html")
+
+
+def show(browser: Any, page: Path, *, phone: bool = False, dark: bool = False) -> None:
+    """Open the page and wait until every chart that is not folded away is drawn."""
+    if phone:
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    else:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    browser.get(page.as_uri())
+    end = time.monotonic() + DRAWN_WITHIN
+    while not browser.execute_script("return document.documentElement.dataset.drawn"):
+        assert time.monotonic() < end, "charts are not drawn"
+        time.sleep(0.05)
+
+
+def test_every_chart_is_drawn_without_an_error_or_a_request(browser: Any, page: Path) -> None:
+    browser.get_log("performance")
+    show(browser, page)
+    browser.execute_script("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    time.sleep(1)
+    points = browser.execute_script(
+        "return [...document.querySelectorAll('.plot')].map((plot) => plot.querySelectorAll('.point').length)"
+    )
+    assert points
+    assert all(points)
+    rows = browser.execute_script(
+        "return [...document.querySelectorAll('table[id]')].map((table) => table.tBodies[0].rows.length)"
+    )
+    assert rows
+    assert all(rows)
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in {"SEVERE", "WARNING"}] == []
+    asked = [
+        message["params"]["request"]["url"]
+        for entry in browser.get_log("performance")
+        if (message := json.loads(entry["message"])["message"])["method"] == "Network.requestWillBeSent"
+    ]
+    assert {url for url in asked if not url.startswith(("data:", "blob:"))} == {page.as_uri()}
+
+
+def test_keys_hide_arms_in_every_chart(browser: Any, page: Path) -> None:
+    show(browser, page)
+    shown = "return [...document.querySelectorAll('.plot')].flatMap((plot) => plot.data ?? [])"
+    shown += ".filter((trace) => trace.visible !== false).length"
+    before = browser.execute_script(shown)
+    browser.execute_script("document.querySelector('.key button[data-name=\"native\"]').click()")
+    assert 0 < browser.execute_script(shown) < before
+    pressed = browser.execute_script(
+        "return [...document.querySelectorAll('.key button[data-name=\"native\"]')].map((key) => key.ariaPressed)"
+    )
+    assert set(pressed) == {"false"}
+
+
+def test_a_phone_does_not_scroll_sideways(browser: Any, page: Path) -> None:
+    show(browser, page, phone=True)
+    width = browser.execute_script("return document.documentElement.scrollWidth")
+    assert width <= PHONE["width"]
+
+
+def test_charts_follow_the_dark(browser: Any, page: Path) -> None:
+    ink = "return getComputedStyle(document.querySelector('.plot .xtick text')).fill"
+    show(browser, page)
+    light = browser.execute_script(ink)
+    show(browser, page, dark=True)
+    assert browser.execute_script(ink) != light
+    ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(20, 23, 26)"
+    lit = {"name": "prefers-color-scheme", "value": "light"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [lit]})
+    time.sleep(0.5)
+    assert browser.execute_script(ink) == light
