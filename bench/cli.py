@@ -204,7 +204,7 @@ def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdi
         directory, status = session.execute(request, where)
     if status > EXIT_USAGE or not (directory / "samples.jsonl").stat().st_size:
         return status
-    _finish(directory, reports, as_json=as_json)
+    _finish(directory, reports, as_json=as_json, suites=True)
     return status
 
 
@@ -230,11 +230,11 @@ def _directory(results: Path, name: str) -> Path:
     return Path(name) if Path(name).is_dir() else results / name
 
 
-def _finish(directory: Path, reports: Path, *, as_json: bool) -> None:
+def _finish(directory: Path, reports: Path, *, as_json: bool, suites: bool = False) -> None:
     """Write the page and the pyperf suites of a run and print what it says."""
     from bench.report.product import publish
 
-    told = publish(directory, reports)
+    told = publish(directory, reports, suites=suites)
     if as_json:
         _print_json(told.as_json())
         return

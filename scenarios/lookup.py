@@ -130,6 +130,27 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
             hot = analysis.law("lookup", metric, "depth", arm, temperature=Temperature.HOT.value)
             text = f"A layer costs {cold.line.slope.text('ns')} per cold lookup {words}{warm}"
             yield Answer(f"{text}; {_hot(hot.line) if hot else 'hot lookups were not measured'}.", arm, "lookup")
+        yield from _first(analysis, arm)
+
+
+def _first(analysis: Analysis, arm: str) -> Iterator[Answer]:
+    """What bringing a directory in costs, at the deepest stack that was measured."""
+    cells = analysis.cells
+    mine = cells[(cells["scenario"] == "lookup") & (cells["arm"] == arm)]
+    if arm.startswith(("overlay2@", "fuse-overlayfs@")) and len(mine):
+        depth = int(mine["depth"].max())
+        new, cold = (
+            analysis.cell("lookup", arm, "first", depth=depth, temperature=temperature.value)
+            for temperature in (Temperature.NEW, Temperature.COLD)
+        )
+        if new is not None:
+            more = f", {cold.text('ns')} cold" if cold else ""
+            yield Answer(
+                f"The first access in a directory that all of {depth} layers hold costs {new.text('ns')} in a new "
+                f"container of an image in use{more}.",
+                arm,
+                "lookup",
+            )
 
 
 def judge_topmost(analysis: Analysis) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.layers.content import Directory, File, Layer
 from bench.measure.clock import each, working_directory
 from bench.measure.scenario import Grid, Law, Metric, Params, Scenario, Unit
-from bench.model import Temperature, format_size
+from bench.model import Param, Temperature, format_size
 from bench.verdicts.claims import Answer, Finding, Outcome
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ OPAQUE_NAMES = ("trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverl
 
 def grids(profile: str) -> Iterable[Grid]:
     """Numbers of deleted files."""
-    counts = {"standard": (1, 100, 1000, 5000)}.get(profile, (1, 10, 100, 1000, 5000, 10000))
+    counts: tuple[Param, ...] = {"standard": (1, 100, 1000, 5000)}.get(profile, (1, 10, 100, 1000, 5000, 10000))
     if profile == "quick":
         yield Grid((DEPTH,), (Temperature.NEW,), {"deletions": (1, 100)}, drivers=("overlay2",))
         counts = (1000,)

@@ -13,7 +13,10 @@ from bench.store.reader import Run, load
 from bench.verdicts.claims import Answer, Verdict, verdicts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from bench.measure.scenario import Scenario
 
 __all__ = ["Product", "answers", "publish"]
 
@@ -58,10 +61,15 @@ def answers(analysis: Analysis) -> list[Answer]:
     return [answer for name in analysis.scenarios if name in known for answer in known[name].answers(analysis)]
 
 
-def publish(directory: Path, reports: Path) -> Product:
-    """Write the page of the run in `directory` below `reports` and return it with the summary."""
+def publish(directory: Path, reports: Path, *, suites: bool = False) -> Product:
+    """Write the page of the run in `directory` below `reports` and return it with the summary.
+
+    With `suites`, also the run's times as pyperf suites beside its rows.
+    """
     run = load(directory)
     known = discovery.scenarios()
+    if suites:
+        _write_suites(run, known)
     analysis = Analysis(run, known)
     judged = verdicts(analysis, known)
     try:
@@ -72,3 +80,24 @@ def publish(directory: Path, reports: Path) -> Product:
             f"cannot write the page to {reports}", why=error.strerror or str(error), mend="give another --reports"
         ) from error
     return Product(run, target, summary.lines(analysis, judged), answers(analysis), judged)
+
+
+def _write_suites(run: Run, known: Mapping[str, Scenario]) -> None:
+    """Write the metrics that are times; pyperf has no unit for a throughput."""
+    from bench.store.pyperf_files import write_suites
+
+    told = {
+        (scenario.name, metric.name)
+        for scenario in known.values()
+        for metric in scenario.metrics
+        if metric.unit == "ns"
+    }
+    keys = zip(run.times["scenario"], run.times["metric"], strict=True)
+    try:
+        write_suites(run, run.times[[key in told for key in keys]])
+    except OSError as error:
+        raise BenchError(
+            f"cannot write {run.directory / 'pyperf'}",
+            why=error.strerror or str(error),
+            mend="make room, then report again",
+        ) from error
