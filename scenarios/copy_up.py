@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from bench.kernel.extents import extents
 from bench.layers.content import Directory, File, Layer, read_equals
 from bench.measure.scenario import Grid, Law, Metric, Params, Scenario, Unit
-from bench.model import NATIVE, Param, Temperature, format_size
+from bench.measure.temperature import read_in
+from bench.model import NATIVE, Cell, Param, Temperature, format_size
 from bench.verdicts.claims import Answer, Finding, Outcome
 
 if TYPE_CHECKING:
@@ -69,9 +70,20 @@ def layer(index: int, params: Params) -> Layer:
     return (Directory("data"), *opener, *files)
 
 
+def index_of(cell: Cell) -> int:
+    """Return the layer that this cell's position names."""
+    return {"top": cell.depth - 1, "middle": cell.depth // 2, "bottom": 0}[str(cell.values["position"])]
+
+
+def applies(cell: Cell, driver: object) -> str:
+    """Every layer holds small files, only the bottom one large ones."""
+    large = int(cell.values["size"]) > EVERY_LAYER_MAX and index_of(cell) > 0
+    return f"files above {format_size(EVERY_LAYER_MAX)} are in the bottom layer alone" if large else ""
+
+
 def held(unit: Unit) -> tuple[int, list[File]]:
     """Return the layer that this cell's position names, and its files."""
-    index = {"top": unit.depth - 1, "middle": unit.depth // 2, "bottom": 0}[str(unit.params["position"])]
+    index = index_of(unit.cell)
     return index, [entry for entry in unit.layers[index] if isinstance(entry, File) and entry.path != OPENER]
 
 
@@ -82,11 +94,9 @@ def before(unit: Unit) -> None:
 
 
 def touch(unit: Unit) -> None:
-    """Read every file once, so that its pages and dentries are in memory."""
+    """Read every file in, so that its pages and dentries are in memory."""
     for file in held(unit)[1]:
-        with open(unit.merged / file.path, "rb", buffering=0) as opened:
-            while opened.read(MIB):
-                pass
+        read_in(unit.merged / file.path)
     os.stat(unit.merged / OPENER)
 
 
@@ -247,6 +257,7 @@ SCENARIO = Scenario(
     grids=grids,
     content=("size",),
     layer=layer,
+    applies=applies,
     before=before,
     touch=touch,
     operate=operate,

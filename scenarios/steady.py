@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.layers.content import Directory, File, Layer
 from bench.measure.scenario import Grid, Metric, Params, ProofError, Scenario, Unit
+from bench.measure.temperature import read_in
 from bench.model import NATIVE, Temperature
 from bench.verdicts.claims import Answer
 
@@ -51,9 +52,7 @@ def touch(unit: Unit) -> None:
     path = unit.merged / "data/file"
     if unit.params["state"] == "upper":
         os.close(os.open(path, os.O_RDWR))
-    with open(path, "rb", buffering=0) as file:
-        while file.read(1 << 20):
-            pass
+    read_in(path)
 
 
 def operate(unit: Unit) -> None:

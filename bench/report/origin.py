@@ -100,7 +100,7 @@ def _before_after(title: str, before: Tree, after: Tree) -> Sheet:
 def _flat(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for key, value in tree.items():
-        name = f"{above} {key}".strip().replace("_", " ")
+        name = f"{above}.{key}" if above else str(key)
         if isinstance(value, dict):
             found += _flat(value, name)
         else:

@@ -208,7 +208,12 @@ def test_the_layout_is_dockers_at_rest_while_mounted_and_after(name: str, place:
 
 
 def options_of(merged: Path) -> set[str]:
-    return set(mounts.mount_entry(merged).options.split(","))
+    return spelled(mounts.mount_entry(merged).options)
+
+
+def spelled(options: str) -> set[str]:
+    """Return the options as a set; kernels from 6.18 on write `volatile` as a kind of fsync."""
+    return {"volatile" if option == "fsync=volatile" else option for option in options.split(",")}
 
 
 def in_container(volume: LoopVolume, options: dict[str, str], look: Any, chain: list[Layer] | None = None) -> Any:
@@ -257,8 +262,8 @@ SHOWN = [
     ({"volatile": "on"}, {"volatile"}),
     ({"redirect_dir": "on"}, {"redirect_dir=on"}),
     ({"redirect_dir": "nofollow"}, {"redirect_dir=nofollow"}),
-    ({"xino": "off"}, {"xino=off"}),
-    ({"xino": "on"}, {"xino=on"}),
+    ({"xino": "off"}, set()),  # taken, but not shown where all layers are on one file system (ovl_show_options)
+    ({"xino": "on"}, set()),
     ({"index": "on"}, {"index=on"}),
     ({"nfs_export": "on"}, {"nfs_export=on", "index=on"}),
     ({"metacopy": "on", "volatile": "on"}, {"metacopy=on", "volatile"}),
@@ -283,7 +288,7 @@ def test_an_option_is_in_effect(options: dict[str, str], shown: set[str], via: s
             seen, recorded = in_container(volume, {**options, "via": via}, look)
             assert shown <= seen
             assert seen & names == shown & names
-            assert shown <= set(recorded.split(","))
+            assert shown <= spelled(recorded)
             assert recorded.endswith(f"lowerdir×{len(SAMPLE)}")
 
     isolated(work)
@@ -390,11 +395,12 @@ def test_a_daemon_that_is_killed_is_named_and_leaves_nothing(what: str, place: P
     require(volume="ext4", driver="fuse-overlayfs")
 
     def work() -> None:
+        names = iter(("a/middle", "top-level", "c/new"))  # each looked up once: dentries outlive the daemon
         use: dict[str, Any] = {
             "read": lambda merged: (merged / "a/common").read_bytes(),
             "write": lambda merged: (merged / "fresh").write_bytes(b"x"),
             "list": lambda merged: os.listdir(merged / "a"),
-            "lookup": lambda merged: os.stat(merged / "a/b/bottom"),
+            "lookup": lambda merged: os.stat(merged / next(names)),
         }
         with made("ext4", place) as volume:
             driver = discovery.driver("fuse-overlayfs")()

@@ -1,0 +1,121 @@
+"""A room imports only rooms to its left (docs/architecture.md), read from the sources themselves."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LAST = 99
+
+# From left to right; modules on one line are one room. The longest prefix of a module's name counts.
+ROOMS: tuple[tuple[str, ...], ...] = (
+    ("bench", "bench.errors", "bench.model", "bench.quantities"),
+    ("bench.kernel",),
+    ("bench.host",),
+    ("bench.volumes", "bench.layers"),
+    ("bench.drivers",),
+    ("bench.measure.scenario", "bench.measure.clock", "bench.measure.reference"),
+    ("scenarios",),
+    ("bench.discovery",),
+    ("bench.measure",),
+)
+COMMANDS = ("bench.cli", "bench.__main__", "bench.console", "bench.doctor", "bench.catalogue")
+# What reads results: beside that way, so that a laptop without root, Linux and drivers can analyse a run.
+READERS = ("bench.stats", "bench.store", "bench.verdicts", "bench.report")
+READERS_MAY = ("bench", "bench.errors", "bench.model", "bench.quantities", *READERS)
+# What measures may write results, and a scenario says what it claims in the words of verdicts.
+USERS = {("bench.measure", "bench.store"), ("scenarios", "bench.verdicts")}
+# The page is made of what scenarios say of themselves: laws, claims, tables.
+REPORT_MAY = {("bench.report", "bench.discovery")}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in (*(ROOT / "bench").rglob("*.py"), *(ROOT / "scenarios").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(tree: ast.AST) -> set[str]:
+    """Return the modules of this project that are imported at run time, in functions as well."""
+    found: set[str] = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
+            for other in node.orelse:
+                found |= imports(ast.Module([other], []))
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            assert node.level == 0, "relative imports are not used here"
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in names}
+        found |= imports(node)
+    return {name for name in found if name.partition(".")[0] in {"bench", "scenarios"}}
+
+
+def room(name: str, rooms: tuple[str, ...]) -> str:
+    """Return the longest of `rooms` that `name` lies in, or nothing."""
+    inside = [one for one in rooms if name == one or (name.startswith(f"{one}.") and one != "bench")]
+    return max(inside, key=len, default="")
+
+
+def place(name: str) -> int:
+    flat = tuple(one for rooms in ROOMS for one in rooms)
+    found = room(name, flat)
+    return next((number for number, rooms in enumerate(ROOMS) if found in rooms), LAST)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_module_imports_nothing_from_a_room_to_its_right(name: str) -> None:
+    wanted = imports(ast.parse(MODULES[name].read_text(encoding="utf-8")))
+    wrong = sorted(other for other in wanted if not allowed(name, other))
+    assert not wrong, f"{name} imports {', '.join(wrong)} at run time"
+
+
+def allowed(name: str, other: str) -> bool:
+    if room(name, COMMANDS):
+        return True
+    if room(other, COMMANDS):
+        return False
+    reader, read = room(name, READERS), room(other, READERS)
+    if reader:
+        return bool(room(other, READERS_MAY)) or (reader, other) in REPORT_MAY
+    if read:
+        return any(room(name, (mine,)) and read == theirs for mine, theirs in USERS)
+    return place(other) <= place(name)
+
+
+def test_every_module_has_a_room() -> None:
+    for name in MODULES:
+        assert place(name) != LAST or room(name, (*COMMANDS, *READERS)), f"{name} is in no room"
+
+
+def test_the_rule_is_not_empty() -> None:
+    assert "bench.kernel.mounts" in imports(ast.parse(MODULES["bench.drivers.overlay2"].read_text()))
+    assert not allowed("bench.kernel.loop", "bench.host.packages")
+    assert not allowed("bench.drivers.vfs", "bench.measure.clock")
+    assert not allowed("bench.stats.fit", "bench.drivers.base")
+    assert not allowed("bench.report.page", "bench.kernel.mounts")
+    assert not allowed("scenarios.lookup", "bench.measure.runner")
+    assert not allowed("bench.errors", "bench.kernel.libc")
+    assert allowed("bench.measure.runner", "bench.measure.scenario")
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith("scenarios.")))
+def test_no_scenario_knows_another(name: str) -> None:
+    wanted = imports(ast.parse(MODULES[name].read_text(encoding="utf-8")))
+    assert not {other for other in wanted if other.startswith("scenarios")}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith("bench.")))
+def test_nothing_of_the_engine_knows_a_scenario(name: str) -> None:
+    wanted = imports(ast.parse(MODULES[name].read_text(encoding="utf-8")))
+    assert not {other for other in wanted if other.startswith("scenarios.")}

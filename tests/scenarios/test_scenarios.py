@@ -1,0 +1,389 @@
+"""Every scenario on every driver and volume, for real: one block, no error and no counter off its expectation."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench import discovery
+from bench.drivers.base import Driver
+from bench.errors import BenchError
+from bench.layers.content import Directory, File
+from bench.measure import reference
+from bench.measure.plan import Plan, Request, make
+from bench.measure.runner import Runner
+from bench.measure.schedule import block_order
+from bench.model import Cell, Temperature, parse_size
+from tests.host.isolated import isolated
+from tests.integration.places import LOOPED, require
+from tests.measure.fakes import FOREVER, Quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from bench.drivers.base import Stack
+    from bench.layers.content import Layer
+    from bench.measure.scenario import Unit
+    from bench.model import Sample
+
+pytestmark = pytest.mark.root
+SCENARIOS = sorted(discovery.scenarios())
+DEPTHS, SIZES = (1, 4), (0, 4096, parse_size("1MiB"))
+
+
+@dataclass
+class Block:
+    """What came of one block."""
+
+    samples: list[Sample]
+    problems: list[str]
+
+    def check(self) -> None:
+        for sample in self.samples:
+            assert sample.error == "", sample
+            assert sample.mismatches == (), sample
+            assert sample.metrics, sample
+
+
+def one_block(plan: Plan, place: Path, keep: Callable[[Cell], bool] = lambda cell: True) -> Block:
+    """Make the volumes of a plan and run block 0 of its cells; only in namespaces of its own."""
+    samples: list[Sample] = []
+    listener = Quiet()
+    with ExitStack() as undo:
+        volumes = {}
+        for name, size in plan.volumes.items():
+            volume = discovery.volume(name).make(place / name, place, size=size.bytes, inodes=size.inodes)
+            undo.callback(volume.close)
+            volumes[name] = volume
+        program, compiled = reference.compile_reference(place)
+        runner = Runner(
+            plan=plan,
+            volumes=volumes,
+            add=samples.append,
+            listener=listener,
+            deadline=FOREVER,
+            tools={reference.NAME: program} if compiled.ok else {},
+        )
+        runner.build()
+        for name, cells in plan.cells.items():
+            for cell in block_order(cells, plan.request.seed, name, 0):
+                if keep(cell) and (compiled.ok or cell.values.get("clock") != "c"):
+                    runner.observe(discovery.scenario(name), cell, 0)
+    return Block(samples, listener.problems)
+
+
+def small(scenario: str, volume: str, *drivers: str, **rest: Any) -> Plan:
+    values: dict[str, Any] = {"depths": DEPTHS, "sizes": SIZES, **rest}
+    return make(Request(scenarios=(scenario,), volumes=(volume,), drivers=drivers, seed=3, **values))
+
+
+def thinned(cell: Cell) -> bool:
+    """Leave out what only takes longer: more deletions show nothing new."""
+    return int(cell.values.get("deletions", 0)) <= 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("volume", LOOPED)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_it_runs_without_an_error_or_a_mismatch(scenario: str, volume: str, place: Path) -> None:
+    require(volume=volume)
+    plan = small(scenario, volume)
+    if scenario not in plan.cells:
+        pytest.skip("; ".join(skip.reason for skip in plan.skips))
+    working = {
+        name for name, kind in discovery.drivers().items() if kind().probe(discovery.volume(volume)).ok
+    }
+    two = {"native", "overlay2"}
+    seen = {cell.arm.driver for cell in plan.cells[scenario]}
+    assert seen == {"limits": {"overlay2"}, "harness": two, "steady": two}.get(scenario, working)
+
+    def work() -> None:
+        block = one_block(plan, place, thinned)
+        assert {sample.arm.driver for sample in block.samples} == seen
+        block.check()
+        assert block.problems == []
+
+    isolated(work)
+
+
+OPTIONS = ["metacopy=on", "volatile=on", "redirect_dir=on", "index=on", "xino=on", "nfs_export=on", "via=mount2"]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("scenario", ["copy_up", "lookup", "whiteouts"])
+def test_it_runs_with_every_option(scenario: str, option: str, place: Path) -> None:
+    require(volume="ext4", driver="overlay2")
+    plan = small(scenario, "ext4", f"overlay2,{option}", depths=(2,), sizes=(4096,))
+
+    def work() -> None:
+        block = one_block(plan, place, thinned)
+        assert f"overlay2,{option}@ext4" in {sample.arm.name for sample in block.samples}
+        block.check()
+
+    isolated(work)
+
+
+@pytest.mark.parametrize("scenario", ["copy_up", "lookup", "whiteouts"])
+def test_a_deep_stack_runs(scenario: str, place: Path) -> None:
+    require(volume="ext4", driver="overlay2")
+    plan = small(scenario, "ext4", "overlay2", depths=(500,), sizes=(4096,), profile="full")
+
+    def work() -> None:
+        block = one_block(
+            plan, place, lambda cell: thinned(cell) and cell.arm.driver == "overlay2" and cell.temperature != "hot"
+        )
+        if scenario != "copy_up":  # which is hot in all its cells of one size
+            assert {sample.depth for sample in block.samples} == {500}
+        block.check()
+
+    isolated(work)
+
+
+def altered(layers: Sequence[Layer], change: Callable[[File], Iterable[File]]) -> list[Layer]:
+    """Return the layers with each of their files replaced."""
+    return [
+        tuple(
+            new for entry in layer for new in (change(entry) if isinstance(entry, File) else (entry,))
+        )
+        for layer in layers
+    ]
+
+
+class Sabotage:
+    """Makes a driver build something else than it was asked for."""
+
+    def __init__(self, change: Callable[[File], Iterable[File]]) -> None:
+        self.change = change
+
+    def apply(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        kind = discovery.driver(name)
+        real = kind.build
+
+        def build(driver: Driver, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
+            stack = real(driver, home, altered(layers, self.change), depths, seed)
+            return replace(stack, layers=layers)
+
+        monkeypatch.setattr(kind, "build", build)
+
+
+OTHER_CONTENT = Sabotage(lambda file: (replace(file, origin=file.origin + 7),))
+LONGER = Sabotage(lambda file: (replace(file, size=file.size + 1),))
+FEWER = Sabotage(lambda file: () if file.path.endswith(("-1", "/1", "inside")) else (file,))
+# `opener` brings the directory up before, so losing it would fail before what is to be shown.
+SABOTAGED = [
+    ("copy_up", OTHER_CONTENT, "ProofError: not proven: content is the page written"),
+    ("copy_up", LONGER, "ProofError: not proven: content is the page written"),
+    ("copy_up", FEWER, "No such file or directory"),
+    ("lookup", FEWER, "ProofError: not proven: "),
+    ("whiteouts", FEWER, "No such file or directory"),
+]
+
+
+@pytest.mark.parametrize("driver", sorted(discovery.drivers()))
+@pytest.mark.parametrize(("scenario", "sabotage", "error"), SABOTAGED)
+def test_a_driver_that_built_something_else_gives_errors_and_no_samples(
+    scenario: str, sabotage: Sabotage, error: str, driver: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require(volume="ext4", driver=driver)
+    sabotage.apply(monkeypatch, driver)
+    request = {"depths": (3,), "sizes": (8192,)}
+    plan = small(scenario, "ext4", *({driver, "overlay2"} - {"native"}), **request)
+
+    def work() -> None:
+        block = one_block(
+            plan,
+            place,
+            lambda cell: cell.arm.driver == driver and cell.temperature != Temperature.COLD and many(cell),
+        )
+        assert block.samples
+        for sample in block.samples:
+            assert error in sample.error, sample
+            assert not sample.metrics
+        assert len(block.problems) == len(block.samples)
+
+    isolated(work)
+
+
+def many(cell: Cell) -> bool:
+    return int(cell.values.get("deletions", 100)) == 100
+
+
+def test_a_lookup_that_reads_a_lower_layer_is_a_mismatch(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require(volume="ext4", driver="overlay2")
+    OTHER_CONTENT.apply(monkeypatch, "overlay2")
+    plan = small("lookup", "ext4", "overlay2", depths=(3,))
+
+    def work() -> None:
+        samples = one_block(plan, place, lambda cell: cell.arm.driver == "overlay2").samples
+        assert samples
+        for sample in samples:
+            assert sample.mismatches == ("reads_topmost is 0, expected 1 (non-directories do not merge)",)
+
+    isolated(work)
+
+
+@pytest.mark.parametrize("volume", ["ext4", "xfs"])
+def test_an_inode_too_many_is_a_mismatch(volume: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require(volume=volume)
+    Sabotage(lambda file: (file, replace(file, path=f"{file.path}x")) if file.path.endswith("-1") else (file,)).apply(
+        monkeypatch, "vfs"
+    )
+    plan = small("inodes", volume, "vfs", depths=(1,))
+
+    def work() -> None:
+        samples = one_block(plan, place, lambda cell: cell.arm.driver == "vfs").samples
+        assert samples
+        for sample in samples:
+            [wrong] = sample.mismatches
+            assert wrong.startswith(f"inodes is {int(sample.expected['inodes']) + 1}, expected")
+
+    isolated(work)
+
+
+def test_a_stack_built_elsewhere_is_an_error(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = discovery.driver("overlay2")
+    real = kind.build
+    monkeypatch.setattr(
+        kind,
+        "build",
+        lambda driver, home, layers, depths, seed: real(driver, home.with_name("else"), layers, depths, seed),
+    )
+    plan = small("inodes", "ext4", "overlay2", depths=(1,))
+
+    def work() -> None:
+        samples = one_block(plan, place, lambda cell: cell.arm.driver == "overlay2").samples
+        assert samples[0].error == "ProofError: not proven: the stack is on disk"
+        assert not samples[0].metrics
+
+    isolated(work)
+
+
+def test_a_steady_state_on_the_wrong_file_is_an_error(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make(Request(scenarios=("steady",), volumes=("ext4",), drivers=("overlay2",), profile="standard"))
+    if "steady" not in plan.cells:
+        pytest.skip("; ".join(skip.reason for skip in plan.skips))
+    broken = replace(discovery.scenario("steady"), touch=lambda unit: None)  # nothing is copied up
+    monkeypatch.setattr(discovery, "scenarios", lambda: {"steady": broken})
+
+    def work() -> None:
+        samples = one_block(
+            plan,
+            place,
+            lambda cell: cell.arm.driver == "overlay2" and cell.values == {"state": "upper", "pattern": "randread"},
+        ).samples
+        assert [sample.error for sample in samples] == ["ProofError: not proven: the file is where the cell says"]
+
+    isolated(work)
+
+
+def test_a_write_that_did_not_land_is_an_error(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = small("harness", "ext4", "overlay2")
+
+    def work() -> None:
+        real = os.pwrite
+        monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: real(fd, b"\xff" * len(data), offset))
+        samples = one_block(plan, place, lambda cell: cell.values["clock"] == "python").samples
+        assert {sample.error for sample in samples} == {"ProofError: not proven: every file holds what was written"}
+
+    isolated(work)
+
+
+def test_a_page_that_was_not_written_is_an_error(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = small("copy_up", "ext4", "overlay2", depths=(2,), sizes=(8192,))
+
+    def work() -> None:
+        monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: len(data))
+        samples = one_block(plan, place).samples
+        assert samples
+        assert all("content is the page written" in sample.error for sample in samples)
+
+    isolated(work)
+
+
+def test_whiteouts_that_are_not_there_are_an_error(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deleted below the mount instead of in it: the name is gone and the image has changed."""
+    plan = small("whiteouts", "ext4", "overlay2", depths=(3,))
+    scenario = discovery.scenario("whiteouts")
+
+    def operate(unit: Unit) -> None:
+        image = unit.driver.layer_path(unit.container, 0)
+        for name in list((image / "victims").iterdir()):
+            name.unlink()
+        scenario.operate(unit)
+
+    broken = replace(scenario, operate=operate, touch=lambda unit: None)
+    monkeypatch.setattr(discovery, "scenarios", lambda: {"whiteouts": broken})
+
+    def work() -> None:
+        samples = one_block(plan, place, lambda cell: cell.arm.driver == "overlay2" and many(cell)).samples
+        assert samples
+        assert all(sample.error for sample in samples)
+
+    isolated(work)
+
+
+def test_layers_that_fill_their_volume_end_the_run(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require(volume="ext4")
+    plan = small("copy_up", "ext4", "overlay2", depths=(1,), sizes=(parse_size("16MiB"),))
+    samples: list[Sample] = []
+
+    def work() -> None:
+        volume = discovery.volume("ext4").make(place / "ext4", place, size=96 << 20, inodes=2000)
+        try:
+            runner = Runner(plan, {"ext4": volume}, samples.append, Quiet(), FOREVER)
+            runner.build()
+            (volume.path / "filler").write_bytes(bytes(volume.free() - (10 << 20)))
+            volume.sync()
+            [cell] = [
+                cell
+                for cell in plan.cells["copy_up"]
+                if cell.arm.driver == "overlay2" and cell.temperature == "hot" and cell.values["position"] == "bottom"
+            ]
+            with pytest.raises(BenchError, match="volume ext4 cannot be written any more: No space left on device"):
+                runner.observe(discovery.scenario("copy_up"), cell, 0)
+            assert [sample.error for sample in samples] != [""]
+            assert len(samples) == 1
+            assert os.listdir(runner.stacks[Runner._key(discovery.scenario("copy_up"), cell)].home / "l")
+        finally:
+            volume.close()
+
+    isolated(work)
+
+
+def test_a_stack_that_does_not_fit_its_volume_is_one_error(place: Path) -> None:
+    require(volume="ext4")
+    plan = small("copy_up", "ext4", "overlay2", depths=(1,), sizes=(parse_size("128MiB"),))
+
+    def work() -> None:
+        volume = discovery.volume("ext4").make(place / "ext4", place, size=64 << 20, inodes=2000)
+        try:
+            runner = Runner(plan, {"ext4": volume}, lambda sample: None, Quiet(), FOREVER)
+            with pytest.raises(BenchError, match="building copy_up for .*@ext4 failed: No space left on device"):
+                runner.build()
+        finally:
+            volume.close()
+
+    isolated(work)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_an_image_is_a_prefix_of_one_chain(scenario: str) -> None:
+    """Content follows from the layer's number alone: parents come first, and no two kinds share a path."""
+    item = discovery.scenario(scenario)
+    for grid in item.grids("quick"):
+        params = {name: values[0] for name, values in grid.params.items()}
+        kinds: dict[str, type] = {}
+        for index in range(4):
+            layer = item.layer(index, params)
+            assert list(layer) == list(item.layer(index, dict(params)))
+            paths = [entry.path for entry in layer]
+            for number, entry in enumerate(layer):
+                parent = entry.path.rpartition("/")[0]
+                assert not parent or parent in paths[:number]
+                assert kinds.setdefault(entry.path, type(entry)) is type(entry)
+                assert isinstance(entry, File | Directory)
