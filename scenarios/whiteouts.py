@@ -134,6 +134,8 @@ def prove(unit: Unit) -> None:
 
 def after(unit: Unit) -> None:
     """List the emptied directory once more, first thing after the container was started again."""
+    if unit.driver.chosen.get("volatile") == "on":
+        return  # the kernel refuses a volatile upper a second mount (fs/overlayfs/super.c, work/incompat)
     with unit.driver.get(unit.container) as merged:
         unit.record("list_restarted", each(os.listdir, [str(merged / "victims")]))
 
