@@ -174,11 +174,12 @@ def prove(unit: Unit) -> None:
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
     """What a first write costs on each file system."""
+    depth = analysis.depth("copy_up", SWEEP_DEPTH)
     for arm in analysis.arms("copy_up"):
         law = analysis.law("copy_up", "first_write", "size", arm, temperature=HOT.value)
         if law is None or law.driver == NATIVE:
             continue
-        where = {"depth": SWEEP_DEPTH, "temperature": HOT.value, "size": 4 * KIB, "position": "bottom"}
+        where = {"depth": depth, "temperature": HOT.value, "size": 4 * KIB, "position": "bottom"}
         ratio = analysis.ratio("copy_up", arm, "first_write", **where)
         times = f", {ratio.text('×')} a plain write at 4 KiB" if ratio else ""
         if law.line.shape in {"flat", "undecided"}:
@@ -194,10 +195,11 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
 
 def judge_whole_file(analysis: Analysis) -> Iterator[Finding]:
     """C6: whole-file copy where bytes reach the device and no extent is shared; not where it clones."""
+    depth = analysis.depth("copy_up", SWEEP_DEPTH)
     for arm in analysis.arms("copy_up"):
         if not arm.startswith("overlay2"):
             continue
-        where = {"depth": SWEEP_DEPTH, "temperature": HOT.value, "size": MIB, "position": "bottom"}
+        where = {"depth": depth, "temperature": HOT.value, "size": MIB, "position": "bottom"}
         written = analysis.counter("copy_up", arm, "open_bytes", **where)
         shared = analysis.counter("copy_up", arm, "shared_bytes", **where)
         opened = analysis.cell("copy_up", arm, "open", **where)

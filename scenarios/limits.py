@@ -121,9 +121,10 @@ def prove(unit: Unit) -> None:
 
 def judge_depth(analysis: Analysis) -> Iterator[Finding]:
     """C3: 128 is not the kernel's number."""
+    depth = analysis.depth("limits", 1)
     for arm in analysis.arms("limits"):
-        kernel = analysis.counter("limits", arm, "layers_lowerdir_plus")
-        page = analysis.counter("limits", arm, "layers_relative_links")
+        kernel = analysis.counter("limits", arm, "layers_lowerdir_plus", depth=depth)
+        page = analysis.counter("limits", arm, "layers_relative_links", depth=depth)
         if kernel is None or page is None:
             continue
         most = max(kernel["maximum"], page["maximum"])
@@ -137,10 +138,11 @@ def judge_depth(analysis: Analysis) -> Iterator[Finding]:
 
 def judge_links(analysis: Analysis) -> Iterator[Finding]:
     """C4: what the short links are for."""
+    depth = analysis.depth("limits", 1)
     for arm in analysis.arms("limits"):
-        full = analysis.counter("limits", arm, "layers_absolute_diff")
-        links = analysis.counter("limits", arm, "layers_absolute_links")
-        relative = analysis.counter("limits", arm, "layers_relative_links")
+        full = analysis.counter("limits", arm, "layers_absolute_diff", depth=depth)
+        links = analysis.counter("limits", arm, "layers_absolute_links", depth=depth)
+        relative = analysis.counter("limits", arm, "layers_relative_links", depth=depth)
         if full is None or links is None or relative is None:
             continue
         yield Finding(

@@ -93,11 +93,12 @@ def prove(unit: Unit) -> None:
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
     """Whether anything remains of the cost once a file is in upper."""
+    depth = analysis.depth("steady", DEPTH)
     for arm in analysis.arms("steady"):
         if arm.startswith(f"{NATIVE}@") or not arm.startswith(("overlay2", "fuse")):
             continue
-        lower = analysis.ratio("steady", arm, "p50", state="lower", pattern="randread")
-        upper = analysis.ratio("steady", arm, "p50", state="upper", pattern="randwrite")
+        lower = analysis.ratio("steady", arm, "p50", depth=depth, state="lower", pattern="randread")
+        upper = analysis.ratio("steady", arm, "p50", depth=depth, state="upper", pattern="randwrite")
         if lower is not None and upper is not None:
             yield Answer(
                 f"Reading 4 KiB of a file still in the image takes {lower.text('×')} a plain read; writing 4 KiB to "

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LISTINGS = 5  # of the emptied directory, each an open, a full read and a close
 DEPTH = 3
+AT = {"depth": DEPTH}
 # The overlay's own directories that appear in upper: `victims` and, re-created, `gone`.
 UPPER_DIRECTORIES = 2
 # Bytes that `deletions` may add: directory blocks of upper hold one entry each, 64 bytes at most with
@@ -142,12 +143,13 @@ def after(unit: Unit) -> None:
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
     """What a deleted file costs."""
+    depth = analysis.depth("whiteouts", DEPTH)
     for arm in analysis.arms("whiteouts"):
         if not arm.startswith(("overlay2", "fuse")):
             continue
-        inodes = analysis.counter("whiteouts", arm, "inodes", deletions=1000)
-        size = analysis.counter("whiteouts", arm, "bytes", deletions=1000)
-        unlink = analysis.cell("whiteouts", arm, "unlink", deletions=1000)
+        inodes = analysis.counter("whiteouts", arm, "inodes", deletions=1000, depth=depth)
+        size = analysis.counter("whiteouts", arm, "bytes", deletions=1000, depth=depth)
+        unlink = analysis.cell("whiteouts", arm, "unlink", deletions=1000, depth=depth)
         law = analysis.law("whiteouts", "list", "deletions", arm)
         if inodes is None or size is None or unlink is None:
             continue
@@ -164,8 +166,9 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
 
 def judge_whiteout(analysis: Analysis) -> Iterator[Finding]:
     """C7: each deleted file has a whiteout in upper (a proof of every unit)."""
+    depth = analysis.depth("whiteouts", DEPTH)
     for arm in analysis.arms("whiteouts"):
-        inodes = analysis.counter("whiteouts", arm, "whiteout_inodes", deletions=1000)
+        inodes = analysis.counter("whiteouts", arm, "whiteout_inodes", deletions=1000, depth=depth)
         if inodes is not None:
             yield Finding(
                 arm,
@@ -177,10 +180,11 @@ def judge_whiteout(analysis: Analysis) -> Iterator[Finding]:
 
 def judge_opaque(analysis: Analysis) -> Iterator[Finding]:
     """C8: what upper holds after rmdir, and after the directory is made again."""
+    depth = analysis.depth("whiteouts", DEPTH)
     for arm in analysis.arms("whiteouts"):
-        removed = analysis.counter("whiteouts", arm, "rmdir_opaque", deletions=100)
-        whiteout = analysis.counter("whiteouts", arm, "rmdir_whiteout", deletions=100)
-        again = analysis.counter("whiteouts", arm, "recreated_opaque", deletions=100)
+        removed = analysis.counter("whiteouts", arm, "rmdir_opaque", deletions=1000, depth=depth)
+        whiteout = analysis.counter("whiteouts", arm, "rmdir_whiteout", deletions=1000, depth=depth)
+        again = analysis.counter("whiteouts", arm, "recreated_opaque", deletions=1000, depth=depth)
         if removed is None or whiteout is None or again is None:
             continue
         confirmed = removed["minimum"] == 1
@@ -221,8 +225,8 @@ SCENARIO = Scenario(
     prove=prove,
     after=after,
     laws=(
-        Law("list", "deletions", "listing the emptied directory against deletions", per_name="deleted file"),
-        Law("list_restarted", "deletions", "the same, after a restart of the container", per_name="deleted file"),
+        Law("list", "deletions", "listing the emptied directory against deletions", AT, per_name="deleted file"),
+        Law("list_restarted", "deletions", "the same, after a restart of the container", AT, per_name="deleted file"),
     ),
     answers=answers,
     claims={"C7": judge_whiteout, "C8": judge_opaque},

@@ -74,7 +74,7 @@ def publish(directory: Path, reports: Path, *, suites: bool = False) -> Product:
     judged = verdicts(analysis, known)
     try:
         reports.mkdir(parents=True, exist_ok=True)
-        target = page.render(run, known, reports / f"{run.id}.html")
+        target = page.render_analysis(analysis, known, reports / f"{run.id}.html")
     except OSError as error:
         raise BenchError(
             f"cannot write the page to {reports}", why=error.strerror or str(error), mend="give another --reports"

@@ -96,6 +96,11 @@ class Analysis:
         """Return the arms with units of `scenario`, by volume, native first."""
         return list(self._arms.get(scenario, ()))
 
+    def depth(self, scenario: str, preferred: int) -> int:
+        """Return `preferred` if `scenario` was measured at that depth, else its largest depth (0: none)."""
+        found = {int(depth) for depth in self.units(scenario)["depth"].unique()}
+        return preferred if preferred in found else max(found, default=0)
+
     def units(self, scenario: str) -> pd.DataFrame:
         """Return the rows of `Run.units` of `scenario`, failed ones too."""
         return self.run.units[self.run.units["scenario"] == scenario]
