@@ -31,7 +31,8 @@ class Recipe:
     """How to make one kind of file system, and what is known of it.
 
     `clones`: FICLONE shares extents, so the kernel's copy_up need not copy. `directory_bytes`: what a
-    fresh small directory allocates. `inode_bytes`: space that mkfs or later growth takes per inode.
+    fresh small directory allocates. `journal_flushes`: what its journal may add, now and then, to the flushes
+    of a unit's fsyncs. `inode_bytes`: space that mkfs or later growth takes per inode.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Recipe:
     mount_options: str = ""
     minimum_bytes: int = 64 << 20
     inode_bytes: int = 512
+    journal_flushes: int = 0
     needs_root: bool = True
 
     def probe(self) -> Support:
