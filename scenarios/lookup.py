@@ -29,6 +29,7 @@ NEST = ("a", "b", "c")
 COMMON = "every/common"  # in every layer, each with its own content
 QUICK = (1, 16, 32, 64, 96, 125)
 STANDARD = (1, 2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 125)
+NEW_WORDS = "in a new container of an image in use"
 FEW = (1, 16, 32, 64, 96, 125)
 FULL = (*STANDARD, 160, 200, 250, 300, 400, 500)
 
@@ -122,14 +123,15 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
     """What a layer costs per cold lookup."""
     for arm in analysis.arms("lookup"):
         for metric, words in (("bottom", "of a file in the bottom layer"), ("miss", "of a name that no layer has")):
-            cold = analysis.law("lookup", metric, "depth", arm, temperature=Temperature.COLD.value)
-            if cold is None or cold.line.shape not in {"grows", "flat"} or not arm.startswith("overlay2"):
-                continue
-            new = analysis.law("lookup", metric, "depth", arm, temperature=Temperature.NEW.value)
-            warm = f", {new.line.slope.text('ns')} in a new container of an image in use" if new else ""
+            costs = [
+                f"{law.line.slope.text('ns')} {words_of}"
+                for temperature, words_of in ((Temperature.COLD, "cold"), (Temperature.NEW, NEW_WORDS))
+                if (law := analysis.law("lookup", metric, "depth", arm, temperature=temperature.value))
+            ]
             hot = analysis.law("lookup", metric, "depth", arm, temperature=Temperature.HOT.value)
-            text = f"A layer costs {cold.line.slope.text('ns')} per cold lookup {words}{warm}"
-            yield Answer(f"{text}; {_hot(hot.line) if hot else 'hot lookups were not measured'}.", arm, "lookup")
+            if costs and arm.startswith("overlay2"):
+                told = _hot(hot.line) if hot else "hot lookups were not measured"
+                yield Answer(f"A layer costs, per lookup {words}, {', '.join(costs)}; {told}.", arm, "lookup")
         yield from _first(analysis, arm)
 
 

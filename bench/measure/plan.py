@@ -87,6 +87,7 @@ class Skip:
     what: str
     reason: str
     mend: str = ""
+    by_choice: bool = False  # of the profile, rather than something that the machine lacks
 
 
 @dataclass(frozen=True)
@@ -268,7 +269,7 @@ def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> li
                     found[cell] = None
             if not support.ok:
                 what = f"{scenario.name} on {arm.name} at depth {depth} {_words(params)}".rstrip()
-                skipped.setdefault(what, Skip(what, support.reason, support.mend))
+                skipped.setdefault(what, Skip(what, support.reason, support.mend, by_choice=True))
     plan.skips.extend(skipped.values())
     return list(found)
 

@@ -105,7 +105,7 @@ class Runner:
             except OSError as error:
                 raise BenchError(
                     f"building {key.scenario} for {key.driver}@{key.volume} failed",
-                    why=f"{error.strerror} ({error.filename})" if error.filename else str(error),
+                    why=f"{error.strerror} ({error.filename})" if error.filename else error.strerror or str(error),
                     mend="leave out the largest sizes or depths, or give a --workdir with more room",
                 ) from error
             self.build_seconds[f"{key.scenario} {key.driver}@{key.volume}"] = round(time.monotonic() - start, 3)

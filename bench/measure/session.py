@@ -111,6 +111,8 @@ def _run(request: Request, session: Session, directory: Path, rows: Sequence[Map
     made = planning.make(request)
     with ExitStack() as undo:
         undo.enter_context(_alone())
+        for line in _left_out(made):
+            _say(line)
         if any(discovery.volume(name).filesystem for name in made.volumes):
             workdir.require_space(work, made.needed_bytes)
         provenance = _provenance(request, session, made, directory.name)
@@ -129,6 +131,15 @@ def _run(request: Request, session: Session, directory: Path, rows: Sequence[Map
                 mend="run as root outside of a container, or allow user namespaces (sysctl user.max_user_namespaces)",
             ) from error
     return status
+
+
+def _left_out(made: Plan) -> list[str]:
+    """Return a line for each reason why something is left out that could be added, with what it takes."""
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for skip in made.skips:
+        if skip.mend and not skip.by_choice:
+            grouped.setdefault((skip.reason, skip.mend), []).append(skip.what)
+    return [f"without {', '.join(whats)}: {reason}; {mend}" for (reason, mend), whats in grouped.items()]
 
 
 @contextmanager

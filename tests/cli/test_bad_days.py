@@ -1,0 +1,237 @@
+"""Bad days: things fail in the middle of a run; it says so in one line and undoes everything."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.kernel import mounts
+from bench.store.reader import load
+from tests.host.isolated import isolated
+from tests.integration.places import require
+
+if TYPE_CHECKING:
+    from tests.cli.command import Bench
+
+MS_BIND = 4096
+BOUND = 60.0  # seconds that a command may take to come to where it is wanted
+LOOKUP = ["run", "--scenario", "lookup", "--volume", "ext4", "--depth", "1,2", "--budget", "4s"]
+
+
+def rows(bench: Bench) -> int:
+    return sum(
+        (run / "samples.jsonl").read_bytes().count(b"\n") for run in bench.runs() if (run / "samples.jsonl").exists()
+    )
+
+
+def wait_for_rows(bench: Bench, process: subprocess.Popen[str], number: int) -> None:
+    end = time.monotonic() + BOUND
+    while rows(bench) < number:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("volume", ["ext4", "xfs"])
+def test_the_work_directory_runs_full(bench: Bench, volume: str) -> None:
+    """The image is sparse: space that was free at the start may be another's when a block is written."""
+    require(volume=volume)
+
+    def work() -> None:
+        mounts.mount("none", bench.work, "tmpfs", options="size=700m")
+        with bench.nothing_left(results=True):
+            arguments = ["--scenario", "copy_up", "--driver", "overlay2", "--volume", volume, "--budget", "40s"]
+            process = bench.start("run", *arguments, "--depth", "1", "--size", "4MiB")
+            wait_for_rows(bench, process, 2)
+            filler = bench.work / "filler"
+            with filler.open("wb") as file:
+                try:
+                    while file.write(bytes(1 << 20)):
+                        pass
+                except OSError as error:
+                    assert error.strerror == "No space left on device"
+            _, err = process.communicate(timeout=BOUND)
+            filler.unlink(missing_ok=True)
+            lines = [line for line in err.splitlines() if line.startswith("bench: ")]
+            assert process.returncode == 2, err
+            assert "Traceback" not in err
+            assert len(lines) == 1, err
+            assert "cannot be written any more" in lines[0] or "the run failed" in lines[0]
+        [run] = bench.runs()
+        kept = load(run)
+        assert kept.provenance["complete"] is False
+        assert kept.provenance["problem"]
+        assert len(kept.units) >= 2
+
+    isolated(work)
+
+
+@pytest.mark.root
+def test_a_volume_too_small_for_its_stacks(bench: Bench) -> None:
+    require(volume="ext4")
+    code = "import bench.measure.plan as p; p.MARGIN, p.SPARE_BYTES = 0.1, 0"
+    with bench.nothing_left(results=True):
+        done = bench(
+            *("run", "--scenario", "copy_up", "--driver", "overlay2", "--volume", "ext4", "--budget", "20s"),
+            *("--depth", "1", "--size", "128MiB"),
+            code=code,
+        )
+    done.complains("building copy_up for native@ext4 failed: No space left on device", alone=False)
+
+
+@pytest.mark.root
+def test_a_volume_too_small_for_its_units(bench: Bench) -> None:
+    require(volume="ext4")
+    code = "import bench.measure.plan as p; p.MARGIN, p.SPARE_BYTES = 0.7, 20 << 20"
+    with bench.nothing_left(results=True):
+        done = bench(
+            *("run", "--scenario", "copy_up", "--driver", "vfs", "--volume", "ext4", "--budget", "60s"),
+            *("--depth", "2", "--size", "32MiB,64MiB"),
+            code=code,
+        )
+    done.complains("No space left on device", alone=False)
+    [run] = bench.runs()
+    assert load(run).provenance["complete"] is False
+
+
+FAKE = """#!/bin/sh
+# Every third daemon is killed a moment after it has mounted.
+count=$(($(cat {state} 2>/dev/null || echo 0) + 1))
+echo $count >{state}
+[ $((count % 3)) = 0 ] || exec {real} "$@"
+for last; do :; done
+{real} "$@" &
+while ! grep -q " $last " /proc/self/mounts; do :; done
+sleep 0.00{delay}
+kill -9 $!
+wait
+echo "it had enough" >&2
+exit 7
+"""
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("delay", [0, 5])
+def test_a_daemon_that_dies_in_the_middle(bench: Bench, delay: int) -> None:
+    require(volume="ext4", driver="fuse-overlayfs")
+    programs = bench.place / "programs"
+    programs.mkdir()
+    fake = programs / "fuse-overlayfs"
+    fake.write_text(FAKE.format(real=shutil.which("fuse-overlayfs"), state=bench.place / "count", delay=delay))
+    fake.chmod(0o755)
+    bench.environment["PATH"] = f"{programs}:{os.environ['PATH']}"
+    with bench.nothing_left(results=True):
+        done = bench(*LOOKUP, "--driver", "fuse-overlayfs")
+    done.complains("units failed; their rows say why", alone=False)
+    [run] = bench.runs()
+    units = load(run).units
+    errors = units[units["error"] != ""]
+    assert len(errors)
+    assert set(errors["driver"]) == {"fuse-overlayfs"}
+    assert errors["error"].str.contains("the fuse-overlayfs daemon died").all(), list(errors["error"])
+    fine = units[(units["error"] == "") & (units["driver"] == "fuse-overlayfs")]
+    assert len(fine), "units after a dead daemon are measured"
+
+
+@pytest.mark.root
+def test_a_daemon_that_cannot_start(bench: Bench) -> None:
+    require(volume="ext4", driver="fuse-overlayfs")
+    programs = bench.place / "programs"
+    programs.mkdir()
+    (programs / "fuse-overlayfs").write_text("#!/bin/sh\necho 'fuse: it is Monday' >&2\nexit 1\n")
+    (programs / "fuse-overlayfs").chmod(0o755)
+    bench.environment["PATH"] = f"{programs}:{os.environ['PATH']}"
+    with bench.nothing_left(results=True):
+        done = bench(*LOOKUP, "--driver", "fuse-overlayfs")
+    done.complains("units failed", alone=False)
+    assert "daemon died (status 1): fuse: it is Monday" in done.err
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("without", "arguments", "words"),
+    [
+        ("xfs", ["--volume", "xfs"], "volume xfs cannot be made here: not supported by this kernel: no xfs in"),
+        ("overlay", ["--driver", "overlay2"], "arm overlay2@ext4 cannot run here: not supported by this kernel"),
+    ],
+)
+def test_a_kernel_without_a_feature(bench: Bench, without: str, arguments: list[str], words: str) -> None:
+    require(volume="xfs", driver="overlay2")
+    if shutil.which("modprobe", path="/usr/sbin:/sbin"):
+        pytest.skip("modprobe would say that this kernel has it")
+    known = Path("/proc/filesystems").read_text().splitlines(keepends=True)
+    source = bench.place / "filesystems"
+    source.write_text("".join(line for line in known if line.split()[-1] != without))
+
+    def work() -> None:
+        mounts.mount(str(source), "/proc/filesystems", flags=MS_BIND)
+        with bench.nothing_left():
+            bench("run", *arguments).complains(words)
+
+    isolated(work)
+
+
+@pytest.mark.root
+def test_a_program_that_is_not_installed(bench: Bench) -> None:
+    require(volume="xfs")
+    program = shutil.which("mkfs.xfs", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    assert program is not None
+
+    def work() -> None:
+        mounts.mount("/dev/null", os.path.realpath(program), flags=MS_BIND)
+        with bench.nothing_left():
+            done = bench("run", "--volume", "xfs")
+            done.complains("volume xfs cannot be made here: the program mkfs.xfs is not installed", "xfsprogs")
+
+    isolated(work)
+
+
+@pytest.mark.root
+def test_no_loop_devices(bench: Bench) -> None:
+    require(volume="ext4")
+
+    def work() -> None:
+        mounts.mount("/dev/null", "/dev/loop-control", flags=MS_BIND)
+        with bench.nothing_left(results=True):
+            done = bench(*LOOKUP)
+            done.complains("cannot make a loop device of ", "`python -m bench doctor`", alone=False)
+
+    isolated(work)
+
+
+@pytest.mark.parametrize("command", [["list"], ["list", "--json"], ["--help"], ["run", "--help"], ["doctor"]])
+def test_a_standard_output_that_closes(bench: Bench, command: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        with bench.nothing_left(), bench.start(*command, stdout=writing) as process:
+            _, err = process.communicate(timeout=BOUND)
+    finally:
+        os.close(writing)
+    assert err == "bench: standard output was closed before everything was written\n"
+    assert process.returncode == 2
+
+
+@pytest.mark.root
+def test_a_standard_output_that_closes_during_a_run(bench: Bench) -> None:
+    require(volume="ext4")
+    with bench.nothing_left(results=True):
+        process = bench.start("run", "--scenario", "limits", "--volume", "ext4", "--budget", "10s")
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        err = process.stderr.read()
+        assert process.wait(BOUND) == 2, err
+    assert "Traceback" not in err
+    assert [line for line in err.splitlines() if line.startswith("bench: ")] == [
+        "bench: standard output was closed before everything was written"
+    ]
+    [run] = bench.runs()
+    assert load(run).provenance["complete"] is True
