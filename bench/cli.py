@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -29,10 +30,15 @@ DIRECTORY = click.Path(path_type=Path)
 def main() -> NoReturn:
     """Run the command line; the one place that turns errors into a line and an exit status."""
     try:
-        status = cli.main(standalone_mode=False)
+        # Not cli.main(), which ends with status 1 and without a word where standard output was closed.
+        with cli.make_context("python -m bench", sys.argv[1:]) as context:
+            status = cli.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as stop:
         status = stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        status = EXIT_USAGE
     except click.UsageError as error:
         where = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
         _complain(f"{error.format_message()}{where}")
@@ -41,12 +47,23 @@ def main() -> NoReturn:
         _complain(str(error))
         status = EXIT_USAGE
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter fails again at exit
+        _silence()
         _complain("standard output was closed before everything was written")
+        status = EXIT_USAGE
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        _silence()
+        _complain(f"cannot write {error.filename or 'standard output'}: {error.strerror}; make room")
         status = EXIT_USAGE
     except (KeyboardInterrupt, click.Abort):
         status = 130
     sys.exit(status or 0)
+
+
+def _silence() -> None:
+    """Drop what standard output still holds, else the interpreter fails again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _complain(text: str) -> None:

@@ -187,12 +187,23 @@ def _delete(path: Path) -> None:
     if below:
         raise BenchError(f"not removing {path}", why=f"{below[0]} is mounted", mend=f"`umount {below[0]}` first")
     try:
+        _open_up(path)
         shutil.rmtree(path)
     except FileNotFoundError:
         if path.exists():  # another deletes it too
             raise BenchError(f"cannot remove {path}", why="it changes meanwhile", mend="try again") from None
     except OSError as error:
         raise BenchError(f"cannot remove all of {path}", why=str(error)) from error
+
+
+def _open_up(path: Path) -> None:
+    """Let the owner into every directory: overlayfs makes its work directories with mode 0, which only root passes."""
+    for top, names, _ in os.walk(path):
+        for name in names:
+            below = os.path.join(top, name)
+            mode = os.lstat(below).st_mode
+            if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU:
+                os.chmod(below, stat.S_IRWXU)
 
 
 def _mounts_below(path: Path) -> list[str]:

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,15 +198,15 @@ class _Worker:
                 return self._measure(listener)
         except Interrupted as stop:
             name = signal.Signals(stop.signum).name
-            self._save(complete=False, interrupted=name)
+            self._close(interrupted=name)
             _say(f"stopped by {name}; the samples so far are kept: `python -m bench run --resume {self._run_id}`")
             return 128 + stop.signum
         except BenchError as error:
-            self._save(complete=False, problem=str(error))
+            self._close(problem=str(error))
             _say(str(error))
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
-            self._save(complete=False, problem=str(error))
+            self._close(problem=str(error))
             _say(f"the run failed: {error.strerror or error}{where}; `python -m bench doctor` tells what works here")
         return EXIT_USAGE
 
@@ -216,6 +216,11 @@ class _Worker:
 
     def _save(self, **changes: Any) -> None:
         self.writer.save(ended=_now(), seconds=round(time.monotonic() - self.session.started, 3), **changes)
+
+    def _close(self, **changes: Any) -> None:
+        """Write why the run ended early; where that fails too, what is told is the first reason."""
+        with suppress(BenchError):
+            self._save(complete=False, **changes)
 
     def _measure(self, listener: Listener) -> int:
         before = fingerprint.conditions()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -91,19 +92,27 @@ class RunWriter:
     def add(self, sample: Sample) -> None:
         """Append one row with one write."""
         line = json.dumps(row(sample), ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
+        data = line.encode()
         try:
-            os.write(self._samples, line.encode())
+            if os.write(self._samples, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            raise BenchError(
-                f"cannot write {self.directory / 'samples.jsonl'}",
-                why=error.strerror or str(error),
-                mend="make room; the rows so far are kept, `--resume` goes on",
-            ) from error
+            raise self._unwritable("samples.jsonl", error) from error
+
+    def _unwritable(self, name: str, error: OSError) -> BenchError:
+        return BenchError(
+            f"cannot write {self.directory / name}",
+            why=error.strerror or str(error),
+            mend="make room; the rows so far are kept, `--resume` goes on",
+        )
 
     def save(self, **changes: Any) -> None:
         """Change the provenance and write run.json."""
         self.provenance.update(changes)
-        write_json(self.directory / "run.json", self.provenance)
+        try:
+            write_json(self.directory / "run.json", self.provenance)
+        except OSError as error:
+            raise self._unwritable("run.json", error) from error
 
     def close(self) -> None:
         """Release the lock."""

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.command import Bench
+pytest.register_assert_rewrite("tests.cli.command")
+
+from tests.cli.command import Bench  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path

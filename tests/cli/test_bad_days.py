@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ from tests.host.isolated import isolated
 from tests.integration.places import require
 
 if TYPE_CHECKING:
+    import subprocess
+
     from tests.cli.command import Bench
 
 MS_BIND = 4096
@@ -38,6 +40,14 @@ def wait_for_rows(bench: Bench, process: subprocess.Popen[str], number: int) -> 
         time.sleep(0.01)
 
 
+def fill(path: Path) -> None:
+    """Write a file until its file system is full, which the run may be doing at the same time."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    assert os.statvfs(path).f_bavail == 0
+
+
 @pytest.mark.root
 @pytest.mark.parametrize("volume", ["ext4", "xfs"])
 def test_the_work_directory_runs_full(bench: Bench, volume: str) -> None:
@@ -51,12 +61,7 @@ def test_the_work_directory_runs_full(bench: Bench, volume: str) -> None:
             process = bench.start("run", *arguments, "--depth", "1", "--size", "4MiB")
             wait_for_rows(bench, process, 2)
             filler = bench.work / "filler"
-            with filler.open("wb") as file:
-                try:
-                    while file.write(bytes(1 << 20)):
-                        pass
-                except OSError as error:
-                    assert error.strerror == "No space left on device"
+            fill(filler)
             _, err = process.communicate(timeout=BOUND)
             filler.unlink(missing_ok=True)
             lines = [line for line in err.splitlines() if line.startswith("bench: ")]
@@ -74,22 +79,65 @@ def test_the_work_directory_runs_full(bench: Bench, volume: str) -> None:
 
 
 @pytest.mark.root
+def test_the_results_run_full(bench: Bench) -> None:
+    require(volume="ext4")
+
+    def work() -> None:
+        bench.results.mkdir()
+        mounts.mount("none", bench.results, "tmpfs", options="size=200k")
+        with bench.nothing_left(results=True):
+            done = bench(*LOOKUP, "--budget", "60s")
+        assert done.status == 2
+        assert "Traceback" not in done.err
+        # The page and the pyperf files of what there is are tried as well, and say the same.
+        lines = [line for line in done.err.splitlines() if line.startswith("bench: ")]
+        assert all("cannot write results/" in line and "No space left on device" in line for line in lines)
+        assert 1 <= len(lines) <= 2
+        [run] = bench.runs()
+        assert len(load(run).units) > 10
+        assert load(run).provenance["complete"] is False
+
+    isolated(work)
+
+
+@pytest.mark.root
+def test_no_room_for_results_at_all(bench: Bench) -> None:
+    require(volume="ext4")
+
+    def work() -> None:
+        bench.results.mkdir()
+        mounts.mount("none", bench.results, "tmpfs", options="size=64k")
+        fill(bench.results / "filler")
+        with bench.nothing_left(results=True):
+            bench(*LOOKUP).complains("cannot write results/", "No space left on device", alone=False)
+
+    isolated(work)
+
+
+def test_a_standard_output_that_is_full(bench: Bench) -> None:
+    with open("/dev/full", "w") as full, bench.start("list", stdout=full.fileno()) as process:
+        _, err = process.communicate(timeout=BOUND)
+    assert err == "bench: cannot write standard output: No space left on device; make room\n"
+    assert process.returncode == 2
+
+
+@pytest.mark.root
 def test_a_volume_too_small_for_its_stacks(bench: Bench) -> None:
     require(volume="ext4")
-    code = "import bench.measure.plan as p; p.MARGIN, p.SPARE_BYTES = 0.1, 0"
+    code = "import bench.measure.plan as p; p.MARGIN, p.SPARE_BYTES = 0.1, 128 << 20"
     with bench.nothing_left(results=True):
         done = bench(
             *("run", "--scenario", "copy_up", "--driver", "overlay2", "--volume", "ext4", "--budget", "20s"),
             *("--depth", "1", "--size", "128MiB"),
             code=code,
         )
-    done.complains("building copy_up for native@ext4 failed: No space left on device", alone=False)
+    done.complains("building copy_up for ", "@ext4 failed: No space left on device", alone=False)
 
 
 @pytest.mark.root
 def test_a_volume_too_small_for_its_units(bench: Bench) -> None:
     require(volume="ext4")
-    code = "import bench.measure.plan as p; p.MARGIN, p.SPARE_BYTES = 0.7, 20 << 20"
+    code = "import bench.measure.plan as p; p.MARGIN, p.SPARE_BYTES = 0.5, 20 << 20"
     with bench.nothing_left(results=True):
         done = bench(
             *("run", "--scenario", "copy_up", "--driver", "vfs", "--volume", "ext4", "--budget", "60s"),
@@ -223,12 +271,12 @@ def test_a_standard_output_that_closes(bench: Bench, command: list[str]) -> None
 def test_a_standard_output_that_closes_during_a_run(bench: Bench) -> None:
     require(volume="ext4")
     with bench.nothing_left(results=True):
-        process = bench.start("run", "--scenario", "limits", "--volume", "ext4", "--budget", "10s")
-        assert process.stdout is not None
-        process.stdout.close()
-        assert process.stderr is not None
-        err = process.stderr.read()
-        assert process.wait(BOUND) == 2, err
+        with bench.start("run", "--scenario", "limits", "--volume", "ext4", "--budget", "10s") as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.close()
+            err = process.stderr.read()
+        assert process.returncode == 2, err
     assert "Traceback" not in err
     assert [line for line in err.splitlines() if line.startswith("bench: ")] == [
         "bench: standard output was closed before everything was written"

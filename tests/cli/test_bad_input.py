@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -168,10 +169,8 @@ def test_two_at_a_time(bench: Bench) -> None:
     require(volume="ext4")
     bench.alone = False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as lock:
-        try:
+        with suppress(OSError):  # in use: somebody measures here just now, which serves as well
             lock.bind(LOCK_NAME)
-        except OSError as error:  # somebody measures here just now, which serves as well
-            assert error.strerror == "Address already in use"
         with bench.nothing_left():
             bench("run", "--volume", "ext4").complains("another run is measuring on this machine", "wait for it to end")
 

@@ -66,7 +66,7 @@ def test_a_stopped_run_is_readable_and_resumes_without_repeating(
     assert process.returncode == status
     assert out == ""
     [run] = bench.runs()
-    [line] = [line for line in err.splitlines() if line.startswith("bench: ")]
+    [line] = [line for line in err.splitlines() if line.startswith("bench: stopped")]
     assert line.endswith(f"the samples so far are kept: `python -m bench run --resume {run.name}`")
     assert number.name in line
     assert "Traceback" not in err

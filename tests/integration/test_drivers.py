@@ -238,14 +238,13 @@ def test_both_ways_to_mount_give_the_same(volume_name: str, place: Path) -> None
 
     def work() -> None:
         with made(volume_name, place) as volume:
-            trees, ways = [], []
+            ways = []
 
             def look(merged: Path, container: Container) -> Any:
                 ways.append(container.how["mount"])
                 return look_at_tree(merged, container)
 
-            for via in ("fsconfig", "mount2", "auto"):
-                trees.append(in_container(volume, {"via": via}, look))
+            trees = [in_container(volume, {"via": via}, look) for via in ("fsconfig", "mount2", "auto")]
             assert trees[0] == trees[1] == trees[2]
             assert ways[0] == "fsconfig lowerdir+"
             assert ways[1] == "mount(2) relative to the driver's home"
@@ -365,9 +364,8 @@ def test_a_busy_container_says_so_and_can_be_unmounted_later(place: Path) -> Non
         with made("ext4", place) as volume:
             driver = discovery.driver("overlay2")()
             container = small_stack(volume, driver, 2)
-            with ExitStack() as held:
-                with pytest.raises(OSError, match="busy"), driver.get(container) as merged:
-                    held.enter_context((merged / "d/0").open("rb"))
+            with ExitStack() as held, pytest.raises(OSError, match="busy"), driver.get(container) as merged:
+                held.enter_context((merged / "d/0").open("rb"))
             mounts.unmount(container.path / "merged")
             (container.path / "merged").rmdir()
             driver.remove(container)
@@ -406,7 +404,8 @@ def test_a_daemon_that_is_killed_is_named_and_leaves_nothing(what: str, place: P
             driver = discovery.driver("fuse-overlayfs")()
             stack = driver.build(volume.path / "home", SAMPLE, (3,), SEED)
             container = driver.create_read_write(stack, 3)
-            with pytest.raises(BenchError, match=r"the fuse-overlayfs daemon died \(status -9\)"):
+
+            def unit() -> None:
                 with driver.get(container) as merged:
                     use[what](merged)
                     [daemon] = daemons(merged)
@@ -414,7 +413,10 @@ def test_a_daemon_that_is_killed_is_named_and_leaves_nothing(what: str, place: P
                     use[what](merged)
                     time.sleep(1)  # a request that raced the signal was still answered
                     use[what](merged)
-            assert not daemons(merged)
+
+            with pytest.raises(BenchError, match=r"the fuse-overlayfs daemon died \(status -9\)"):
+                unit()
+            assert not daemons(container.path / "merged")
             assert not (container.path / "merged").exists()
             assert mounts.mount_entry(container.path).target == str(volume.path)
             driver.remove(container)
@@ -449,10 +451,15 @@ def test_a_daemon_that_never_serves_is_named_and_leaves_nothing(
         with made("ext4", place) as volume:
             driver = discovery.driver("fuse-overlayfs")()
             container = driver.create_read_write(driver.build(volume.path / "home", SAMPLE, (3,), SEED), 3)
-            with pytest.raises(BenchError, match=message), driver.get(container) as merged:
-                os.listdir(merged)
-                time.sleep(1)
-                os.listdir(merged)
+
+            def unit() -> None:
+                with driver.get(container) as merged:
+                    os.listdir(merged)
+                    time.sleep(1)
+                    os.listdir(merged)
+
+            with pytest.raises(BenchError, match=message):
+                unit()
             assert not (container.path / "merged").exists()
             driver.remove(container)
             assert volume.remount().ok

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from bench.kernel import mounts
 from bench.kernel.mounts import OptionsTooLongError, mount_entry, mount_table
 from tests.host.isolated import isolated
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LINES = r"""22 27 0:21 / /proc rw,relatime - proc proc rw
 27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,discard
@@ -58,7 +61,7 @@ def test_the_length_is_in_bytes_not_characters() -> None:
 @pytest.mark.root
 def test_options_of_one_page_reach_the_kernel(tmp_path: Path) -> None:
     def work() -> None:
-        with pytest.raises(OSError, match="Invalid argument|wrong fs type") as caught:
+        with pytest.raises(OSError, match=r"Invalid argument|wrong fs type") as caught:
             mounts.mount("none", tmp_path, "tmpfs", options="x" * (mounts.PAGE - 1))
         assert not isinstance(caught.value, OptionsTooLongError)
 
@@ -81,7 +84,7 @@ def test_the_kernels_own_words_come_with_the_error(tmp_path: Path) -> None:
 @pytest.mark.root
 def test_a_value_too_long_for_fsconfig_is_named(tmp_path: Path) -> None:
     def work() -> None:
-        with pytest.raises(OSError, match="fsconfig takes 255 bytes, lowerdir. has 256"):
+        with pytest.raises(OSError, match=r"fsconfig takes 255 bytes, lowerdir\+ has 256"):
             mounts.fs_mount("overlay", tmp_path, [("lowerdir+", "/" + "x" * 255)])
 
     isolated(work)

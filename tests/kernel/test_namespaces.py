@@ -61,7 +61,7 @@ def test_a_refusal_of_the_kernel_is_an_oserror(monkeypatch: pytest.MonkeyPatch) 
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
         return 0
 
-    monkeypatch.setattr(namespaces.libc, "call", refuse)
+    monkeypatch.setattr("bench.kernel.namespaces.libc.call", refuse)
     with pytest.raises(PermissionError, match="unshare"):
         run_isolated(lambda: 0, user_namespace=False)
 

@@ -123,9 +123,7 @@ def expected(entries: list[Entry], seed: int) -> dict[str, bytes | int]:
 
 
 @given(chain=st.lists(layers(), min_size=1, max_size=4), seed=st.integers(0, 2))
-def test_writing_layers_one_over_the_other_is_writing_them_flattened(
-    chain: list[tuple[Entry, ...]], seed: int
-) -> None:
+def test_writing_layers_one_over_the_other_is_writing_them_flattened(chain: list[tuple[Entry, ...]], seed: int) -> None:
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         for layer in chain:
             materialise(layer, Path(one), seed)

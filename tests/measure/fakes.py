@@ -29,8 +29,8 @@ __all__ = [
     "Log",
     "Quiet",
     "RecordingDriver",
-    "RecordingVolume",
     "RecordingNative",
+    "RecordingVolume",
     "make_cell",
     "make_runner",
     "recording_scenario",
@@ -144,7 +144,7 @@ class Quiet:
         self.problems.append(text)
 
 
-def recording_scenario(log: Log, name: str = "recorded", **rest: Any) -> Scenario:
+def recording_scenario(log: Log, /, name: str = "recorded", **rest: Any) -> Scenario:
     """Return a scenario whose steps record themselves; `rest` replaces them."""
 
     def step(call: str) -> Callable[[Unit], None]:

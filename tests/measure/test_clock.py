@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import pytest
 
 from bench.measure import clock
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 def test_each_calls_once_per_argument_in_order_and_gives_one_time_for_each() -> None:
-    calls: list[tuple[int, str]] = []
-
-    def operation(number: int, *, name: str) -> None:
-        calls.append((number, name))
-
-    times = clock.each(operation, [(3,), (1,), (2,)], name="x")
-    assert calls == [(3, "x"), (1, "x"), (2, "x")]
+    calls: list[int] = []
+    times = clock.each(calls.append, [3, 1, 2])
+    assert calls == [3, 1, 2]
     assert len(times) == 3
     assert all(isinstance(time, int) and time > 0 for time in times)
 
@@ -28,8 +30,40 @@ def test_each_lets_errors_through_and_calls_nothing_after() -> None:
             raise FileNotFoundError
 
     with pytest.raises(FileNotFoundError):
-        clock.each(operation, [(1,), (2,), (3,)])
+        clock.each(operation, [1, 2, 3])
     assert calls == [1, 2]
+
+
+def test_accesses_looks_each_path_up_in_the_directory_and_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").touch()
+    calls: list[tuple[bytes, int, bool]] = []
+    real = os.access
+
+    def access(path: bytes, mode: int) -> bool:
+        calls.append((path, mode, real(path, mode)))
+        return calls[-1][2]
+
+    monkeypatch.setattr(os, "access", access)
+    before = os.getcwd()
+    assert len(clock.accesses([b"there", b"not"], tmp_path)) == 2
+    assert calls == [(b"there", os.F_OK, True), (b"not", os.F_OK, False)]
+    assert os.getcwd() == before
+
+
+def test_the_working_directory_is_left_also_after_an_error(tmp_path: Path) -> None:
+    before, descriptors = os.getcwd(), os.listdir("/proc/self/fd")
+
+    def work() -> None:
+        with clock.working_directory(tmp_path):
+            assert os.getcwd() == str(tmp_path)
+            raise FileNotFoundError
+
+    with pytest.raises(FileNotFoundError):
+        work()
+    assert os.getcwd() == before
+    assert os.listdir("/proc/self/fd") == descriptors
 
 
 def test_each_reads_the_clock_just_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +74,7 @@ def test_each_reads_the_clock_just_before_and_after(monkeypatch: pytest.MonkeyPa
         return len(events)
 
     monkeypatch.setattr(clock, "perf_counter_ns", read)
-    assert clock.each(lambda number: events.append("call"), [(1,), (2,)]) == [2, 2]
+    assert clock.each(lambda number: events.append("call"), [1, 2]) == [2, 2]
     assert events == ["clock", "call", "clock"] * 2
 
 

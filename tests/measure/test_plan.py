@@ -212,7 +212,11 @@ def test_arms_with_options_share_the_chain_of_their_driver() -> None:
     plan = make(Request(scenarios=("lookup",), volumes=("xfs",), drivers=("overlay2", "overlay2,metacopy=on")))
     assert {key.driver for key in plan.stacks} == {NATIVE, "overlay2"}
     assert len(plan.stacks) == 2
-    assert {cell.arm.name for cell in plan.cells["lookup"]} == {"native@xfs", "overlay2@xfs", "overlay2,metacopy=on@xfs"}
+    assert {cell.arm.name for cell in plan.cells["lookup"]} == {
+        "native@xfs",
+        "overlay2@xfs",
+        "overlay2,metacopy=on@xfs",
+    }
 
 
 def test_depth_and_size_take_the_place_of_the_grids() -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.errors import BenchError, Interrupted
-from bench.measure import runner as running
 from bench.measure.scenario import ProofError
 from bench.model import Support, Temperature
 from tests.measure.fakes import (
@@ -33,7 +32,9 @@ if TYPE_CHECKING:
 
 HOT, NEW, COLD = Temperature.HOT, Temperature.NEW, Temperature.COLD
 ORDER = {
-    HOT: ["create c0", "before", "mount c0", "touch c0", "sync", "operate", "prove", "unmount c0", "after", "remove c0"],
+    HOT: [
+        "create c0", "before", "mount c0", "touch c0", "sync", "operate", "prove", "unmount c0", "after", "remove c0",
+    ],
     NEW: [
         "create c0", "before", "create c1", "mount c1", "touch c1", "unmount c1", "remove c1",
         "mount c0", "sync", "operate", "prove", "unmount c0", "after", "remove c0",
@@ -123,7 +124,7 @@ def test_a_volume_that_cannot_be_written_ends_the_run_after_its_row(
     cell = make_cell()
     runner, samples, _ = make_runner(monkeypatch, log, [cell])
     broken = recording_scenario(log, operate=raising(OSError(number, os.strerror(number))))
-    with pytest.raises(BenchError, match="volume disk cannot be written any more: .* in recorded on recorded@disk"):
+    with pytest.raises(BenchError, match=r"volume disk cannot be written any more: .* in recorded on recorded@disk"):
         runner.observe(broken, cell, 0)
     assert log[-2:] == CLEANED
     assert [os.strerror(number) in row.error for row in samples] == [True]
@@ -275,7 +276,7 @@ def test_blocks_hold_every_arm_and_limited_cells_end(log: Log, monkeypatch: pyte
 
 def test_nothing_begins_after_the_deadline(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr(running.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("bench.measure.runner.time.monotonic", lambda: clock[0])
 
     def operate(unit: Unit) -> None:
         clock[0] += 10
@@ -308,7 +309,7 @@ def test_a_resumed_run_leaves_out_what_it_has(log: Log, monkeypatch: pytest.Monk
 
 def test_an_order_of_two_scenarios_by_their_weight(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr(running.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("bench.measure.runner.time.monotonic", lambda: clock[0])
 
     def operate(unit: Unit) -> None:
         clock[0] += 1

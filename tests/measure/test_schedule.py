@@ -31,9 +31,7 @@ def test_a_block_is_a_permutation_of_its_cells_and_the_same_each_time(number: in
 @given(seed=SEEDS)
 def test_seed_scenario_and_block_each_change_the_order(seed: int) -> None:
     cells = make_cells(20)
-    orders = [
-        tuple(block_order(cells, *key)) for key in product((seed, seed + 1), ("s", "t"), (0, 1))
-    ]
+    orders = [tuple(block_order(cells, *key)) for key in product((seed, seed + 1), ("s", "t"), (0, 1))]
     assert len(set(orders)) == len(orders)
 
 
@@ -53,7 +51,8 @@ def test_a_cell_comes_in_as_many_blocks_as_it_may(limits: list[int | None], seed
 
 def simulate(schedule: Schedule, costs: dict[str, float], budget: float) -> list[tuple[str, int, float]]:
     """Run blocks that cost what `costs` says; return (scenario, block, seconds left at its start)."""
-    left, chosen = budget, []
+    left = budget
+    chosen: list[tuple[str, int, float]] = []
     for _ in range(2000):
         one = schedule.next(left)
         if one is None:
@@ -91,9 +90,9 @@ def test_time_is_shared_by_weight_to_within_a_block(costs: dict[str, float], wei
         assert one is not None
         schedule.ran(one[0], costs[one[0]])
     shares = {name: schedule.spent[name] / weights[name] for name in NAMES}
-    for one, other in product(NAMES, NAMES):
-        # When `one` was last chosen it had had no more of its share than `other`.
-        assert shares[one] - shares[other] <= costs[one] / weights[one] * (1 + 1e-9)
+    for name, other in product(NAMES, NAMES):
+        # When `name` was last chosen it had had no more of its share than `other`.
+        assert shares[name] - shares[other] <= costs[name] / weights[name] * (1 + 1e-9)
 
 
 @given(limits=st.lists(st.integers(1, 6), min_size=1, max_size=4))

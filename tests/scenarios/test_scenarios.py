@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench import discovery
-from bench.drivers.base import Driver
 from bench.errors import BenchError
 from bench.layers.content import Directory, File
 from bench.measure import reference
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from bench.drivers.base import Stack
+    from bench.drivers.base import Driver, Stack
     from bench.layers.content import Layer
     from bench.measure.scenario import Unit
     from bench.model import Sample
@@ -95,9 +94,7 @@ def test_it_runs_without_an_error_or_a_mismatch(scenario: str, volume: str, plac
     plan = small(scenario, volume)
     if scenario not in plan.cells:
         pytest.skip("; ".join(skip.reason for skip in plan.skips))
-    working = {
-        name for name, kind in discovery.drivers().items() if kind().probe(discovery.volume(volume)).ok
-    }
+    working = {name for name, kind in discovery.drivers().items() if kind().probe(discovery.volume(volume)).ok}
     two = {"native", "overlay2"}
     seen = {cell.arm.driver for cell in plan.cells[scenario]}
     assert seen == {"limits": {"overlay2"}, "harness": two, "steady": two}.get(scenario, working)
@@ -116,9 +113,7 @@ OPTIONS = ["metacopy=on", "volatile=on", "redirect_dir=on", "index=on", "xino=on
 
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("scenario", ["copy_up", "lookup", "whiteouts"])
-def test_it_runs_with_every_option(
-    scenario: str, option: str, place: Path, request: pytest.FixtureRequest
-) -> None:
+def test_it_runs_with_every_option(scenario: str, option: str, place: Path, request: pytest.FixtureRequest) -> None:
     require(volume="ext4", driver="overlay2")
     if (scenario, option) == ("whiteouts", "nfs_export=on"):
         why = "the directory that is copied up gets an entry in work/index, which the expectation leaves out"
@@ -152,9 +147,7 @@ def test_a_deep_stack_runs(scenario: str, place: Path) -> None:
 def altered(layers: Sequence[Layer], change: Callable[[File], Iterable[File]]) -> list[Layer]:
     """Return the layers with each of their files replaced."""
     return [
-        tuple(
-            new for entry in layer for new in (change(entry) if isinstance(entry, File) else (entry,))
-        )
+        tuple(new for entry in layer for new in (change(entry) if isinstance(entry, File) else (entry,)))
         for layer in layers
     ]
 
@@ -368,7 +361,7 @@ def test_a_stack_that_does_not_fit_its_volume_is_one_error(place: Path) -> None:
         volume = discovery.volume("ext4").make(place / "ext4", place, size=64 << 20, inodes=2000)
         try:
             runner = Runner(plan, {"ext4": volume}, lambda sample: None, Quiet(), FOREVER)
-            with pytest.raises(BenchError, match="building copy_up for .*@ext4 failed: No space left on device"):
+            with pytest.raises(BenchError, match=r"building copy_up for .*@ext4 failed: No space left on device"):
                 runner.build()
         finally:
             volume.close()

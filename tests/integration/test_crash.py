@@ -1,0 +1,99 @@
+"""Killed at any moment, a run leaves nothing but its rows, and these can be read."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.store.reader import load
+from tests.cli.command import Bench
+from tests.integration.places import require
+from tests.integration.traces import left, processes
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+ROUNDS = int(os.environ.get("BENCH_CRASH_ROUNDS", "12"))
+SEED = int(os.environ.get("BENCH_CRASH_SEED", "1"))
+BUDGET = 8.0
+MOMENTS = (0.05, BUDGET - 1)  # seconds after the start: from the first import to the last unit
+BOUND = 60.0  # seconds within which a run whose parts were killed ends
+RUN = [
+    *("run", "--budget", f"{BUDGET:g}s", "--scenario", "copy_up,lookup,whiteouts", "--depth", "1,4"),
+    *("--size", "4KiB"),
+]
+
+
+def kill(process: subprocess.Popen[str], mark: str, moment: float, chance: random.Random, *, main: bool) -> str:
+    """Wait, then kill the main process or any of the family; return which it was."""
+    time.sleep(moment)
+    family = processes(mark)
+    victim = process.pid if main or not family else chance.choice(family)
+    try:
+        os.kill(victim, signal.SIGKILL)
+    except ProcessLookupError:
+        return "nobody: it had just ended"
+    return "the main process" if victim == process.pid else f"process {family.index(victim)} of {len(family)}"
+
+
+def check_rows(bench: Bench) -> int:
+    """Check that every run that was begun can be read; return the number of rows."""
+    rows = 0
+    for directory in bench.runs():
+        if not (directory / "run.json").exists():  # killed between the first two files of a run
+            assert (directory / "samples.jsonl").read_bytes() == b""
+            continue
+        run = load(directory)
+        assert run.provenance["request"]["seed"] == 1
+        assert list(run.units["sequence"]) == list(range(len(run.units)))
+        rows += len(run.units)
+    return rows
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_a_kill_at_any_moment_leaves_nothing(number: int, place: Path) -> None:
+    require(volume="ext4")
+    bench = Bench(place)
+    chance = random.Random(f"{SEED}:{number}")
+    moment = chance.uniform(*MOMENTS)
+    before = bench.traces()
+    with bench.start(*RUN) as process:
+        who = kill(process, bench.mark, moment, chance, main=number % 2 == 0)
+        process.communicate(timeout=BOUND)
+    told = f"round {number}, {who}, after {moment:.3f} s"
+    more = left(bench.work, bench.mark, before)
+    assert not more, f"{told}: {more}"
+    rows = check_rows(bench)
+    assert moment < BUDGET / 2 or rows, told
+
+
+def test_what_a_kill_left_is_gone_on_with(place: Path) -> None:
+    require(volume="ext4")
+    bench = Bench(place)
+    with bench.start("run", "--scenario", "inodes", "--volume", "ext4", "--budget", "5m", "--depth", "1,4") as process:
+        end = time.monotonic() + BOUND
+        while sum((run / "samples.jsonl").read_bytes().count(b"\n") for run in bench.runs()) < 3:
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        process.kill()
+        process.communicate(timeout=BOUND)
+    [directory] = bench.runs()
+    with (directory / "samples.jsonl").open("a") as file:
+        file.write('{"schema":1,"sequence":99,"bl')  # as a power cut would leave it
+    done = bench("run", "--resume", directory.name)
+    assert done.status == 0, done
+    run = load(directory)
+    assert run.provenance["complete"] is True
+    assert run.warnings == ()
+    cells = [tuple(row) for row in run.units[["block", "arm", "depth", "files"]].itertuples(index=False)]
+    assert len(set(cells)) == len(cells)
+    assert list(run.units["sequence"]) == list(range(len(run.units)))
+    assert set(run.units["block"]) == {0, 1}

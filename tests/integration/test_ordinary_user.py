@@ -1,0 +1,172 @@
+"""Without root: the kernel's overlayfs in a user namespace, on the directory that was given."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.store.reader import load
+from tests.cli.command import ROOT, TIMEOUT, Bench, Done
+from tests.integration.traces import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+RUN = ["run", "--scenario", "lookup,whiteouts", "--depth", "1,2", "--budget", "6s"]
+START_SECONDS = 30.0  # within which a run has its first row
+
+
+class Nobody(Bench):
+    """Commands of an ordinary user, on a copy of this checkout that he can read."""
+
+    def __init__(self, place: Path) -> None:
+        user = pwd.getpwnam("nobody")
+        self.user, self.group = user.pw_uid, user.pw_gid
+        place.chmod(0o755)
+        self.home = place / "home"
+        self.home.mkdir()
+        os.chown(self.home, self.user, self.group)
+        code = place / "code"
+        for name in ("bench", "scenarios"):
+            shutil.copytree(ROOT / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
+        self.path = os.pathsep.join([str(code), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
+        super().__init__(self.home)
+        os.chown(self.work, self.user, self.group)
+        self.python = self._interpreter()
+
+    def variables(self) -> Mapping[str, str]:
+        return {**super().variables(), "PYTHONPATH": self.path, "HOME": str(self.home), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def _as_him(self, *command: str) -> list[str]:
+        who = ["setpriv", f"--reuid={self.user}", f"--regid={self.group}", "--clear-groups"]
+        return ["unshare", "--net", *who, *command]
+
+    def _interpreter(self) -> str:
+        """Return a Python of this version that he may run and that finds the packages, or skip."""
+        version = f"python3.{sys.version_info.minor}"
+        said = ""
+        for python in dict.fromkeys([sys.executable, f"/usr/local/bin/{version}", f"/usr/bin/{version}"]):
+            command = self._as_him(python, "-c", "import bench.measure.session, bench.report.product")
+            try:
+                tried = subprocess.run(
+                    command, env=self.variables(), cwd=self.home, capture_output=True, text=True, check=False
+                )
+            except FileNotFoundError as error:
+                pytest.skip(f"{error.filename} is not installed")
+            if tried.returncode == 0:
+                return python
+            said = tried.stderr.strip().splitlines()[-1] if tried.stderr.strip() else said
+        pytest.skip(f"nobody can run no {version} with the packages: {said}")
+
+    def command(self, *arguments: str, code: str = "") -> list[str]:
+        return self._as_him(self.python, "-m", "bench", *arguments)
+
+
+@pytest.fixture
+def nobody(place: Path) -> Nobody:
+    return Nobody(place)
+
+
+def measured(nobody: Nobody, *arguments: str) -> Done:
+    done = nobody(*RUN, *arguments)
+    if "cannot make a private namespace" in done.err:
+        pytest.skip(f"no user namespaces here: {done.err.strip()}")
+    return done
+
+
+def started(nobody: Nobody) -> subprocess.Popen[str]:
+    """Start a run and wait for its first row."""
+    process = nobody.start(*RUN, "--budget", "5m")
+    end = time.monotonic() + START_SECONDS
+    while not any((run / "samples.jsonl").stat().st_size for run in nobody.runs()):
+        if process.poll() is not None:
+            said = process.communicate()[1]
+            assert "cannot make a private namespace" in said, said
+            pytest.skip(f"no user namespaces here: {said.strip()}")
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return process
+
+
+def test_overlay2_and_native_are_measured_on_his_directory(nobody: Nobody) -> None:
+    with nobody.nothing_left(results=True):
+        done = measured(nobody)
+    assert done.status == 0, done
+    complaints = [line for line in done.err.splitlines() if line.startswith("bench: ")]
+    assert complaints
+    assert all(line.startswith("bench: without ") and line.endswith("; run as root") for line in complaints)
+    assert any("volume ext4" in line for line in complaints)
+    [directory] = nobody.runs()
+    run = load(directory)
+    assert run.provenance["complete"] is True
+    assert run.provenance["request"]["rootless"] is True
+    assert {"overlay2@dir", "native@dir"} <= set(run.units["arm"])
+    assert list(run.units["error"].unique()) == [""]
+    assert list(run.units["mismatches"].unique()) == [""]
+    overlay2 = run.units[run.units["driver"] == "overlay2"]
+    assert overlay2["how"].str.contains("userxattr").all()
+    assert (directory / "samples.jsonl").stat().st_uid == nobody.user
+    assert list(nobody.work.iterdir()) == []
+    told = {skip["what"]: skip["mend"] for skip in run.provenance["skips"]}
+    for what in ("volume ext4", "volume xfs", "volume xfs-noreflink", "lookup: cold cells"):
+        assert told[what] == "run as root"
+    [page] = (nobody.home / "reports").iterdir()
+    assert "run as root" in page.read_text(encoding="utf-8")
+
+
+def test_doctor_says_what_root_would_add(nobody: Nobody) -> None:
+    done = nobody("doctor")
+    assert done.status == 0, done
+    lines = [line for line in done.out.splitlines() if line.startswith("no")]
+    assert any("ext4" in line and "root" in line for line in lines)
+    assert any("xfs" in line and "root" in line for line in lines)
+
+
+def test_a_volume_that_needs_root_is_refused(nobody: Nobody) -> None:
+    with nobody.nothing_left():
+        done = nobody("run", "--volume", "ext4")
+    done.complains("volume ext4 cannot be made here: loop devices and mounts need root; run as root to add ext4")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_readable_run_and_no_file(nobody: Nobody, number: signal.Signals) -> None:
+    with nobody.nothing_left(results=True):
+        process = started(nobody)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 128 + number, err
+    [directory] = nobody.runs()
+    assert load(directory).provenance["complete"] is False
+
+
+def test_what_a_kill_left_is_cleaned(nobody: Nobody) -> None:
+    """Here the stacks lie in his directory itself, so SIGKILL leaves them; `clean` removes them."""
+    process = started(nobody)
+    process.kill()
+    process.communicate(timeout=TIMEOUT)
+    end = time.monotonic() + START_SECONDS
+    while processes(nobody.mark):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    [left] = nobody.work.iterdir()
+    assert left.name.startswith("bench-work-")
+    told = nobody("clean", "--dry-run")
+    assert (told.status, told.err) == (0, "")
+    assert f"would remove: directory {left}" in told.out
+    assert left.exists()
+    done = nobody("clean")
+    assert (done.status, done.err) == (0, ""), done
+    assert f"removed: directory {left}" in done.out
+    assert list(nobody.work.iterdir()) == []
+    assert nobody("clean").out == "nothing left\n"
