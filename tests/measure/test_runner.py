@@ -96,7 +96,7 @@ def test_a_unit_that_fails_is_cleaned_up_and_told_and_the_next_one_runs(
 ) -> None:
     cell = make_cell(HOT)
     runner, samples, listener = make_runner(monkeypatch, log, [cell])
-    runner.observe(recording_scenario(log, **{step: raising(error)}), cell, 0)
+    runner.observe(recording_scenario(log, **{step: raising(error)}), cell, 0)  # type: ignore[arg-type]
     cleaned = [call for call in log if call.startswith(("unmount", "remove"))]
     assert cleaned == (CLEANED if "mount c0" in log else ["remove c0"])
     [row] = samples
@@ -135,7 +135,7 @@ def test_an_interruption_cleans_up_and_leaves_no_row(log: Log, monkeypatch: pyte
     cell = make_cell(HOT)
     runner, samples, listener = make_runner(monkeypatch, log, [cell])
     with pytest.raises(Interrupted):
-        runner.observe(recording_scenario(log, **{step: raising(Interrupted(signal.SIGTERM))}), cell, 0)
+        runner.observe(recording_scenario(log, **{step: raising(Interrupted(signal.SIGTERM))}), cell, 0)  # type: ignore[arg-type]
     assert log[-1] == "remove c0"
     assert log.count("unmount c0") == log.count("mount c0")
     assert (samples, listener.problems, runner.errors) == ([], [], 0)

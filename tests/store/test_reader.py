@@ -12,7 +12,8 @@ from bench.errors import BenchError
 from bench.model import Temperature
 from bench.store.reader import load
 from bench.store.rows import RESERVED
-from bench.store.writer import SCHEMA, row
+from bench.store.schema import SCHEMA
+from bench.store.writer import row
 from tests.builders import make_sample, read_back, write_run
 
 if TYPE_CHECKING:
