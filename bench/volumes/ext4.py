@@ -11,7 +11,7 @@ VOLUME = Recipe(
     program="mkfs.ext4",
     # lazy_*_init=0: otherwise the kernel zeroes inode tables for minutes after the first mount (mke2fs(8)).
     # -b 4096: mke2fs would take 1 KiB blocks for a volume under 512 MiB (mke2fs.conf(5), `small`).
-    # -J size=64: nor a journal of 4 MiB, which no real host has and which would be checkpointed all the time.
+    # -J size=16: nor a journal of 4 MiB, which no real host has and which would be checkpointed all the time.
     arguments=(
         "-q",
         "-F",
