@@ -489,10 +489,10 @@ def test_a_full_volume_is_no_space_and_not_a_short_file(name: str, place: Path) 
     require(volume="ext4", driver=name)
 
     def work() -> None:
-        with made("ext4", place, size=64 << 20, inodes=2000) as volume:
+        with made("ext4", place, inodes=2000) as volume:
             driver = discovery.driver(name)()
             with pytest.raises(OSError, match="No space left on device"):
-                driver.build(volume.path / "home", [(File("large", 100 << 20),)], (1,), SEED)
+                driver.build(volume.path / "home", [(File("large", 256 << 20),)], (1,), SEED)
 
     isolated(work)
 

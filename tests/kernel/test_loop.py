@@ -132,7 +132,6 @@ def test_extents_tell_a_clone_from_a_copy_from_a_hole(place: Path) -> None:
 
 
 @pytest.mark.root
-@pytest.mark.xfail(reason="fails here; not yet understood", strict=False)
 def test_a_file_of_many_extents_is_counted_whole(place: Path) -> None:
     count = 600  # more than are asked for in one call
 

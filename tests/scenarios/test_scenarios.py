@@ -331,7 +331,7 @@ def test_layers_that_fill_their_volume_end_the_run(place: Path, monkeypatch: pyt
     samples: list[Sample] = []
 
     def work() -> None:
-        volume = discovery.volume("ext4").make(place / "ext4", place, size=96 << 20, inodes=2000)
+        volume = discovery.volume("ext4").make(place / "ext4", place, size=192 << 20, inodes=2000)
         try:
             runner = Runner(plan, {"ext4": volume}, samples.append, Quiet(), FOREVER)
             runner.build()
@@ -358,7 +358,7 @@ def test_a_stack_that_does_not_fit_its_volume_is_one_error(place: Path) -> None:
     plan = small("copy_up", "ext4", "overlay2", depths=(1,), sizes=(parse_size("128MiB"),))
 
     def work() -> None:
-        volume = discovery.volume("ext4").make(place / "ext4", place, size=64 << 20, inodes=2000)
+        volume = discovery.volume("ext4").make(place / "ext4", place, size=160 << 20, inodes=2000)
         try:
             runner = Runner(plan, {"ext4": volume}, lambda sample: None, Quiet(), FOREVER)
             with pytest.raises(BenchError, match=r"building copy_up for .*@ext4 failed: No space left on device"):
