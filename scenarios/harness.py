@@ -106,18 +106,8 @@ def applies(cell: object, driver: object) -> str:
 
 def differences(analysis: Analysis) -> Iterator[tuple[str, str, str, Estimate]]:
     """Yield (arm, temperature, metric, ratio Python/C, paired by block)."""
-    from bench.stats.estimate import ratio
-
-    times = analysis.run.times
-    mine = times[times["scenario"] == SCENARIO.name]
-    if "clock" not in mine:
-        return
-    for (arm, temperature, metric), rows in mine.groupby(["arm", "temperature", "metric"], observed=True):
-        wide = rows.pivot_table(index="block", columns="clock", values="value", observed=True)
-        if metric != "timer" and {"python", "c"} <= set(wide.columns):
-            pairs = wide.dropna()
-            if len(pairs) and bool((pairs > 0).all(axis=None)):  # a difference (net) may be lost in noise
-                yield str(arm), str(temperature), str(metric), ratio(pairs["python"].to_numpy(), pairs["c"].to_numpy())
+    for keys, told in analysis.contrasts(SCENARIO.name, "clock", "python", "c"):
+        yield keys["arm"], keys["temperature"], keys["metric"], told
 
 
 def tables(analysis: Analysis) -> Iterator[Table]:

@@ -84,6 +84,8 @@ def publish(directory: Path, reports: Path, *, suites: bool = False) -> Product:
 
 def _write_suites(run: Run, known: Mapping[str, Scenario]) -> None:
     """Write the metrics that are times; pyperf has no unit for a throughput."""
+    import pandas as pd
+
     from bench.store.pyperf_files import write_suites
 
     told = {
@@ -93,8 +95,9 @@ def _write_suites(run: Run, known: Mapping[str, Scenario]) -> None:
         if metric.unit == "ns"
     }
     keys = zip(run.times["scenario"], run.times["metric"], strict=True)
+    times = run.times.loc[pd.Series([key in told for key in keys], run.times.index, dtype=bool)]
     try:
-        write_suites(run, run.times[[key in told for key in keys]])
+        write_suites(run, times)
     except OSError as error:
         raise BenchError(
             f"cannot write {run.directory / 'pyperf'}",

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.model import NATIVE
-from bench.stats.estimate import Estimate
+from bench.stats.estimate import Estimate, ratio
 from bench.stats.fit import Line, line
 from bench.stats.frames import cell_frame, counter_frame, ratio_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pandas as pd
 
@@ -95,6 +95,26 @@ class Analysis:
     def arms(self, scenario: str) -> list[str]:
         """Return the arms with units of `scenario`, by volume, native first."""
         return list(self._arms.get(scenario, ()))
+
+    def contrasts(
+        self, scenario: str, parameter: str, top: Param, bottom: Param
+    ) -> Iterator[tuple[dict[str, str], Estimate]]:
+        """Yield, for each arm, temperature and metric, the ratio of two values of a parameter, paired by block.
+
+        The dict has the keys arm, temperature and metric. What was not measured with both values, or is
+        not positive throughout (a difference may be lost in noise), is left out.
+        """
+        times = self.run.times
+        if parameter not in times:
+            return
+        keys = ["arm", "temperature", "metric"]
+        for names, rows in times[times["scenario"] == scenario].groupby(keys, observed=True):
+            wide = rows.pivot_table(index="block", columns=parameter, values="value", observed=True)
+            if {top, bottom} <= set(wide.columns):
+                pairs = wide[[top, bottom]].dropna()
+                if len(pairs) and bool((pairs > 0).all(axis=None)):
+                    told = ratio(pairs[top].to_numpy(), pairs[bottom].to_numpy())
+                    yield dict(zip(keys, map(str, names), strict=True)), told
 
     def depth(self, scenario: str, preferred: int) -> int:
         """Return `preferred` if `scenario` was measured at that depth, else its largest depth (0: none)."""

@@ -26,7 +26,6 @@ VOLUME = Recipe(
     ),
     clones=False,
     directory_bytes=4096,
-    minimum_bytes=160 << 20,  # mke2fs refuses a journal of half of the volume
     # A commit that frees a quarter of the journal writes its new tail with one more flush
     # (fs/jbd2/commit.c, update_tail); a unit writes far less than a quarter, so once at most.
     journal_flushes=1,

@@ -144,7 +144,7 @@ def test_a_volume_too_small_for_its_units(bench: Bench) -> None:
             *("--depth", "2", "--size", "32MiB,64MiB"),
             code=code,
         )
-    done.complains("No space left on device", alone=False)
+    done.complains("volume ext4 cannot be written any more: No space left on device", alone=False)
     [run] = bench.runs()
     assert load(run).provenance["complete"] is False
 
@@ -156,7 +156,7 @@ echo $count >{state}
 [ $((count % 3)) = 0 ] || exec {real} "$@"
 for last; do :; done
 {real} "$@" &
-while ! grep -q " $last " /proc/self/mounts; do :; done
+while kill -0 $! 2>/dev/null && ! grep -q " $last " /proc/self/mounts; do :; done
 sleep 0.00{delay}
 kill -9 $!
 wait

@@ -169,4 +169,4 @@ def test_what_a_kill_left_is_cleaned(nobody: Nobody) -> None:
     assert (done.status, done.err) == (0, ""), done
     assert f"removed: directory {left}" in done.out
     assert list(nobody.work.iterdir()) == []
-    assert nobody("clean").out == "nothing left\n"
+    assert "bench-work-" not in nobody("clean").out  # other runs of this moment may be told of

@@ -17,7 +17,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("bench.host",),
     ("bench.volumes", "bench.layers"),
     ("bench.drivers",),
-    ("bench.measure.scenario", "bench.measure.clock", "bench.measure.reference"),
+    ("bench.measure.scenario", "bench.measure.clock", "bench.measure.temperature", "bench.measure.reference"),
     ("scenarios",),
     ("bench.discovery",),
     ("bench.measure",),

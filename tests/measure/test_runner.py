@@ -52,7 +52,7 @@ def log() -> Log:
     return []
 
 
-def raising(error: BaseException) -> Any:
+def raising(error: BaseException) -> Callable[[Unit], None]:
     def step(unit: Unit) -> None:
         raise error
 
@@ -96,7 +96,7 @@ def test_a_unit_that_fails_is_cleaned_up_and_told_and_the_next_one_runs(
 ) -> None:
     cell = make_cell(HOT)
     runner, samples, listener = make_runner(monkeypatch, log, [cell])
-    runner.observe(recording_scenario(log, **dict([(step, raising(error))])), cell, 0)  # type: ignore[arg-type]
+    runner.observe(recording_scenario(log, **{step: raising(error)}), cell, 0)  # type: ignore[arg-type]
     cleaned = [call for call in log if call.startswith(("unmount", "remove"))]
     assert cleaned == (CLEANED if "mount c0" in log else ["remove c0"])
     [row] = samples
