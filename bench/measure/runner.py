@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bench.volumes.base import Volume
 
-__all__ = ["Listener", "Runner"]
+__all__ = ["Listener", "Runner", "interruption"]
 
 # The volume itself is broken or full (EIO: the file behind the loop device could not be written), so
 # that every later unit would fail as well.
@@ -127,7 +127,7 @@ class Runner:
                     scenario.operate(unit)
                 scenario.prove(unit)
         except (OSError, ProofError, BenchError, subprocess.SubprocessError) as problem:
-            if (stop := _interruption(problem)) is not None:
+            if (stop := interruption(problem)) is not None:
                 raise stop from None
             error = f"{type(problem).__name__}: {problem}"
             fatal = problem if isinstance(problem, OSError) and problem.errno in FATAL else None
@@ -199,7 +199,7 @@ class Runner:
             unit.driver.remove(unit.container)
 
 
-def _interruption(problem: BaseException) -> Interrupted | None:
+def interruption(problem: BaseException) -> Interrupted | None:
     """Return the interruption in whose clean-up `problem` came up (a file left open keeps a mount busy), if any."""
     cause: BaseException | None = problem
     while cause is not None and not isinstance(cause, Interrupted):

@@ -26,7 +26,7 @@ from bench.kernel import mounts, namespaces
 from bench.measure import plan as planning
 from bench.measure import reference
 from bench.measure.plan import Plan, Request
-from bench.measure.runner import Listener, Runner
+from bench.measure.runner import Listener, Runner, interruption
 from bench.model import Cell, Temperature
 from bench.store.writer import RunWriter
 from bench.volumes.base import LoopVolume, Volume
@@ -196,18 +196,23 @@ class _Worker:
         try:
             with self.session.listener() as listener:
                 return self._measure(listener)
-        except Interrupted as stop:
+        except (Interrupted, BenchError, OSError) as error:
+            return self._ended(error)
+
+    def _ended(self, error: BaseException) -> int:
+        """Write and say why the run ended early; return the exit status."""
+        if (stop := interruption(error)) is not None:
             name = signal.Signals(stop.signum).name
             self._close(interrupted=name)
             _say(f"stopped by {name}; the samples so far are kept: `python -m bench run --resume {self._run_id}`")
             return 128 + stop.signum
-        except BenchError as error:
-            self._close(problem=str(error))
-            _say(str(error))
-        except OSError as error:
+        if isinstance(error, OSError):
             where = f" ({error.filename})" if error.filename else ""
             self._close(problem=str(error))
             _say(f"the run failed: {error.strerror or error}{where}; `python -m bench doctor` tells what works here")
+        else:
+            self._close(problem=str(error))
+            _say(str(error))
         return EXIT_USAGE
 
     @property

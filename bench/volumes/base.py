@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -182,8 +183,13 @@ class LoopVolume(_Mounted):
 
     def close(self) -> None:
         """Unmount and let go of the device."""
-        mounts.unmount(self.path, detach=True)
-        self.device.close()
+        try:
+            mounts.unmount(self.path, detach=True)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # not mounted: stopped in the middle of a remount
+                raise
+        finally:
+            self.device.close()
 
 
 class DirectoryVolume(_Mounted):
