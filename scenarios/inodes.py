@@ -107,7 +107,7 @@ SCENARIO = Scenario(
         "on a volume where nothing else happens. `build` is the time to write it, without the sync."
     ),
     order=3,
-    weight=0.04,
+    weight=0.06,
     metrics=(Metric("build", "writing all layers"),),
     headline="build",
     grids=grids,

@@ -191,7 +191,7 @@ SCENARIO = Scenario(
         "another container of the image has. Cold: the backing file system was unmounted and mounted again."
     ),
     order=1,
-    weight=0.45,
+    weight=0.4,
     metrics=(
         Metric("bottom", "hit in the bottom layer"),
         Metric("middle", "hit in the middle layer"),

@@ -39,6 +39,13 @@ def grids(profile: str) -> Iterable[Grid]:
             (DEPTH,), (Temperature.HOT,), {"state": ("upper",), "pattern": ("randwrite",)}, drivers=("overlay2",)
         )
         return
+    if profile == "standard":
+        # A write to a file still in the image copies it up when fio opens it, so `lower` is told by reads.
+        drivers = ("overlay2", "fuse-overlayfs")
+        lower, upper = ("randread", "read"), ("randread", "randwrite", "write")
+        yield Grid((DEPTH,), (Temperature.HOT,), {"state": ("lower",), "pattern": lower}, drivers=drivers)
+        yield Grid((DEPTH,), (Temperature.HOT,), {"state": ("upper",), "pattern": upper}, drivers=drivers)
+        return
     yield Grid((DEPTH,), (Temperature.HOT,), {"state": ("lower", "upper"), "pattern": PATTERNS})
 
 
@@ -118,7 +125,7 @@ SCENARIO = Scenario(
         "one observation; its percentiles are over its own operations."
     ),
     order=6,
-    weight=0.16,
+    weight=0.22,
     metrics=(
         Metric("p50", "median latency of one operation"),
         Metric("p99", "99th percentile of latency"),
