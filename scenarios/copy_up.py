@@ -252,10 +252,11 @@ SCENARIO = Scenario(
     question="What does the first write to a file of the image cost, and does it copy the whole file?",
     method=(
         "Each unit is a fresh container. One file is opened for writing first, timed apart, because it also brings its "
-        "directory to upper; the volume is synced and another one opened, untimed. Then each file is opened for writing once (that is what triggers "
-        "the copy), one page is written, fsynced, and the file is opened and written again. Three files of a size give "
-        "one observation, their median (one file above 1 MiB). Bytes and flushes are read from the loop device before "
-        "and after the open; blocks and shared extents from the copy in upper."
+        "directory to upper; the volume is synced and another one opened, untimed. Then each file is opened for "
+        "writing once (that is what triggers the copy), one page is written, fsynced, and the file is opened and "
+        "written again. Three files of a size give one observation, their median (one file above 1 MiB). Bytes and "
+        "flushes are read from the loop device before and after the open; blocks and shared extents from the copy in "
+        "upper."
     ),
     order=2,
     weight=0.27,
