@@ -93,7 +93,7 @@ WORKDIR = click.option(
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="bench")
 def cli() -> None:
-    """What does a container layer cost? Measure overlay2 and other storage drivers on real file systems.
+    r"""What does a container layer cost? Measure overlay2 and other storage drivers on real file systems.
 
     \b
     Examples:
@@ -101,7 +101,7 @@ def cli() -> None:
       python -m bench run --scenario lookup --driver overlay2 --volume ext4 --depth 1,32,125
       python -m bench report                                 the page of the latest run
       python -m bench doctor                                 what works here, and what would add the rest
-    """  # noqa: D301
+    """
 
 
 @cli.command()
@@ -120,13 +120,13 @@ def setup(tests: bool) -> None:
 @WORKDIR
 @JSON
 def doctor(workdir: Path | None, as_json: bool) -> None:
-    """Tell what works here, what does not, why, and how to add it.
+    r"""Tell what works here, what does not, why, and how to add it.
 
     \b
     Examples:
       python -m bench doctor
       python -m bench doctor --json | jq '.[] | select(.ok | not)'
-    """  # noqa: D301
+    """
     from bench import doctor as examiner
     from bench.host import workdir as places
 
@@ -150,12 +150,12 @@ def _state(what: str, support: Support) -> None:
 @cli.command("list")
 @JSON
 def list_things(as_json: bool) -> None:
-    """List scenarios, drivers, volumes and claims, with what works here.
+    r"""List scenarios, drivers, volumes and claims, with what works here.
 
     \b
     Example:
       python -m bench list --json | jq '.drivers[].name'
-    """  # noqa: D301
+    """
     from bench.catalogue import catalogue
 
     things = catalogue()
@@ -192,7 +192,7 @@ def list_things(as_json: bool) -> None:
 @WORKDIR
 @JSON
 def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdir: Path | None, **asked: Any) -> int:
-    """Measure, write results/ and a page, and say what was found.
+    r"""Measure, write results/ and a page, and say what was found.
 
     \b
     Examples:
@@ -201,7 +201,7 @@ def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdi
       python -m bench run --budget 5m --scenario copy_up,lookup --volume ext4
       python -m bench run --driver overlay2 --driver overlay2,metacopy=on --scenario copy_up
       python -m bench run --resume 20260102T030405Z-quick-s1
-    """  # noqa: D301
+    """
     from bench.console import Console
     from bench.host import workdir as places
     from bench.measure import session
@@ -268,7 +268,7 @@ def _finish(directory: Path, reports: Path, *, as_json: bool, suites: bool = Fal
 @click.option("--reports", type=DIRECTORY, default=REPORTS, show_default=True, metavar="DIR", help="Where pages go.")
 @JSON
 def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -> None:
-    """Make the page of each RUN (a name below results/, or a directory); of the latest if none is named.
+    r"""Make the page of each RUN (a name below results/, or a directory); of the latest if none is named.
 
     Needs neither root nor the machine that measured.
 
@@ -276,7 +276,7 @@ def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -
     Examples:
       python -m bench report
       python -m bench report 20260102T030405Z-quick-s1 --reports /tmp/pages
-    """  # noqa: D301
+    """
     from bench.store.reader import latest
 
     for directory in [_directory(results, name) for name in runs] or [latest(results)]:
@@ -288,12 +288,12 @@ def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -
 @click.option("--dry-run", is_flag=True, help="Only say what is there.")
 @JSON
 def clean(workdir: Path | None, dry_run: bool, as_json: bool) -> None:
-    """Show what earlier runs or other tools left, and remove what is provably ours.
+    r"""Show what earlier runs or other tools left, and remove what is provably ours.
 
     \b
     Example:
       python -m bench clean --dry-run
-    """  # noqa: D301
+    """
     from bench.host import leftovers
     from bench.host import workdir as places
 

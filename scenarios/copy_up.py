@@ -29,16 +29,14 @@ PAYLOAD = bytes(range(256)) * 16  # one page; the smallest change that a page ca
 EVERY_LAYER_MAX = 64 * KIB  # larger files are in the bottom layer alone, or a stack would take gigabytes
 FILES = 3  # files of one size in a layer: their median is the unit's observation
 SWEEP_DEPTH = 8
-OPENER, WARMER, OPENER_BYTES = (
-    "data/opener",
-    "data/warmer",
-    4096,
-)  # opened first: its copy_up brings the directory up, once for all
+OPENER = "data/opener"  # opened first: its copy_up brings the directory up, once for all
+WARMER = "data/warmer"  # opened second, untimed
+OPENER_BYTES = 4096
 HOT, COLD = Temperature.HOT, Temperature.COLD
 
-# Bytes beyond the file's own that one copy_up may bring to the device: journal or log blocks, inode,
-# directory and allocation metadata of one small transaction. Seen: at most 9 blocks on ext4, 12 on xfs.
-METADATA_BYTES = 32 * 4096
+# Bytes beyond the file's own that one copy_up may bring to the device: journal or log blocks of one small
+# transaction. In results/example: 7.3 blocks a file on ext4 (three files a unit), 8 for one of 16 MiB.
+METADATA_BYTES = 16 * 4096
 
 
 def grids(profile: str) -> Iterable[Grid]:
@@ -115,8 +113,8 @@ def operate(unit: Unit) -> None:
     os.close(os.open(unit.merged / OPENER, os.O_RDWR))
     unit.record("open_first", [perf_counter_ns() - start])
     unit.volume.sync()
-    # After the sync another one, untimed: sizes with one file a unit would else be told by a call whose code
-    # has left the CPU's caches, and those with three, by their median, not.
+    # Another one, untimed: sizes with one file a unit would else be told by the first call after the sync,
+    # and those with three, by their median, by a later one.
     os.close(os.open(unit.merged / WARMER, os.O_RDWR))
     for file in held(unit)[1]:
         path = os.fsencode(unit.merged / file.path)

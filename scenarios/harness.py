@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 from bench.layers.content import Directory, File, Layer
 from bench.measure import clock, reference
 from bench.measure.scenario import Grid, Metric, Params, ProofError, Scenario, Unit
-from bench.model import Temperature
+from bench.model import NATIVE, Temperature
 from bench.verdicts.claims import Answer, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from bench.drivers.base import Driver
+    from bench.model import Cell
     from bench.stats.analysis import Analysis
     from bench.stats.estimate import Estimate
 
@@ -99,9 +101,9 @@ def prove(unit: Unit) -> None:
         unit.proven(content == bytes(PAYLOAD_BYTES), "every file holds what was written")
 
 
-def applies(cell: object, driver: object) -> str:
+def applies(cell: Cell, driver: Driver) -> str:
     """Native and the kernel's driver; through FUSE the daemon's time would hide the harness's."""
-    return "" if getattr(driver, "name", "") in {"overlay2", "native"} else "the harness's share is told on overlay2"
+    return "" if driver.name in {"overlay2", NATIVE} else "the harness's share is told on overlay2"
 
 
 def differences(analysis: Analysis) -> Iterator[tuple[str, str, str, Estimate]]:
@@ -133,8 +135,9 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
     """By what factor a figure timed from Python differs from C."""
     by_arm: dict[str, list[str]] = {}
     for arm, temperature, metric, ratio in differences(analysis):
-        if temperature == Temperature.NEW.value and metric in METRIC_WORDS:
-            by_arm.setdefault(arm, []).append(f"{ratio.text('×')} for a {METRIC_WORDS[metric]}")
+        if metric in METRIC_WORDS:
+            place = "hot" if temperature == Temperature.HOT.value else "in a new container"
+            by_arm.setdefault(arm, []).append(f"{ratio.text('×')} for a {METRIC_WORDS[metric]} {place}")
     for arm, told in by_arm.items():
         yield Answer(f"Timed from Python instead of C, a figure is {' and '.join(told)}.", arm, SCENARIO.name)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bench.drivers.overlay2 import MAX_LOWER
 from bench.kernel import mounts
+from bench.kernel.directory import working_directory
 from bench.measure.clock import once
 from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
 from bench.model import Temperature
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from bench.drivers.base import Driver
     from bench.layers.content import Layer
+    from bench.model import Cell
     from bench.stats.analysis import Analysis
 
 CLAIMED = 128  # the number in the description, moby's own maxDepth
@@ -40,9 +43,9 @@ def layer(index: int, params: Params) -> Layer:
     return ()
 
 
-def applies(cell: object, driver: object) -> str:
+def applies(cell: Cell, driver: Driver) -> str:
     """Only the kernel's overlayfs has these limits; a plain directory has no layers."""
-    return "" if getattr(driver, "name", "") == "overlay2" else "it has no lower layers to count"
+    return "" if driver.name == "overlay2" else "it has no lower layers to count"
 
 
 def operate(unit: Unit) -> None:
@@ -86,13 +89,8 @@ def _fsconfig(root: Path, lower: list[str]) -> None:
 
 def _mount2(root: Path, lower: list[str], directory: Path | None) -> None:
     options = ",".join([f"lowerdir={':'.join(lower)}", *(f"{key}={value}" for key, value in _options(root))])
-    before = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.chdir(directory or root)
+    with working_directory(directory or root):
         mounts.mount("overlay", root / "merged", "overlay", options=options)
-    finally:
-        os.fchdir(before)
-        os.close(before)
 
 
 def _most(root: Path, mount: Callable[[int], None], most: int) -> int:

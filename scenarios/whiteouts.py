@@ -7,8 +7,9 @@ import stat
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
+from bench.kernel.directory import working_directory
 from bench.layers.content import Directory, File, Layer
-from bench.measure.clock import each, working_directory
+from bench.measure.clock import each
 from bench.measure.scenario import Grid, Law, Metric, Params, Scenario, Unit
 from bench.model import Param, Temperature, format_size
 from bench.verdicts.claims import Answer, Finding, Outcome

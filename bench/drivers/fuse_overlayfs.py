@@ -35,7 +35,7 @@ class FuseOverlayfs(LinkedLayout):
     title = "fuse-overlayfs (user space)"
     order = 2
     max_depth = MAX_LAYERS
-    opaque_inodes = 2  # main.c, set_fd_opaque: `.wh..wh..opq` and a device node `.wh..opq`
+    opaque_inodes = 2  # seen with 1.10: `.wh..wh..opq` (main.c, set_fd_opaque) and a device node `.wh..opq`
 
     def probe(self, volume: Recipe) -> Support:
         """Tell whether the program and /dev/fuse are there."""

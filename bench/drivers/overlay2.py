@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -12,6 +11,7 @@ from bench.drivers.base import Container, CopyUp
 from bench.drivers.layout import LinkedLayout
 from bench.errors import BenchError
 from bench.kernel import mounts
+from bench.kernel.directory import working_directory
 from bench.model import Support
 
 if TYPE_CHECKING:
@@ -110,13 +110,8 @@ class Overlay2(LinkedLayout):
         options = [key if value is None else f"{key}={value}" for key, value in self.mount_options()]
         name = container.path.name
         options += [f"lowerdir={':'.join(lower)}", f"upperdir={name}/diff", f"workdir={name}/work"]
-        before = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.chdir(container.stack.home)
+        with working_directory(container.stack.home):
             mounts.mount("overlay", f"{name}/merged", "overlay", options=",".join(options))
-        finally:
-            os.fchdir(before)
-            os.close(before)
 
     def whiteout_inodes(self, deletions: int) -> int:
         """One character device, hard-linked for each deletion: fs/overlayfs/dir.c, ovl_whiteout."""

@@ -13,7 +13,7 @@ from pathlib import Path
 __all__ = ["LoopDevice", "nameless_file"]
 
 # include/uapi/linux/loop.h, include/uapi/linux/fs.h
-LOOP_CTL_GET_FREE, LOOP_CONFIGURE, LOOP_CLR_FD = 0x4C82, 0x4C0A, 0x4C01
+LOOP_CTL_GET_FREE, LOOP_CONFIGURE = 0x4C82, 0x4C0A
 LO_FLAGS_AUTOCLEAR, LO_FLAGS_DIRECT_IO = 4, 16
 BLKFLSBUF = 0x1261
 CLAIM_ATTEMPTS = 64  # another process may take the free device first; each EBUSY asks for the next

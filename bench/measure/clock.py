@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import statistics
-from contextlib import contextmanager
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bench.kernel.directory import working_directory
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-__all__ = ["accesses", "each", "once", "overhead", "working_directory"]
+__all__ = ["accesses", "each", "once", "overhead"]
 
 T = TypeVar("T")
 
@@ -44,18 +45,6 @@ def accesses(paths: Sequence[bytes], directory: Path, mode: int = os.F_OK) -> li
             access(path, mode)
             times.append(now() - start)
     return times
-
-
-@contextmanager
-def working_directory(directory: Path) -> Iterator[None]:
-    """Work in `directory` while entered; it can be unmounted afterwards."""
-    before = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.chdir(directory)
-        yield
-    finally:
-        os.fchdir(before)
-        os.close(before)
 
 
 def once(operation: Callable[..., Any], *arguments: Any) -> tuple[int, Any]:

@@ -99,6 +99,11 @@ class StackKey:
     volume: str
     content: tuple[tuple[str, Param], ...]
 
+    @staticmethod
+    def of(scenario: Scenario, cell: Cell) -> StackKey:
+        """Return the chain that `cell` of `scenario` stands on."""
+        return StackKey(scenario.name, cell.arm.driver, cell.arm.volume, _content(scenario, cell.params))
+
 
 @dataclass
 class StackPlan:
@@ -323,7 +328,7 @@ def _stacks(plan: Plan) -> None:
     for name, cells in plan.cells.items():
         scenario = discovery.scenario(name)
         for cell in cells:
-            key = StackKey(name, cell.arm.driver, cell.arm.volume, _content(scenario, cell.params))
+            key = StackKey.of(scenario, cell)
             depths.setdefault(key, set()).add(cell.depth)
     for key, wanted in depths.items():
         layers = _chain(discovery.scenario(key.scenario), max(wanted), key.content)

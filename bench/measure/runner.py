@@ -167,17 +167,12 @@ class Runner:
         seed = self.plan.request.seed
         order = random.Random(f"{seed}:{scenario.name}:{block}:{cell}")  # noqa: S311
         if scenario.mounts:
-            stack = self.stacks[self._key(scenario, cell)]
+            stack = self.stacks[StackKey.of(scenario, cell)]
         else:
-            layers = self.plan.stacks[self._key(scenario, cell)].layers
+            layers = self.plan.stacks[StackKey.of(scenario, cell)].layers
             stack = Stack(volume.path / f"unit-{self.sequence}", layers, seed, ())
         container = Container(stack, cell.depth, stack.home, None)
         return Unit(cell, driver, volume, container, seed, order, tools=self.tools)
-
-    @staticmethod
-    def _key(scenario: Scenario, cell: Cell) -> StackKey:
-        content = tuple((key, value) for key, value in cell.params if key in scenario.content)
-        return StackKey(scenario.name, cell.arm.driver, cell.arm.volume, content)
 
     def _in_container(self, scenario: Scenario, unit: Unit) -> None:
         """The order of one unit: create, before, temperature, operate, prove, unmount, after, remove."""

@@ -11,7 +11,7 @@ VOLUME = Recipe(
     program="mkfs.ext4",
     # lazy_*_init=0: otherwise the kernel zeroes inode tables for minutes after the first mount (mke2fs(8)).
     # -b 4096: mke2fs would take 1 KiB blocks for a volume under 512 MiB (mke2fs.conf(5), `small`).
-    # -J size=16: nor a journal of 4 MiB, which no real host has and which would be checkpointed all the time.
+    # -J size=16: nor a journal of 4 MiB, which a host's file system does not have and which fills four times as fast.
     arguments=(
         "-q",
         "-F",
@@ -26,8 +26,9 @@ VOLUME = Recipe(
     ),
     clones=False,
     directory_bytes=4096,
-    # A commit that frees a quarter of the journal writes its new tail with one more flush
-    # (fs/jbd2/commit.c, update_tail); a unit writes far less than a quarter, so once at most.
+    # Once, with a journal of 4 MiB, a unit had one flush more than its fsyncs. The likely reason, not traced: a
+    # commit that frees enough of the journal also writes its new tail (fs/jbd2/commit.c, update_tail). A unit
+    # writes far less than that, so at most once.
     journal_flushes=1,
     order=1,
 )

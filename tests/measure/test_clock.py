@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.kernel.directory import working_directory
 from bench.measure import clock
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def test_the_working_directory_is_left_also_after_an_error(tmp_path: Path) -> No
     before, descriptors = os.getcwd(), os.listdir("/proc/self/fd")
 
     def work() -> None:
-        with clock.working_directory(tmp_path):
+        with working_directory(tmp_path):
             assert os.getcwd() == str(tmp_path)
             raise FileNotFoundError
 

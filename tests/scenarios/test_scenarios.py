@@ -13,7 +13,7 @@ from bench import discovery
 from bench.errors import BenchError
 from bench.layers.content import Directory, File
 from bench.measure import reference
-from bench.measure.plan import Plan, Request, make
+from bench.measure.plan import Plan, Request, StackKey, make
 from bench.measure.runner import Runner
 from bench.measure.schedule import block_order
 from bench.model import Cell, Temperature, parse_size
@@ -347,7 +347,7 @@ def test_layers_that_fill_their_volume_end_the_run(place: Path, monkeypatch: pyt
                 runner.observe(discovery.scenario("copy_up"), cell, 0)
             assert [sample.error for sample in samples] != [""]
             assert len(samples) == 1
-            assert os.listdir(runner.stacks[Runner._key(discovery.scenario("copy_up"), cell)].home / "l")
+            assert os.listdir(runner.stacks[StackKey.of(discovery.scenario("copy_up"), cell)].home / "l")
         finally:
             volume.close()
 
