@@ -120,7 +120,9 @@ class Sample:
     """One unit: what was observed of a cell from one fresh set-up, and how.
 
     `metrics` are nanoseconds unless the scenario says otherwise; `counters` and `expected` have the
-    same keys where an expectation was stated. A unit whose proof failed has `error` and counts as
+    same keys where an expectation was stated. `pace` is where the clock ran: the last `cpu`, its
+    `slowness` at the start of the timed part that began worst, `slowness_after` the last one (1: as fast as
+    at its best), and the nanoseconds `waited` for it. A unit whose proof failed has `error` and counts as
     an error, never as a sample.
     """
 
@@ -138,5 +140,6 @@ class Sample:
     expected: Mapping[str, str] = field(default_factory=dict)
     mismatches: tuple[str, ...] = ()
     proofs: tuple[str, ...] = ()
+    pace: Mapping[str, float] = field(default_factory=dict)
     how: Mapping[str, str] = field(default_factory=dict)
     error: str = ""

@@ -113,6 +113,7 @@ def operate(unit: Unit) -> None:
     os.close(os.open(unit.merged / OPENER, os.O_RDWR))
     unit.record("open_first", [perf_counter_ns() - start])
     unit.volume.sync()
+    unit.settle()
     # Another one, untimed: sizes with one file a unit would else be told by the first call after the sync,
     # and those with three, by their median, by a later one.
     os.close(os.open(unit.merged / WARMER, os.O_RDWR))

@@ -136,6 +136,10 @@ class Driver(ABC):
         """Return the inodes that deleting so many image files adds for whiteouts; None if it has none."""
         return None
 
+    def index_inodes(self, directories: int) -> int:
+        """Return the inodes that copying so many directories up adds beside the directories themselves."""
+        return 0
+
     @abstractmethod
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
         """Return what opening a lower file of `size` bytes for writing does."""

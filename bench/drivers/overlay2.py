@@ -117,6 +117,10 @@ class Overlay2(LinkedLayout):
         """One character device, hard-linked for each deletion: fs/overlayfs/dir.c, ovl_whiteout."""
         return min(deletions, 1)
 
+    def index_inodes(self, directories: int) -> int:
+        """With nfs_export each gets an entry in work/index: fs/overlayfs/copy_up.c, ovl_need_index."""
+        return directories if self.chosen.get("nfs_export") == "on" else 0
+
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
         """One clone where the volume clones, else a copy with one fsync: fs/overlayfs/copy_up.c."""
         if not size:

@@ -2,9 +2,11 @@
  *
  *   reference lookup ROOT NAME...       access(2) of each name relative to ROOT, after chdir(2)
  *   reference refused ROOT NAME...      the same with a mode that the kernel refuses at once (EINVAL)
+ *   reference lookup-passes, refused-passes ROOT NAME...   the same, PASSES times over all names
  *   reference first-write PAYLOAD FILE...   open O_RDWR, pwrite of PAYLOAD bytes at 0, close
  *
- * Prints one number per line: nanoseconds of each call (first-write: open + pwrite). Exit 1 on an error.
+ * Prints one number per line: nanoseconds of each call (first-write: open + pwrite; passes: of
+ * each pass, divided by its calls). Exit 1 on an error.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PASSES 16 /* as in clock.py */
 #define REFUSED 8 /* no access mode: fs/open.c, do_faccessat, returns before it looks anything up */
 
 static long long now(void)
@@ -35,24 +38,38 @@ int main(int argc, char **argv)
 	if (argc < 4)
 		return 2;
 	int count = argc - 3;
-	long long *times = calloc(count, sizeof *times);
+	int lines = count > PASSES ? count : PASSES;
+	double *times = calloc(lines, sizeof *times);
 	if (!times)
 		return fail("calloc");
-	if (!strcmp(argv[1], "lookup") || !strcmp(argv[1], "refused")) {
-		int mode = strcmp(argv[1], "lookup") ? REFUSED : F_OK;
+	if (!strncmp(argv[1], "lookup", 6) || !strncmp(argv[1], "refused", 7)) {
+		int mode = argv[1][0] == 'l' ? F_OK : REFUSED;
+		int wanted = mode == F_OK ? ENOENT : EINVAL;
 		if (chdir(argv[2]))
 			return fail(argv[2]);
 		/* the directory itself comes in with its first access */
 		access("every/first", F_OK);
-		for (int i = 0; i < count; i++) {
-			long long start = now();
-			int result = access(argv[3 + i], mode);
-			times[i] = now() - start;
-			if (result && errno != ENOENT && errno != EINVAL)
-				return fail(argv[3 + i]);
+		if (strstr(argv[1], "-passes")) {
+			lines = PASSES;
+			for (int pass = 0; pass < PASSES; pass++) {
+				long long start = now();
+				for (int i = 0; i < count; i++)
+					access(argv[3 + i], mode);
+				times[pass] = (double)(now() - start) / count;
+			}
+		} else {
+			lines = count;
+			for (int i = 0; i < count; i++) {
+				long long start = now();
+				int result = access(argv[3 + i], mode);
+				times[i] = now() - start;
+				if (result && errno != wanted)
+					return fail(argv[3 + i]);
+			}
 		}
 	} else if (!strcmp(argv[1], "first-write")) {
 		size_t size = strtoul(argv[2], NULL, 10);
+		lines = count;
 		char *payload = calloc(1, size);
 		if (!payload)
 			return fail("calloc");
@@ -72,7 +89,7 @@ int main(int argc, char **argv)
 	} else {
 		return 2;
 	}
-	for (int i = 0; i < count; i++)
-		printf("%lld\n", times[i]);
+	for (int i = 0; i < lines; i++)
+		printf("%.1f\n", times[i]);
 	return 0;
 }

@@ -35,9 +35,9 @@ def compile_reference(directory: Path) -> tuple[str, Support]:
     return str(target), Support.yes()
 
 
-def run(program: str, mode: str, argument: str, paths: Sequence[str]) -> list[int]:
-    """Run the reference (it inherits this process's CPU); return nanoseconds per path."""
+def run(program: str, mode: str, argument: str, paths: Sequence[str]) -> list[float]:
+    """Run the reference (it inherits this process's CPU); return nanoseconds per path, or of each pass per path."""
     done = subprocess.run([program, mode, argument, *paths], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BenchError(f"the C reference failed with status {done.returncode}", why=done.stderr.strip())
-    return [int(line) for line in done.stdout.split()]
+    return [float(line) for line in done.stdout.split()]

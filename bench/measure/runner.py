@@ -19,6 +19,7 @@ from bench import discovery
 from bench.drivers.base import Container, Stack
 from bench.errors import BenchError, Interrupted
 from bench.measure import schedule
+from bench.measure.pace import SLACK, Pace
 from bench.measure.plan import Plan, StackKey
 from bench.measure.scenario import ProofError, Scenario, Unit
 from bench.measure.temperature import mounted
@@ -65,7 +66,9 @@ class Runner:
     partial: frozenset[tuple[str, int, Cell]] = frozenset()  # cells of unfinished blocks that it has
     stacks: dict[StackKey, Stack] = field(default_factory=dict)
     errors: int = 0
+    disturbed: int = 0  # units whose clock started on a CPU that was slower than at its best
     build_seconds: dict[str, float] = field(default_factory=dict)
+    pace: Pace = field(default_factory=Pace)
 
     def run(self) -> dict[str, int]:
         """Build, then run blocks until the deadline; return the number of blocks per scenario."""
@@ -123,7 +126,7 @@ class Runner:
             if scenario.mounts:
                 self._in_container(scenario, unit)
             else:
-                with _quiet():
+                with self._quiet(unit):
                     scenario.operate(unit)
                 scenario.prove(unit)
         except (OSError, ProofError, BenchError, subprocess.SubprocessError) as problem:
@@ -148,6 +151,7 @@ class Runner:
             expected={} if error else unit.expected,
             mismatches=tuple(unit.mismatches),
             proofs=tuple(unit.proofs),
+            pace=unit.pace,
             how={**unit.container.how, "backing": unit.volume.options()},
             error=error,
         )
@@ -186,12 +190,36 @@ class Runner:
 
             with mounted(unit.driver, unit.container, unit.volume, unit.cell.temperature, touch) as merged:
                 unit.merged = merged
-                with _quiet():
+                with self._quiet(unit):
                     scenario.operate(unit)
                 scenario.prove(unit)
             scenario.after(unit)
         finally:
             unit.driver.remove(unit.container)
+
+    @contextmanager
+    def _quiet(self, unit: Unit) -> Iterator[None]:
+        """While the clock runs: no garbage collection, one CPU, and that an undisturbed one if there is one."""
+        allowed = os.sched_getaffinity(0)
+        cpus = sorted(allowed, reverse=True)
+        gc.collect(0)
+        gc.disable()
+
+        def settle() -> None:
+            settled = self.pace.settle(cpus)
+            unit.pace["cpu"] = settled.cpu
+            unit.pace["slowness"] = max(unit.pace.get("slowness", 0.0), round(settled.slowness, 4))
+            unit.pace["waited"] = unit.pace.get("waited", 0) + settled.waited
+
+        unit.settle = settle
+        try:
+            settle()
+            yield
+            unit.pace["slowness_after"] = round(self.pace.slowness(), 4)
+            self.disturbed += unit.pace["slowness"] > SLACK
+        finally:
+            os.sched_setaffinity(0, allowed)
+            gc.enable()
 
 
 def interruption(problem: BaseException) -> Interrupted | None:
@@ -200,17 +228,3 @@ def interruption(problem: BaseException) -> Interrupted | None:
     while cause is not None and not isinstance(cause, Interrupted):
         cause = cause.__context__
     return cause
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """While the clock runs: no garbage collection, and the harness stays on one CPU."""
-    allowed = os.sched_getaffinity(0)
-    gc.collect(0)
-    gc.disable()
-    os.sched_setaffinity(0, {max(allowed)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
-        gc.enable()

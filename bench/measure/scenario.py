@@ -99,6 +99,10 @@ class Unit:
     expected: dict[str, str] = field(default_factory=dict)
     mismatches: list[str] = field(default_factory=list)
     proofs: list[str] = field(default_factory=list)
+    pace: dict[str, float] = field(default_factory=dict)  # see bench.measure.pace; written by the runner
+    # Wait for a quiet moment before another timed part. Not right before a single short call: waiting lets the
+    # caches go, and a first write to a plain file then took 1.5 times as long.
+    settle: Callable[[], None] = lambda: None
     notes: dict[str, Any] = field(default_factory=dict)  # from operate to prove, not recorded
 
     @property
@@ -116,10 +120,10 @@ class Unit:
         """The image's layers, bottom first."""
         return self.container.stack.layers[: self.depth]
 
-    def record(self, metric: str, times: Sequence[float]) -> None:
-        """Record the median of many operations as this unit's one observation of `metric`."""
+    def record(self, metric: str, times: Sequence[float], *, calls: int = 1) -> None:
+        """Record the median of many times, each the mean of `calls` calls, as this unit's one observation."""
         self.metrics[metric] = float(statistics.median(times))
-        self.operations[metric] = len(times)
+        self.operations[metric] = len(times) * calls
 
     def expect(self, counter: str, value: float, low: float, high: float | None = None, *, why: str) -> None:
         """Record a counter beside what it should be, [low, high] or exactly low, and whether it is."""

@@ -25,6 +25,7 @@ from bench.host.leftovers import WorkDirectory
 from bench.kernel import mounts, namespaces
 from bench.measure import plan as planning
 from bench.measure import reference
+from bench.measure.pace import PATIENCE
 from bench.measure.plan import Plan, Request
 from bench.measure.runner import Listener, Runner, interruption
 from bench.model import Cell, Temperature
@@ -42,6 +43,9 @@ __all__ = ["Session", "execute", "new_run_id", "resume"]
 # A directory that exists everywhere and that nothing of the run lies below serves as mount point in
 # the private namespace; outside of it nothing changes.
 STAGES = ("/mnt", "/media", "/srv", "/opt", "/home")
+# Units that started on a CPU slower than at its best. A median stands up to fewer than half of them, an
+# interval widens with each: from a tenth on a reader should know before reading any figure.
+DISTURBED_SHARE = 0.10
 LOCK_NAME = "\0layer-bench"  # an abstract socket: it leaves no file and ends with its process
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -257,7 +261,7 @@ class _Worker:
             errors=runner.errors,
             build_seconds=runner.build_seconds,
             conditions={"before": dataclasses.asdict(before), "after": dataclasses.asdict(after)},
-            warnings=fingerprint.warnings(before, after, own),
+            warnings=[*fingerprint.warnings(before, after, own), *_disturbed(runner)],
         )
         if runner.errors:
             _say(f"{runner.errors} of {runner.sequence} units failed; their rows say why (`error` in samples.jsonl)")
@@ -321,6 +325,14 @@ def _describe(volume: Volume) -> dict[str, Any]:
     if isinstance(volume, LoopVolume):
         facts |= {"bytes": volume.size, "mkfs": volume.command, "direct_io": volume.device.direct_io}
     return facts
+
+
+def _disturbed(runner: Runner) -> list[str]:
+    share = runner.disturbed / runner.sequence if runner.sequence else 0.0
+    if share <= DISTURBED_SHARE:
+        return []
+    waited = f"{PATIENCE / 1e6:.0f} ms"
+    return [f"{share:.0%} of the units found no undisturbed CPU within {waited} (bound: {DISTURBED_SHARE:.0%})"]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

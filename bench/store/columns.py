@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,14 @@ from bench.model import Temperature
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["KEYS", "TEMPERATURES", "Columns"]
+__all__ = ["KEYS", "PACE", "TEMPERATURES", "Columns"]
 
 Ints = npt.NDArray[np.int64]
 
 KEYS = ("sequence", "block", "scenario", "arm", "driver", "stack", "volume", "depth", "temperature")
 TEMPERATURES = tuple(temperature.value for temperature in Temperature)
+
+PACE = ("cpu", "slowness", "slowness_after", "waited")  # of schema 2; missing in rows of schema 1
 
 _OF_CELL = ("scenario", "arm", "driver", "volume", "depth", "temperature")
 _WORDS = ("error", "mismatches", "proofs", "how")
@@ -64,6 +67,7 @@ class Columns:
         self._timed, self._metric, self._value, self._operations = array("q"), array("i"), array("d"), array("q")
         self._counted, self._counter, self._count = array("q"), array("i"), array("d")
         self._expected, self._ok = array("i"), array("b")
+        self._pace = {name: array("d") for name in PACE}
 
     def add(self, item: dict[str, Any]) -> None:
         """Take a row; raises TypeError, ValueError or OverflowError for what is no sample."""
@@ -76,6 +80,11 @@ class Columns:
         self._cell.append(self._cells.number(cell))
         error, mismatches = item["error"], item["mismatches"]
         self._said.append(self._say((error, tuple(mismatches), tuple(item["proofs"]), tuple(item["how"].items()))))
+        pace = item.get("pace", {})
+        if not isinstance(pace, dict):
+            raise TypeError("pace is not an object")
+        for name, values in self._pace.items():
+            values.append(pace.get(name, math.nan))
         metrics, counters = ({}, {}) if error else (item["metrics"], item["counters"])
         self._timed.append(len(metrics))
         self._counted.append(len(counters))
@@ -110,7 +119,8 @@ class Columns:
         for place, column in enumerate(_WORDS):
             by_saying = [saying[place] for saying in sayings]
             words[column] = _spread_out(by_saying, sorted(set(by_saying)), said)
-        return self._keyed(np.arange(len(said))).assign(**words, started=np.asarray(self._started))
+        pace = {name: np.asarray(values) for name, values in self._pace.items()}
+        return self._keyed(np.arange(len(said))).assign(**words, started=np.asarray(self._started), **pace)
 
     def times(self) -> pd.DataFrame:
         """Return one row per unit and metric, as `Run.times` says."""

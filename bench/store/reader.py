@@ -26,7 +26,8 @@ class Run:
     driver with its options), volume, depth, temperature, metric, value, operations, and one column
     per parameter (missing where a scenario has none). Units with an error are not in it.
     `counters`: one row per unit and counter: the same keys, counter, value, expected, ok.
-    `units`: one row per unit: the same keys, error, mismatches, proofs, how, started.
+    `units`: one row per unit: the same keys, error, mismatches, proofs, how, started, and the row's pace
+    (cpu, slowness, slowness_after, waited; missing where the run did not record it).
     `warnings`: what was odd about the files themselves.
     Text columns are categories, temperatures in the order of their kind; parameters are Int64 where
     all values are whole numbers, else categories.

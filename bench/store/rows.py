@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench.errors import BenchError
-from bench.store.columns import KEYS, TEMPERATURES, Columns
+from bench.store.columns import KEYS, PACE, TEMPERATURES, Columns
 from bench.store.schema import SCHEMA
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _REQUIRED = frozenset({"temperature", "started", *_TEXTS, *_TABLES, *_LISTS, *_W
 
 # Columns of the frames of a run and of its analysis, which no parameter may be called.
 RESERVED = frozenset(
-    {*KEYS, "metric", "value", "operations", "counter", "expected", "ok", "error", "mismatches", "proofs", "how"}
+    {*KEYS, *PACE, "metric", "value", "operations", "counter", "expected", "ok", "error", "mismatches", "proofs", "how"}
     | {"started", "low", "high", "n", "method", "minimum", "maximum", "median", "outliers", "ratio", "native_depth"}
     | {"units", "matching"}
 )
@@ -150,8 +150,10 @@ def _fault(item: dict[str, Any]) -> str:
         _check_cell(item)
     except (TypeError, ValueError, OverflowError) as error:
         return str(error)
-    for column in ("metrics", "counters", "operations"):
-        for name, value in item[column].items():
+    if not isinstance(item.get("pace", {}), dict):
+        return "pace is not an object"
+    for column in ("metrics", "counters", "operations", "pace"):
+        for name, value in item.get(column, {}).items():
             if not isinstance(value, int | float):
                 return f"{name} in {column} is {value!r}, which is not a number"
     return ""

@@ -4,4 +4,6 @@ from __future__ import annotations
 
 __all__ = ["SCHEMA"]
 
-SCHEMA = 1  # of run.json and samples.jsonl; a reader refuses newer ones
+# Of run.json and samples.jsonl; a reader takes older ones and refuses newer ones.
+# 2: rows have `pace`.
+SCHEMA = 2

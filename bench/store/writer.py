@@ -52,6 +52,7 @@ def row(sample: Sample) -> dict[str, Any]:
         "expected": dict(sample.expected),
         "mismatches": list(sample.mismatches),
         "proofs": list(sample.proofs),
+        "pace": dict(sample.pace),
         "how": dict(sample.how),
         "error": sample.error,
     }

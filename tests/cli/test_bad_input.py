@@ -197,7 +197,7 @@ def newer(directory: Path) -> None:
 
 def newer_row(directory: Path) -> None:
     text = (directory / "samples.jsonl").read_text()
-    (directory / "samples.jsonl").write_text(text.replace('"schema":1', '"schema":99'))
+    (directory / "samples.jsonl").write_text(text.replace('"schema":2', '"schema":99'))
 
 
 def without_provenance(directory: Path) -> None:
@@ -214,7 +214,7 @@ def half_provenance(directory: Path) -> None:
     [
         (edited, "was edited: its sequence numbers do not rise at line 2"),
         (not_json, "line 1 is not JSON"),
-        (newer, "was written by a newer version: schema 99, this version reads up to 1"),
+        (newer, "was written by a newer version: schema 99, this version reads up to 2"),
         (newer_row, "line 1 was written by a newer version"),
         (without_provenance, "is not a run: it has no run.json"),
         (half_provenance, "cannot read results/run/run.json"),

@@ -53,6 +53,23 @@ def test_accesses_looks_each_path_up_in_the_directory_and_comes_back(
     assert os.getcwd() == before
 
 
+def test_passes_look_all_paths_up_between_two_readings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+
+    def read() -> int:
+        events.append("clock")
+        return 100 * len(events)
+
+    def access(path: bytes, mode: int) -> bool:
+        events.append(path.decode())
+        return mode == os.F_OK
+
+    monkeypatch.setattr(clock, "perf_counter_ns", read)
+    monkeypatch.setattr(os, "access", access)
+    assert clock.passes([b"one", b"two"], tmp_path) == [150.0] * clock.PASSES  # three events after the first reading
+    assert events == ["clock", "one", "two", "clock"] * clock.PASSES
+
+
 def test_the_working_directory_is_left_also_after_an_error(tmp_path: Path) -> None:
     before, descriptors = os.getcwd(), os.listdir("/proc/self/fd")
 

@@ -10,6 +10,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.model import Temperature
+from bench.store.columns import PACE
 from bench.store.reader import load
 from bench.store.rows import RESERVED
 from bench.store.schema import SCHEMA
@@ -74,7 +75,7 @@ def test_a_row_that_is_no_sample_names_its_line(tmp_path: Path, changes: dict[st
     assert why in str(caught.value)
 
 
-@pytest.mark.parametrize("key", sorted(good().keys() - {"options"}))
+@pytest.mark.parametrize("key", sorted(good().keys() - {"options", "pace"}))
 def test_a_row_that_lacks_a_key_names_it(tmp_path: Path, key: str) -> None:
     broken = good(1)
     del broken[key]
@@ -210,3 +211,18 @@ def test_reserved_names_are_all_columns_of_the_frames(tmp_path: Path) -> None:
     run = read_back(tmp_path / "run", [make_sample(0, params={"size": 1}, counters={"bytes": 1.0})])
     for frame in (run.times, run.counters, run.units):
         assert set(frame.columns) - {"size"} <= RESERVED
+
+
+def test_a_row_of_schema_1_has_no_pace(tmp_path: Path) -> None:
+    old = good(0, schema=1)
+    del old["pace"]
+    new = good(1, pace={"cpu": 1, "slowness": 1.25, "slowness_after": 1.0, "waited": 70_000})
+    units = load(run_of(tmp_path / "run", json.dumps(old), json.dumps(new))).units
+    assert units["slowness"].isna().tolist() == [True, False]
+    assert units[list(PACE)].to_numpy()[1].tolist() == [1, 1.25, 1.0, 70_000]
+
+
+@pytest.mark.parametrize("pace", [[], {"cpu": "0"}])
+def test_a_pace_that_is_none_is_refused(tmp_path: Path, pace: object) -> None:
+    with pytest.raises(BenchError, match="line 1 is not a sample"):
+        load(run_of(tmp_path / "run", json.dumps(good(0, pace=pace))))

@@ -73,6 +73,7 @@ def test_everything_a_sample_says_comes_back(tmp_path: Path) -> None:
         expected={"bytes": "4096", "flushes": "0"},
         mismatches=("flushes is 2, expected 0 (nothing was synced)",),
         proofs=("one", "two"),
+        pace={"cpu": 1, "slowness": 1.5, "slowness_after": 0.98, "waited": 30_000_123},
         how={"cold": "remounted", "tries": "1"},
     )
     run = load(write_run(tmp_path / "run", [sample]))
@@ -84,7 +85,7 @@ def test_everything_a_sample_says_comes_back(tmp_path: Path) -> None:
         "mismatches": "flushes is 2, expected 0 (nothing was synced)",
         "proofs": "one; two",
     }
-    told |= {"how": "cold: remounted; tries: 1", "started": sample.started}
+    told |= {"how": "cold: remounted; tries: 1", "started": sample.started, **sample.pace}
     assert run.times.to_dict("records") == [
         {**keys, "metric": "time", "value": 12.5, "operations": 40},
         {**keys, "metric": "rate", "value": 7.0, "operations": 1},
