@@ -1,0 +1,1 @@
+"""Regression gates: what runs say against a baseline, or of two arms, and what a CI job is told."""
