@@ -5,26 +5,22 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from bench import __version__
+from bench.comparing import ab
 from bench.errors import EXIT_USAGE, BenchError
+from bench.options import JSON, REPORTS_OPTION, RESULTS_OPTION, STARTED, WORKDIR, directory_of, listed, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
     from bench.measure.plan import Request
     from bench.model import Support
 
 __all__ = ["cli", "main"]
-
-RESULTS, REPORTS = Path("results"), Path("reports")
-STARTED = time.monotonic()
-DIRECTORY = click.Path(path_type=Path)
 
 
 def main() -> NoReturn:
@@ -70,26 +66,6 @@ def _complain(text: str) -> None:
     print(f"bench: {text}", file=sys.stderr)
 
 
-def _print_json(value: Any) -> None:
-    import json
-
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-
-
-def _listed(text: str | None, parse: Callable[[str], Any]) -> tuple[Any, ...]:
-    """Parse `a,b,c`."""
-    return tuple(parse(part) for part in text.split(",") if part) if text else ()
-
-
-JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-WORKDIR = click.option(
-    "--workdir",
-    type=DIRECTORY,
-    metavar="DIR",
-    help="Where volumes are made: on a disk, not on overlay or tmpfs. [default: $BENCH_WORKDIR or /var/tmp]",
-)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="bench")
 def cli() -> None:
@@ -132,7 +108,7 @@ def doctor(workdir: Path | None, as_json: bool) -> None:
 
     checks = examiner.examine(workdir or places.default())
     if as_json:
-        _print_json([{"area": check.area, "name": check.name, **_support(check.support)} for check in checks])
+        print_json([{"area": check.area, "name": check.name, **_support(check.support)} for check in checks])
         return
     for check in checks:
         _state(f"{check.area:<12} {check.name}", check.support)
@@ -160,7 +136,7 @@ def list_things(as_json: bool) -> None:
 
     things = catalogue()
     if as_json:
-        _print_json(things)
+        print_json(things)
         return
     for kind, items in things.items():
         click.echo(f"{kind}:")
@@ -185,10 +161,8 @@ def list_things(as_json: bool) -> None:
 @click.option("--size", metavar="SIZE,…", help="These file sizes: 0, 4KiB, 16MiB.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")
 @click.option("--resume", "resumed", metavar="RUN", help="Go on with a run that was cut short.")
-@click.option(
-    "--results", type=DIRECTORY, default=RESULTS, show_default=True, metavar="DIR", help="Where runs are kept."
-)
-@click.option("--reports", type=DIRECTORY, default=REPORTS, show_default=True, metavar="DIR", help="Where pages go.")
+@RESULTS_OPTION
+@REPORTS_OPTION
 @WORKDIR
 @JSON
 def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdir: Path | None, **asked: Any) -> int:
@@ -205,10 +179,11 @@ def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdi
     from bench.console import Console
     from bench.host import workdir as places
     from bench.measure import session
+    from bench.measure.workshop import Session
 
     request = _request(asked)
     seconds = request.seconds
-    where = session.Session(
+    where = Session(
         workdir=workdir or places.default(),
         results=results,
         command=["python", "-m", "bench", *sys.argv[1:]],
@@ -216,7 +191,7 @@ def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdi
         started=STARTED,
     )
     if resumed:
-        directory, status = session.resume(_directory(results, resumed), where)
+        directory, status = session.resume(directory_of(results, resumed), where)
     else:
         directory, status = session.execute(request, where)
     if status > EXIT_USAGE or not (directory / "samples.jsonl").stat().st_size:
@@ -227,24 +202,19 @@ def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdi
 
 def _request(asked: dict[str, Any]) -> Request:
     from bench.measure import plan
-    from bench.model import parse_size
+    from bench.model import parse_seconds, parse_size
 
     return plan.Request(
         profile=plan.parse_profile(asked["profile"]),
         seed=asked["seed"],
-        budget=plan.parse_seconds(asked["budget"]) if asked["budget"] else None,
-        scenarios=_listed(asked["scenario"], str),
+        budget=parse_seconds(asked["budget"]) if asked["budget"] else None,
+        scenarios=listed(asked["scenario"], str),
         drivers=asked["drivers"],
-        volumes=_listed(asked["volume"], str),
-        depths=_listed(asked["depth"], plan.parse_depth),
-        sizes=_listed(asked["size"], parse_size),
+        volumes=listed(asked["volume"], str),
+        depths=listed(asked["depth"], plan.parse_depth),
+        sizes=listed(asked["size"], parse_size),
         rootless=os.geteuid() != 0,
     )
-
-
-def _directory(results: Path, name: str) -> Path:
-    """Return the run that `name` means: a path, or a name below `results`."""
-    return Path(name) if Path(name).is_dir() else results / name
 
 
 def _finish(directory: Path, reports: Path, *, as_json: bool, suites: bool = False) -> None:
@@ -253,7 +223,7 @@ def _finish(directory: Path, reports: Path, *, as_json: bool, suites: bool = Fal
 
     told = publish(directory, reports, suites=suites)
     if as_json:
-        _print_json(told.as_json())
+        print_json(told.as_json())
         return
     for line in told.lines:
         click.echo(line)
@@ -262,10 +232,8 @@ def _finish(directory: Path, reports: Path, *, as_json: bool, suites: bool = Fal
 
 @cli.command()
 @click.argument("runs", nargs=-1, metavar="[RUN]…")
-@click.option(
-    "--results", type=DIRECTORY, default=RESULTS, show_default=True, metavar="DIR", help="Where runs are kept."
-)
-@click.option("--reports", type=DIRECTORY, default=REPORTS, show_default=True, metavar="DIR", help="Where pages go.")
+@RESULTS_OPTION
+@REPORTS_OPTION
 @JSON
 def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -> None:
     r"""Make the page of each RUN (a name below results/, or a directory); of the latest if none is named.
@@ -279,7 +247,7 @@ def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -
     """
     from bench.store.reader import latest
 
-    for directory in [_directory(results, name) for name in runs] or [latest(results)]:
+    for directory in [directory_of(results, name) for name in runs] or [latest(results)]:
         _finish(directory, reports, as_json=as_json)
 
 
@@ -304,7 +272,7 @@ def clean(workdir: Path | None, dry_run: bool, as_json: bool) -> None:
             leftovers.remove(item)
             removed.append(item)
     if as_json:
-        _print_json(
+        print_json(
             [
                 {"kind": item.kind, "path": item.path, "reason": item.reason, "removed": item in removed}
                 for item in found
@@ -316,3 +284,6 @@ def clean(workdir: Path | None, dry_run: bool, as_json: bool) -> None:
         click.echo(f"{verb}: {item.kind} {item.path}: {item.reason}")
     if not found:
         click.echo("nothing left")
+
+
+cli.add_command(ab)

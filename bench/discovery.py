@@ -67,8 +67,10 @@ def driver(name: str) -> type[Driver]:
 
 
 def volume(name: str) -> Recipe:
-    """Return the volume recipe `name`, or raise with the nearest known name."""
-    return _named("volume", name, volumes())
+    """Return the volume recipe `name`, perhaps with arguments for mkfs, or raise with the nearest known name."""
+    known, *arguments = name.split(",mkfs=")
+    recipe = _named("volume", known, volumes())
+    return recipe.varied(arguments) if arguments else recipe
 
 
 def _named(kind: str, name: str, known: dict[str, T]) -> T:

@@ -20,6 +20,7 @@ __all__ = [
     "Support",
     "Temperature",
     "format_size",
+    "parse_seconds",
     "parse_size",
 ]
 
@@ -27,6 +28,8 @@ NATIVE = "native"  # the driver that every comparison is made against
 Param = int | str
 
 _SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|min|sec)?")
+_SECONDS = {None: 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -36,6 +39,14 @@ def parse_size(text: str) -> int:
     if match is None:
         raise BenchError(f"{text!r} is not a size", mend="write it like 4096, 4KiB, 16MiB or 1GiB")
     return int(match[1]) << (10 * _POWERS[match[2].upper()])
+
+
+def parse_seconds(text: str) -> float:
+    """Return the seconds that `90`, `90s`, `5m` or `1h` mean."""
+    match = _BUDGET.fullmatch(text.strip())
+    if match is None:
+        raise BenchError(f"{text!r} is not a time", mend="write it like 90s, 5m or 1h")
+    return float(match[1]) * _SECONDS[match[2]]
 
 
 def format_size(size: float) -> str:

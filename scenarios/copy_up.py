@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.kernel.extents import extents
 from bench.layers.content import Directory, File, Layer, read_equals
-from bench.measure.scenario import Grid, Law, Metric, Params, Scenario, Unit
+from bench.measure.scenario import Grid, Law, Metric, Params, Point, Scenario, Unit
 from bench.measure.temperature import read_in
 from bench.model import NATIVE, Cell, Param, Temperature, format_size
 from bench.verdicts.claims import Answer, Finding, Outcome
@@ -295,6 +295,7 @@ SCENARIO = Scenario(
             per_name="layer",
         ),
     ),
+    compared=Point("first_write", SWEEP_DEPTH, HOT, {"size": 4 * KIB, "position": "bottom"}),
     answers=answers,
     claims={"C6": judge_whole_file, "C9": judge_immutable},
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench.layers.content import Directory, File, Layer, read_equals
 from bench.measure.clock import PASSES, accesses, passes
-from bench.measure.scenario import Grid, Law, Metric, Params, Scenario, Unit
+from bench.measure.scenario import Grid, Law, Metric, Params, Point, Scenario, Unit
 from bench.model import NATIVE, Temperature
 from bench.verdicts.claims import Answer, Finding, Outcome
 
@@ -194,11 +194,11 @@ SCENARIO = Scenario(
     question="What does finding a name cost as layers grow?",
     method=(
         "access(2) on names relative to the container's root, each name once per unit; a unit's observation of a "
-        "kind of lookup is the median of its 8 names, in random order "
-        f"(hot: of {HOT_PARTS} times {PASSES} passes over them, each timed as a whole). The first access in a directory is timed apart "
-        "(`first`): it brings that directory in from every layer. `nested` walks a path of four directories that "
-        "nothing has walked before. Hot: this container has looked the names up. New container: another container of "
-        "the image has. Cold: the backing file system was unmounted and mounted again."
+        "kind of lookup is the median of its 8 names, in random order (hot: of "
+        f"{HOT_PARTS} times {PASSES} passes over them, each timed as a whole). The first access in a directory is "
+        "timed apart (`first`): it brings that directory in from every layer. `nested` walks a path of four "
+        "directories that nothing has walked before. Hot: this container has looked the names up. New container: "
+        "another container of the image has. Cold: the backing file system was unmounted and mounted again."
     ),
     order=1,
     weight=0.4,
@@ -228,6 +228,7 @@ SCENARIO = Scenario(
         )
         for temperature in Temperature
     ),
+    compared=Point("bottom", 32, Temperature.NEW),
     answers=answers,
     claims={"C5": judge_topmost, "C2": judge_backing},
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.kernel.directory import working_directory
 from bench.layers.content import Directory, File, Layer
 from bench.measure.clock import each
-from bench.measure.scenario import Grid, Law, Metric, Params, Scenario, Unit
+from bench.measure.scenario import Grid, Law, Metric, Params, Point, Scenario, Unit
 from bench.model import Param, Temperature, format_size
 from bench.verdicts.claims import Answer, Finding, Outcome
 
@@ -234,6 +234,7 @@ SCENARIO = Scenario(
         Law("list", "deletions", "listing the emptied directory against deletions", AT, per_name="deleted file"),
         Law("list_restarted", "deletions", "the same, after a restart of the container", AT, per_name="deleted file"),
     ),
+    compared=Point("unlink", DEPTH, Temperature.NEW, {"deletions": 100}),
     answers=answers,
     claims={"C7": judge_whiteout, "C8": judge_opaque},
 )

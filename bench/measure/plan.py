@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from bench.drivers.base import Driver, Footprint
 from bench.errors import BenchError, nearest
 from bench.host.packages import install_hint
 from bench.model import NATIVE, Arm, Cell, Param, Support, Temperature
-from bench.volumes.base import require_program
+from bench.volumes.base import MKFS, require_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,6 +27,7 @@ __all__ = [
     "Skip",
     "StackKey",
     "StackPlan",
+    "lay_out",
     "make",
     "parse_arm",
     "parse_driver",
@@ -146,13 +146,28 @@ def parse_driver(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     return name, tuple(sorted(options))
 
 
-def parse_arm(text: str) -> Arm:
-    """Parse `DRIVER[,option=value…]@VOLUME`."""
-    driver, at, volume = text.partition("@")
+def parse_arm(text: str) -> tuple[Arm, dict[str, str]]:
+    """Parse `DRIVER[,option=value…]@VOLUME[,parameter=value…]`; return the arm and its parameters' texts.
+
+    The parameter `mkfs`, which may stand more than once, is an argument of mkfs and part of the volume.
+    """
+    driver, at, rest = text.partition("@")
     if not at:
-        raise BenchError(f"{text!r} is not an arm", mend="write it like overlay2,metacopy=on@xfs")
+        raise BenchError(f"{text!r} is not an arm", mend="write it like overlay2,metacopy=on@xfs,depth=64")
     name, options = parse_driver(driver)
-    return Arm(name, discovery.volume(volume).name, options)
+    volume, *parts = rest.split(",")
+    values: dict[str, str] = {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise BenchError(f"{part!r} in {text!r} is not parameter=value", mend="write it like overlay2@xfs,depth=64")
+        if key == MKFS:
+            volume += f",{part}"
+        elif key in values:
+            raise BenchError(f"{text!r} gives {key} twice")
+        else:
+            values[key] = value
+    return Arm(name, discovery.volume(volume).name, options), values
 
 
 def make(request: Request) -> Plan:
@@ -180,9 +195,14 @@ def make(request: Request) -> Plan:
         raise BenchError(
             "nothing to measure", why=reasons or "the choice leaves no cell", mend="see `python -m bench doctor`"
         )
+    lay_out(plan)
+    return plan
+
+
+def lay_out(plan: Plan) -> None:
+    """Fill in the stacks and the volumes that the plan's cells need."""
     _stacks(plan)
     _sizes(plan)
-    return plan
 
 
 def _volumes(plan: Plan) -> list[str]:
@@ -356,18 +376,6 @@ def _sizes(plan: Plan) -> None:
         count = int((total.inodes + inodes) * MARGIN) + SPARE_INODES
         size = int((total.bytes + working) * MARGIN) + count * recipe.inode_bytes + SPARE_BYTES
         plan.volumes[name] = Footprint(count, max(size, recipe.minimum_bytes))
-
-
-_BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|min|sec)?")
-_SECONDS = {None: 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
-
-
-def parse_seconds(text: str) -> float:
-    """Return the seconds that `90`, `90s`, `5m` or `1h` mean."""
-    match = _BUDGET.fullmatch(text.strip())
-    if match is None:
-        raise BenchError(f"{text!r} is not a time", mend="write it like 90s, 5m or 1h")
-    return float(match[1]) * _SECONDS[match[2]]
 
 
 def parse_profile(name: str) -> str:

@@ -26,6 +26,7 @@ __all__ = [
     "Grid",
     "Law",
     "Metric",
+    "Point",
     "ProofError",
     "Scenario",
     "Unit",
@@ -64,6 +65,16 @@ class Law:
     where: Mapping[str, Param | tuple[Param, ...]] = field(default_factory=dict)
     per: float = 1.0
     per_name: str = ""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where two arms are compared unless something else is asked: one cell, and the metric that is judged."""
+
+    metric: str
+    depth: int
+    temperature: Temperature
+    params: Mapping[str, Param] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -178,6 +189,7 @@ class Scenario:
     applies: Callable[[Cell, Driver], str] = lambda cell, driver: ""  # the reason why not, or ""
     working_bytes: Callable[[Params], int] = lambda params: 0  # written during a unit, at most
     laws: tuple[Law, ...] = ()
+    compared: Point | None = None  # None: its times are not compared (they take too long, or are no times)
     answers: Callable[[Analysis], Iterable[Answer]] = lambda analysis: ()
     claims: Mapping[str, Judge] = field(default_factory=dict)
     tables: Callable[[Analysis], Iterable[Table]] = lambda analysis: ()  # beside those of every section

@@ -27,18 +27,19 @@ from bench.measure import plan as planning
 from bench.measure import reference
 from bench.measure.pace import PATIENCE
 from bench.measure.plan import Plan, Request
-from bench.measure.runner import Listener, Runner, interruption
-from bench.model import Cell, Temperature
+from bench.measure.runner import interruption
+from bench.measure.workshop import Blocks, Workshop
 from bench.store.writer import RunWriter
-from bench.volumes.base import LoopVolume, Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import FrameType
 
+    from bench.measure.runner import Listener, Runner
+    from bench.measure.workshop import Session, Work
     from bench.store.reader import Run
 
-__all__ = ["Session", "execute", "new_run_id", "resume"]
+__all__ = ["execute", "new_run_id", "resume", "start"]
 
 # A directory that exists everywhere and that nothing of the run lies below serves as mount point in
 # the private namespace; outside of it nothing changes.
@@ -50,17 +51,6 @@ LOCK_NAME = "\0layer-bench"  # an abstract socket: it leaves no file and ends wi
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@dataclasses.dataclass(frozen=True)
-class Session:
-    """Where a run works and writes, and who listens."""
-
-    workdir: Path
-    results: Path
-    command: Sequence[str]
-    listener: Callable[[], Any]  # makes a context manager whose value is a Listener, in the run's process
-    started: float  # time.monotonic() when the command began: the budget counts from there
-
-
 def new_run_id(request: Request, now: datetime.datetime | None = None) -> str:
     """Return a name for a run: time, profile and seed."""
     when = now or datetime.datetime.now(datetime.UTC)
@@ -69,10 +59,15 @@ def new_run_id(request: Request, now: datetime.datetime | None = None) -> str:
 
 def execute(request: Request, session: Session, run_id: str | None = None) -> tuple[Path, int]:
     """Run `request`; return (the run's directory, exit status). Raises BenchError before anything is made."""
-    directory = session.results / (run_id or new_run_id(request))
+    return start(planning.make(request), session, run_id or new_run_id(request), Blocks(()))
+
+
+def start(made: Plan, session: Session, run_id: str, work: Work, **facts: Any) -> tuple[Path, int]:
+    """Do `work` on the plan `made` as a new run whose provenance has `facts` too; return as `execute`."""
+    directory = session.results / run_id
     if (directory / "run.json").exists():
         raise BenchError(f"run {directory.name} exists", mend="wait a second, or give another --results")
-    return directory, _run(request, session, directory, [])
+    return directory, _run(made, session, directory, work, facts)
 
 
 def resume(directory: Path, session: Session) -> tuple[Path, int]:
@@ -81,6 +76,9 @@ def resume(directory: Path, session: Session) -> tuple[Path, int]:
 
     earlier = load(directory)
     provenance = earlier.provenance
+    if "comparisons" in provenance:
+        why = "pairs are compared within one stretch of time"
+        raise BenchError(f"run {directory.name} compares arms and cannot go on", why=why, mend="start a new one")
     if provenance.get("complete"):
         raise BenchError(f"run {directory.name} is complete", mend="start a new one")
     try:
@@ -95,7 +93,7 @@ def resume(directory: Path, session: Session) -> tuple[Path, int]:
     if spent >= request.seconds:
         raise BenchError(f"run {directory.name} has used its {request.seconds:.0f} s", mend="start a new one")
     moved = dataclasses.replace(session, started=session.started - spent)
-    return directory, _run(request, moved, directory, _observed(earlier))
+    return directory, _run(planning.make(request), moved, directory, Blocks(_observed(earlier)), {})
 
 
 def _observed(run: Run) -> list[dict[str, Any]]:
@@ -110,24 +108,23 @@ def _observed(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def _run(request: Request, session: Session, directory: Path, rows: Sequence[Mapping[str, Any]]) -> int:
+def _run(made: Plan, session: Session, directory: Path, task: Work, facts: Mapping[str, Any]) -> int:
     work = workdir.check(session.workdir)
-    made = planning.make(request)
     with ExitStack() as undo:
         undo.enter_context(_alone())
         for line in _left_out(made):
             _say(line)
         if any(discovery.volume(name).filesystem for name in made.volumes):
             workdir.require_space(work, made.needed_bytes)
-        provenance = _provenance(request, session, made, directory.name)
-        writer = RunWriter(directory, provenance)
+        provenance = _provenance(session, made, directory.name)
+        writer = RunWriter(directory, {**provenance, **facts})
         undo.callback(writer.close)
         place = work
         if not all(discovery.volume(name).filesystem for name in made.volumes):
             place = undo.enter_context(WorkDirectory(work))
-        worker = _Worker(made, session, writer, place, rows)
+        worker = _Worker(made, session, writer, place, task)
         try:
-            status = namespaces.run_isolated(worker.main, user_namespace=request.rootless)
+            status = namespaces.run_isolated(worker.main, user_namespace=made.request.rootless)
         except OSError as error:
             raise BenchError(
                 "cannot make a private namespace",
@@ -165,12 +162,12 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _provenance(request: Request, session: Session, made: Plan, run_id: str) -> dict[str, Any]:
+def _provenance(session: Session, made: Plan, run_id: str) -> dict[str, Any]:
     return {
         "run": run_id,
         "version": __version__,
         "command": list(session.command),
-        "request": dataclasses.asdict(request),
+        "request": dataclasses.asdict(made.request),
         "started": _now(),
         "host": fingerprint.fingerprint(),
         "skips": [dataclasses.asdict(skip) for skip in made.skips],
@@ -191,7 +188,7 @@ class _Worker:
     session: Session
     writer: RunWriter
     work: Path
-    rows: Sequence[Mapping[str, Any]]
+    task: Work
 
     def main(self) -> int:
         """Run, and turn whatever ends it into provenance and an exit status."""
@@ -233,39 +230,28 @@ class _Worker:
 
     def _measure(self, listener: Listener) -> int:
         before = fingerprint.conditions()
-        with ExitStack() as undo:
-            stage = self._stage()
-            tools, skips = self._tools(stage)
-            volumes = {name: undo.enter_context(self._volume(name, stage, listener)) for name in self.plan.volumes}
-            self.writer.save(
-                skips=[*self.writer.provenance["skips"], *skips],
-                volumes={name: _describe(volume) for name, volume in volumes.items()},
-            )
-            runner = Runner(
-                plan=self.plan,
-                volumes=volumes,
-                add=self.writer.add,
-                listener=listener,
-                deadline=self.session.started + self.plan.request.seconds,
-                tools=tools,
-            )
-            self._go_on(runner)
-            blocks = runner.run()
+        stage = self._stage()
+        tools, skips = self._tools(stage)
+        self.writer.save(skips=[*self.writer.provenance["skips"], *skips])
+        shop = Workshop(self.plan, self.session, self.writer, self.work, listener, stage, tools)
+        done = self.task(shop)
         after = fingerprint.conditions()
         usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         own = sum(item.ru_utime + item.ru_stime for item in usage)
+        units = shop.runners[-1].sequence
+        errors = sum(runner.errors for runner in shop.runners)
         self._save(
             complete=True,
-            blocks=blocks,
-            units=runner.sequence,
-            errors=runner.errors,
-            build_seconds=runner.build_seconds,
+            units=units,
+            errors=errors,
+            build_seconds=shop.runners[0].build_seconds,
             conditions={"before": dataclasses.asdict(before), "after": dataclasses.asdict(after)},
-            warnings=[*fingerprint.warnings(before, after, own), *_disturbed(runner)],
+            warnings=[*fingerprint.warnings(before, after, own), *_disturbed(shop.runners)],
+            **done,
         )
-        if runner.errors:
-            _say(f"{runner.errors} of {runner.sequence} units failed; their rows say why (`error` in samples.jsonl)")
-        return EXIT_USAGE if runner.errors else 0
+        if errors:
+            _say(f"{errors} of {units} units failed; their rows say why (`error` in samples.jsonl)")
+        return EXIT_USAGE if errors else 0
 
     def _stage(self) -> Path:
         """Mount a tmpfs, private to this namespace, where nothing that the run needs lies below."""
@@ -286,49 +272,9 @@ class _Worker:
             self.plan.cells[name] = [cell for cell in cells if cell.values.get("clock") != "c"]
         return {}, [dataclasses.asdict(skip)]
 
-    @contextmanager
-    def _volume(self, name: str, stage: Path, listener: Listener) -> Iterator[Volume]:
-        wanted = self.plan.volumes[name]
-        listener.phase(f"making {name}, {wanted.bytes >> 20} MiB")
-        volume = discovery.volume(name).make(stage / name, self.work, size=wanted.bytes, inodes=wanted.inodes)
-        try:
-            yield volume
-        finally:
-            volume.close()
 
-    def _go_on(self, runner: Runner) -> None:
-        """Tell the runner which cells an earlier part of this run has."""
-        have: dict[tuple[str, int], set[tuple[Any, ...]]] = {}
-        for row in self.rows:
-            key = (row["arm"], row["depth"], row["temperature"], tuple(sorted(row["params"].items())))
-            have.setdefault((row["scenario"], row["block"]), set()).add(key)
-            runner.sequence = max(runner.sequence, row["sequence"] + 1)
-        finished: dict[str, int] = {}
-        partial: set[tuple[str, int, Cell]] = set()
-        for name, cells in self.plan.cells.items():
-            for block in sorted(block for scenario, block in have if scenario == name):
-                wanted = [cell for cell in cells if cell.blocks is None or block < cell.blocks]
-                done = [cell for cell in wanted if _key(cell) in have[name, block]]
-                if len(done) == len(wanted) and finished.get(name, 0) == block:
-                    finished[name] = block + 1
-                else:
-                    partial.update((name, block, cell) for cell in done)
-        runner.finished, runner.partial = finished, frozenset(partial)
-
-
-def _key(cell: Cell) -> tuple[Any, ...]:
-    return (cell.arm.name, cell.depth, Temperature(cell.temperature).value, tuple(sorted(cell.params)))
-
-
-def _describe(volume: Volume) -> dict[str, Any]:
-    facts: dict[str, Any] = {"options": volume.options()}
-    if isinstance(volume, LoopVolume):
-        facts |= {"bytes": volume.size, "mkfs": volume.command, "direct_io": volume.device.direct_io}
-    return facts
-
-
-def _disturbed(runner: Runner) -> list[str]:
-    share = runner.disturbed / runner.sequence if runner.sequence else 0.0
+def _disturbed(runners: Sequence[Runner]) -> list[str]:
+    share = sum(runner.disturbed for runner in runners) / max(runners[-1].sequence, 1)
     if share <= DISTURBED_SHARE:
         return []
     waited = f"{PATIENCE / 1e6:.0f} ms"

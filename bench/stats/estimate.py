@@ -17,12 +17,30 @@ from scipy import special
 
 from bench.quantities import interval
 
-__all__ = ["CONFIDENCE", "RANKED_FROM", "Estimate", "Spread", "centre", "ratio", "spread", "t_quantile"]
+__all__ = [
+    "CONFIDENCE",
+    "RANKED_FROM",
+    "Estimate",
+    "Spread",
+    "centre",
+    "least_values",
+    "ratio",
+    "signed_rank_p",
+    "spread",
+    "t_quantile",
+]
 
 Floats = npt.NDArray[np.float64]
 
-CONFIDENCE = 0.95  # of every interval, two-sided: the convention of the field
-RANKED_FROM = 6  # 2 / 2^n <= 1 - CONFIDENCE: with fewer values not even the whole range reaches 95 %
+CONFIDENCE = 0.95  # of every interval, two-sided, unless another is asked for: the convention of the field
+
+
+def least_values(confidence: float) -> int:
+    """Return the least n with 2 / 2^n <= 1 - confidence: of fewer, not even the whole range reaches it."""
+    return math.ceil(math.log2(2 / (1 - confidence)) - 1e-9)
+
+
+RANKED_FROM = least_values(CONFIDENCE)  # 6
 EXACT_UP_TO = 50  # the exact signed-rank table ends here in the textbooks; R's wilcox.test changes over here too
 PAIRS_UP_TO = 512  # values whose pairs are all kept in memory (1 MiB); above, they are counted instead
 FAR_OUT = 3.0  # interquartile ranges beyond a quartile: Tukey, Exploratory Data Analysis (1977), section 2D
@@ -77,10 +95,10 @@ class Spread:
     outliers: int
 
 
-def centre(values: npt.ArrayLike) -> Estimate:
-    """Return where the distribution of `values` lies, with its interval.
+def centre(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Estimate:
+    """Return where the distribution of `values` lies, with its interval of `confidence`.
 
-    From 6 values on: the Hodges–Lehmann estimate (median of all pairs' means, each value with itself
+    From 6 values on (at 95 %): the Hodges–Lehmann estimate (median of all pairs' means, each value with itself
     too) and the interval that inverts the signed-rank test, exact up to 50 values, by the normal
     approximation above (Hodges and Lehmann 1963; Hollander, Wolfe and Chicken, Nonparametric
     Statistical Methods, 3.2 and 3.3). It holds for a symmetric distribution of any shape.
@@ -92,17 +110,29 @@ def centre(values: npt.ArrayLike) -> Estimate:
     n = len(x)
     if n == 1:
         return Estimate(float(x[0]), math.nan, math.nan, 1, SINGLE)
-    if n < RANKED_FROM:
+    if n < least_values(confidence):
         mean = float(np.mean(x))
-        half = t_quantile(n - 1) * float(np.std(x, ddof=1)) / math.sqrt(n)
+        half = t_quantile(n - 1, confidence) * float(np.std(x, ddof=1)) / math.sqrt(n)
         return Estimate(mean, mean - half, mean + half, n, STUDENT)
     pairs = n * (n + 1) // 2
-    cut = _signed_rank_cut(n)
+    cut = _signed_rank_cut(n, (1 - confidence) / 2)
     low, below, above, high = _pair_means(x, (cut, (pairs - 1) // 2, pairs // 2, pairs - 1 - cut))
     return Estimate((below + above) / 2, low, high, n, RANKED)
 
 
-def ratio(a: npt.ArrayLike, b: npt.ArrayLike) -> Estimate:
+def signed_rank_p(values: npt.ArrayLike) -> float:
+    """Return the two-sided p-value of the signed-rank test that `values` are symmetric about 0.
+
+    The test that `centre` inverts: the p-value is below 1 - confidence just where the interval of that
+    confidence leaves 0 out. Values and pairs of values that cancel out speak for neither side.
+    """
+    x = np.sort(_finite(values))
+    pairs = len(x) * (len(x) + 1) // 2
+    above, below = pairs - _pairs_within(x, 0.0), pairs - _pairs_within(-x[::-1], 0.0)
+    return min(1.0, 2 * _signed_rank_tail(len(x), pairs - max(above, below)))
+
+
+def ratio(a: npt.ArrayLike, b: npt.ArrayLike, confidence: float = CONFIDENCE) -> Estimate:
     """Return a / b from pairs (a[i] and b[i] belong together): `centre` of the log ratios, as a factor.
 
     On logarithms, so that a / b and b / a are each other's inverse. Raises ValueError for arrays of
@@ -113,7 +143,7 @@ def ratio(a: npt.ArrayLike, b: npt.ArrayLike) -> Estimate:
         raise ValueError(f"pairs need two arrays of one length, not {len(top)} and {len(bottom)}")
     if min(top.min(), bottom.min()) <= 0:
         raise ValueError("a ratio needs positive values")
-    logs = centre(np.log(top) - np.log(bottom))
+    logs = centre(np.log(top) - np.log(bottom), confidence)
     return Estimate(
         math.exp(logs.value), math.exp(logs.low), math.exp(logs.high), logs.n, f"{logs.method}, of log ratios"
     )
@@ -129,9 +159,9 @@ def spread(values: npt.ArrayLike) -> Spread:
 
 
 @functools.lru_cache(maxsize=4096)
-def t_quantile(freedom: float) -> float:
-    """Return the factor of a standard error that gives an interval of CONFIDENCE at these degrees of freedom."""
-    return float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2))
+def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
+    """Return the factor of a standard error that gives an interval of `confidence` at these degrees of freedom."""
+    return float(special.stdtrit(freedom, (1 + confidence) / 2))
 
 
 def _finite(values: npt.ArrayLike) -> Floats:
@@ -152,20 +182,37 @@ def _quantile(x: Floats, share: float) -> float:
 
 
 @functools.lru_cache(maxsize=4096)
-def _signed_rank_cut(n: int) -> int:
-    """Return the largest c with P(T <= c) <= (1 - CONFIDENCE) / 2, T the signed-rank statistic of n values.
+def _signed_rank_cut(n: int, tail: float) -> int:
+    """Return the largest c with P(T <= c) <= tail, T the signed-rank statistic of n values.
 
     The interval then runs from the (c+1)-th smallest pair mean to the (c+1)-th largest.
     """
-    tail = (1 - CONFIDENCE) / 2
     if n > EXACT_UP_TO:
-        mean, variance = n * (n + 1) / 4, n * (n + 1) * (2 * n + 1) / 24
-        return math.floor(mean + float(special.ndtri(tail)) * math.sqrt(variance) - 0.5)
-    ways = np.zeros(n * (n + 1) // 2 + 1)  # subsets of the ranks 1..n by their sum
+        mean, deviation = _signed_rank_moments(n)
+        return math.floor(mean + float(special.ndtri(tail)) * deviation - 0.5)
+    return int(np.searchsorted(_signed_rank_table(n), tail, "right")) - 1
+
+
+def _signed_rank_tail(n: int, t: int) -> float:
+    """Return P(T <= t), T the signed-rank statistic of n values."""
+    if n > EXACT_UP_TO:
+        mean, deviation = _signed_rank_moments(n)
+        return float(special.ndtr((t + 0.5 - mean) / deviation))
+    return float(_signed_rank_table(n)[t])
+
+
+def _signed_rank_moments(n: int) -> tuple[float, float]:
+    return n * (n + 1) / 4, math.sqrt(n * (n + 1) * (2 * n + 1) / 24)
+
+
+@functools.lru_cache(maxsize=EXACT_UP_TO)
+def _signed_rank_table(n: int) -> Floats:
+    """Return P(T <= t) for each t: of the 2^n subsets of the ranks 1..n, the share whose sum is at most t."""
+    ways = np.zeros(n * (n + 1) // 2 + 1)
     ways[0] = 1.0
     for rank in range(1, n + 1):
         ways[rank:] += ways[:-rank].copy()
-    return int(np.searchsorted(np.cumsum(ways), tail * 2.0**n, "right")) - 1
+    return np.asarray(np.cumsum(ways) / 2.0**n)
 
 
 def _pair_means(x: Floats, ranks: tuple[int, ...]) -> list[float]:

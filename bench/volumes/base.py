@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import shutil
 import subprocess
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import BenchError
 from bench.host.packages import install_hint
 from bench.kernel import loop, mounts
 from bench.model import Support
 
-__all__ = ["DirectoryVolume", "LoopVolume", "Recipe", "Usage", "Volume", "require_program"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["MKFS", "DirectoryVolume", "LoopVolume", "Recipe", "Usage", "Volume", "require_program"]
+
+
+MKFS = "mkfs"  # in a volume's name: `ext4,mkfs=-O^has_journal` is ext4 made with that argument
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,15 @@ class Recipe:
     def make(self, path: Path, work: Path, *, size: int, inodes: int) -> LoopVolume | DirectoryVolume:
         """Make such a file system of `size` bytes on a nameless file in `work` and mount it at `path`."""
         return LoopVolume(self, path, work, size=size, inodes=inodes)
+
+    def varied(self, arguments: Sequence[str]) -> Recipe:
+        """Return the recipe with more arguments for mkfs, which its name then tells."""
+        if not self.filesystem:
+            raise BenchError(f"volume {self.name} takes no {MKFS}", why="no file system is made on it")
+        name = ",".join([self.name, *(f"{MKFS}={argument}" for argument in arguments)])
+        title = f"{self.title}, made with {' '.join(arguments)}"
+        words = [word for argument in arguments for word in shlex.split(argument)]
+        return replace(self, name=name, title=title, arguments=(*self.arguments, *words))
 
     def mkfs(self, device: str, *, inodes: int) -> list[str]:
         """Return the argument list that formats `device` with room for `inodes`."""

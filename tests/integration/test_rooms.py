@@ -22,12 +22,16 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("bench.discovery",),
     ("bench.measure",),
 )
-COMMANDS = ("bench.cli", "bench.__main__", "bench.console", "bench.doctor", "bench.catalogue")
+COMMANDS = (
+    *("bench.cli", "bench.__main__", "bench.options", "bench.comparing"),
+    *("bench.console", "bench.doctor", "bench.catalogue"),
+)
 # What reads results: beside that way, so that a laptop without root, Linux and drivers can analyse a run.
-READERS = ("bench.stats", "bench.store", "bench.verdicts", "bench.report")
+READERS = ("bench.stats", "bench.store", "bench.verdicts", "bench.report", "bench.gate")
 READERS_MAY = ("bench", "bench.errors", "bench.model", "bench.quantities", *READERS)
-# What measures may write results, and a scenario says what it claims in the words of verdicts.
-USERS = {("bench.measure", "bench.store"), ("scenarios", "bench.verdicts")}
+# What measures may write results, and stop when statistics say that it knows; a scenario says what it claims in
+# the words of verdicts.
+USERS = {("bench.measure", "bench.store"), ("bench.measure", "bench.stats"), ("scenarios", "bench.verdicts")}
 # The page is made of what scenarios say of themselves: laws, claims, tables.
 REPORT_MAY = {("bench.report", "bench.discovery")}
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bench import discovery
 from bench.errors import BenchError
 from bench.measure import plan as planning
-from bench.measure.plan import PROFILES, Request, make, parse_arm, parse_depth, parse_driver, parse_seconds
-from bench.model import NATIVE, Arm, Support, Temperature
+from bench.measure.plan import PROFILES, Request, make, parse_arm, parse_depth, parse_driver
+from bench.model import NATIVE, Arm, Support, Temperature, parse_seconds
 from bench.volumes.base import Recipe
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def arms(draw: st.DrawFn) -> Arm:
 
 @given(arm=arms(), data=st.data())
 def test_an_arm_comes_back_from_its_name_in_any_order_of_options(arm: Arm, data: st.DataObject) -> None:
-    assert parse_arm(arm.name) == arm
+    assert parse_arm(arm.name) == (arm, {})
     options = data.draw(st.permutations(arm.options))
     text = ",".join([arm.driver, *(f"{key}={value}" for key, value in options)])
     assert parse_driver(text) == (arm.driver, arm.options)

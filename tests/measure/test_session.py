@@ -13,7 +13,8 @@ from bench import discovery
 from bench.errors import BenchError
 from bench.measure import session
 from bench.measure.plan import Request
-from bench.measure.session import Session, _observed, _Worker
+from bench.measure.session import _observed
+from bench.measure.workshop import Session, _go_on
 from bench.model import Temperature
 from tests.builders import make_sample, read_back, write_run
 from tests.measure.fakes import Quiet, make_cell, make_runner
@@ -56,8 +57,7 @@ def resumed(monkeypatch: pytest.MonkeyPatch, directory: Path, have: list[Sample]
     """Return a runner that goes on after `have`, which were written and read back."""
     rows = _observed(read_back(directory, have))
     runner, samples, _ = make_runner(monkeypatch, [], CELLS)
-    worker = _Worker(runner.plan, make_session(directory), None, directory, rows)  # type: ignore[arg-type]
-    worker._go_on(runner)
+    _go_on(runner, rows)
     return runner, samples
 
 

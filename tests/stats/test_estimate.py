@@ -90,8 +90,8 @@ def test_interval_is_what_the_signed_rank_test_does_not_reject(n: int) -> None:
 
 
 def test_normal_approximation_joins_the_exact_table() -> None:
-    exact = estimate._signed_rank_cut(estimate.EXACT_UP_TO)
-    after = estimate._signed_rank_cut(estimate.EXACT_UP_TO + 1)
+    exact = estimate._signed_rank_cut(estimate.EXACT_UP_TO, 0.025)
+    after = estimate._signed_rank_cut(estimate.EXACT_UP_TO + 1, 0.025)
     assert exact == 434  # n = 50, two-sided 5 %: the last line of the usual table
     assert after == pytest.approx(exact + 19, abs=1)  # the table's last steps are 17, 18, 19
 

@@ -1,0 +1,172 @@
+"""The commands that compare: ab, and what it prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.errors import BenchError
+from bench.gate.verdict import EXIT_INCONCLUSIVE
+from bench.options import JSON, RESULTS_OPTION, STARTED, WORKDIR, listed, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bench.measure.compare import Comparison
+    from bench.measure.plan import Plan
+    from bench.stats.compared import Compared
+    from bench.stats.estimate import Estimate
+    from bench.stats.paired import Procedure
+
+__all__ = ["ab"]
+
+BUDGET = "2m"  # of ab, for all its comparisons
+
+
+@click.command()
+@click.argument("a", metavar="ARM")
+@click.argument("b", metavar="ARM")
+@click.option("--scenario", metavar="NAME,…", help="Only these scenarios. [default: all whose times are compared]")
+@click.option("--metric", metavar="NAME", help="Judge this metric. [default: the scenario's own]")
+@click.option("--depth", metavar="N", help="Layers of both arms.")
+@click.option("--size", metavar="SIZE", help="File size for both arms: 4KiB, 1MiB.")
+@click.option("--temperature", metavar="NAME", help="hot, new or cold, for both arms.")
+@click.option("--set", "others", multiple=True, metavar="PARAMETER=VALUE", help="Any other parameter; repeatable.")
+@click.option("--delta", type=float, default=0.03, show_default=True, help="Ratios within 1 + DELTA are the same.")
+@click.option("--alpha", type=float, default=0.05, show_default=True, help="Error of the answer, over all looks.")
+@click.option("--pairs", type=int, metavar="N", help="Give up after N pairs. [default: 384]")
+@click.option("--budget", metavar="TIME", default=BUDGET, show_default=True, help="Give up after this time.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")
+@RESULTS_OPTION
+@WORKDIR
+@JSON
+def ab(a: str, b: str, as_json: bool, results: Path, workdir: Path | None, **asked: Any) -> int:
+    r"""Tell whether the second ARM is slower or faster than the first, and by how much.
+
+    An arm is DRIVER[,option=value…]@VOLUME[,parameter=value…]; the parameter mkfs is an argument for mkfs.
+    Pairs of fresh units are measured until it is known; a difference is confirmed on new volumes. Exit
+    status: 0 with an answer, 3 if all is inconclusive.
+
+    \b
+    Examples:
+      python -m bench ab overlay2@ext4 overlay2,volatile=on@ext4 --scenario copy_up --size 4KiB
+      python -m bench ab overlay2@ext4,depth=64 overlay2@ext4,depth=10 --scenario lookup
+      python -m bench ab fuse-overlayfs@xfs fuse-overlayfs,binary=./fuse-overlayfs@xfs
+      python -m bench ab overlay2@ext4 "overlay2@ext4,mkfs=-O ^has_journal" --scenario copy_up
+    """
+    from bench.measure import compare
+    from bench.model import parse_seconds
+    from bench.stats.compared import compared
+    from bench.store.reader import load
+
+    rootless = os.geteuid() != 0
+    comparisons = compare.make(
+        a,
+        b,
+        scenarios=listed(asked["scenario"], str),
+        where=_where(asked),
+        metric=asked["metric"],
+        procedure=_procedure(asked["alpha"], asked["delta"], asked["pairs"]),
+        rootless=rootless,
+    )
+    plan = compare.plan_of(comparisons, seed=asked["seed"], budget=parse_seconds(asked["budget"]), rootless=rootless)
+    directory, status = measured(comparisons, plan, results, workdir, "ab", quiet=as_json)
+    if status:
+        return status
+    told = compared(load(directory))
+    if as_json:
+        print_json({"run": directory.name, "comparisons": [answer(one) for one in told]})
+    else:
+        for one in told:
+            click.echo(text_of(one))
+        click.echo(f"rows: {directory / 'samples.jsonl'}")
+    return EXIT_INCONCLUSIVE if all(one.verdict.word == "inconclusive" for one in told) else 0
+
+
+def _where(asked: dict[str, Any]) -> dict[str, str]:
+    """Return the parameters that both arms get."""
+    where = {key: asked[key] for key in ("depth", "size", "temperature") if asked[key] is not None}
+    for text in asked["others"]:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise BenchError(f"{text!r} is not PARAMETER=VALUE", mend="write it like --set position=top")
+        where[key] = value
+    return where
+
+
+def _procedure(alpha: float, delta: float, pairs: int | None) -> Procedure:
+    from bench.stats.paired import LOOKS, Procedure
+
+    looks = LOOKS if pairs is None else (*(look for look in LOOKS if look < pairs), pairs)
+    try:
+        return Procedure(alpha, delta, looks)
+    except ValueError as error:
+        raise BenchError(str(error), mend="see `python -m bench ab --help`") from error
+
+
+def measured(
+    comparisons: Sequence[Comparison], plan: Plan, results: Path, workdir: Path | None, kind: str, *, quiet: bool
+) -> tuple[Path, int]:
+    """Measure comparisons as a new run; return its directory and exit status."""
+    from bench.console import Console
+    from bench.host import workdir as places
+    from bench.measure import session
+    from bench.measure.compare import Compare
+    from bench.measure.workshop import Session
+
+    seconds = plan.request.seconds
+    where = Session(
+        workdir=workdir or places.default(),
+        results=results,
+        command=["python", "-m", "bench", *sys.argv[1:]],
+        listener=lambda: Console(seconds, quiet=quiet),
+        started=STARTED,
+    )
+    facts = {"kind": kind, "comparisons": [one.described() for one in comparisons]}
+    return session.start(plan, where, session.new_run_id(plan.request), Compare(comparisons), **facts)
+
+
+def answer(told: Compared) -> dict[str, Any]:
+    """Return a comparison as JSON."""
+    verdict = told.verdict
+    return {
+        "scenario": told.scenario,
+        "metric": told.metric,
+        "a": told.a,
+        "b": told.b,
+        "where": told.where,
+        "word": verdict.word.value,
+        "ratio": _estimate(verdict.ratio),
+        "p": verdict.p,
+        "pairs": verdict.pairs,
+        "reason": verdict.reason,
+        "times": [_estimate(one) for one in told.times] if told.times else None,
+        "control": {"word": told.control.word, "ratio": _estimate(told.control.ratio), "pairs": told.control.pairs},
+        "failed_units": told.failed,
+        "seconds": round(told.seconds, 3),
+    }
+
+
+def _estimate(told: Estimate) -> list[float] | None:
+    """Return [value, low, high]; None where nothing was told yet."""
+    return [told.value, told.low, told.high] if told.has_interval else None
+
+
+def text_of(told: Compared) -> str:
+    """Return a comparison for a reader, with what it rests on."""
+    verdict, control = told.verdict, told.control
+    lines = [f"{told.scenario} {told.metric}: {told.b} against {told.a} ({told.where})", f"  {told.sentence()}"]
+    if told.times:
+        a, b = (one.text("ns") for one in told.times)
+        lines.append(f"  {a} against {b}, {verdict.pairs} pairs in {told.seconds:.1f} s, p = {verdict.p:.2g}")
+    if told.control_moved:
+        lines.append(f"  the control moved: a plain directory beside itself came out {control.ratio.text('×')}")
+    elif control.ratio.n:
+        lines.append(f"  control: a plain directory beside itself {control.ratio.text('×')}")
+    if told.failed:
+        lines.append(f"  {told.failed} units failed; their rows say why")
+    return "\n".join(lines)

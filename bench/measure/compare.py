@@ -1,0 +1,258 @@
+"""Two arms against each other: pairs of fresh units until it is known whether they differ.
+
+Each block has one unit of each side and, as a control, two of a plain directory. The order within a pair is
+drawn so that of two successive pairs each side goes first once, and which of the two pairs goes first is
+drawn too. A finding is measured again on a fresh set-up: new volumes with other content, new mounts.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from bench import discovery
+from bench.errors import BenchError, nearest
+from bench.measure.plan import Plan, Request, lay_out, parse_arm, parse_depth
+from bench.model import Cell, Param, Temperature, parse_size
+from bench.stats.paired import Procedure, Word, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from bench.measure.runner import Runner
+    from bench.measure.scenario import Scenario
+    from bench.measure.workshop import Workshop
+    from bench.stats.paired import Decision
+
+__all__ = ["FIRST_SHARE", "SIDES", "Compare", "Comparison", "make", "plan_of"]
+
+SIDES = ("a", "b", "control a", "control b")  # the parameter `side` of a row
+FIRST_SHARE = 0.6  # of the time, for the first set-up; a finding needs the rest to be confirmed
+SETUPS = (1, 2)
+TEMPERATURES = {"hot": Temperature.HOT, "new": Temperature.NEW, "cold": Temperature.COLD}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """B against A: one metric of one scenario in two cells, and a control beside them."""
+
+    number: int
+    scenario: str
+    metric: str
+    a: Cell
+    b: Cell
+    procedure: Procedure
+
+    def cell(self, side: str, setup: int) -> Cell:
+        """Return the cell of a side, with the parameters by which its rows are found again."""
+        own = self.b if side == "b" else self.a
+        told = (("comparison", self.number), ("side", side), ("setup", setup))
+        arm = own.arm.native if side.startswith("control") else own.arm
+        return replace(own, arm=arm, params=(*own.params, *told))
+
+    def order(self, seed: int, setup: int, pair: int) -> list[str]:
+        """Return the order of the sides in a pair's block (pairs from 0)."""
+        blocks: list[tuple[str, str]] = []
+        for kind, (first, second) in enumerate((SIDES[:2], SIDES[2:])):
+            draw = random.Random(f"{seed}:{self.number}:{setup}:{pair // 2}:{kind}")  # noqa: S311
+            swapped = (draw.random() < 0.5) != bool(pair % 2)
+            blocks.append((second, first) if swapped else (first, second))
+        random.Random(f"{seed}:{self.number}:{setup}:{pair}").shuffle(blocks)  # noqa: S311
+        return [side for block in blocks for side in block]
+
+    def described(self) -> dict[str, Any]:
+        """Return what a reader of the rows has to know, as JSON."""
+        sides = {"a": self.a, "b": self.b}
+        return {
+            "scenario": self.scenario,
+            "metric": self.metric,
+            **{side: _described(cell) for side, cell in sides.items()},
+            "control": self.a.arm.native.name,
+            "alpha": self.procedure.alpha,
+            "delta": self.procedure.delta,
+            "looks": list(self.procedure.looks),
+        }
+
+
+def _described(cell: Cell) -> dict[str, Any]:
+    return {
+        "arm": cell.arm.name,
+        "depth": cell.depth,
+        "temperature": cell.temperature.value,
+        "params": dict(cell.params),
+    }
+
+
+def make(
+    a: str,
+    b: str,
+    *,
+    scenarios: Iterable[str] = (),
+    where: Mapping[str, str | int] | None = None,
+    metric: str | None = None,
+    procedure: Procedure | None = None,
+    first: int = 0,
+    rootless: bool = False,
+) -> list[Comparison]:
+    """Return the comparisons of two arms, written as `parse_arm` takes them, numbered from `first`.
+
+    One per scenario (empty: every one whose times are compared), at its own point unless `where` or an arm's
+    parameters say another depth, temperature or parameter. Raises BenchError for what is not known or cannot
+    run here.
+    """
+    known = discovery.scenarios()
+    chosen = [discovery.scenario(name) for name in scenarios] or [one for one in known.values() if one.compared]
+    found: list[Comparison] = []
+    for scenario in chosen:
+        point = scenario.compared
+        if point is None:
+            able = ", ".join(name for name, one in known.items() if one.compared)
+            raise BenchError(f"the times of scenario {scenario.name} are not compared", mend=f"choose of: {able}")
+        wanted = metric or point.metric
+        if wanted not in {one.name for one in scenario.metrics}:
+            raise nearest(f"metric of {scenario.name}", wanted, [one.name for one in scenario.metrics])
+        one, other = (_cell(scenario, text, where or {}, rootless=rootless) for text in (a, b))
+        found.append(Comparison(first + len(found), scenario.name, wanted, one, other, procedure or Procedure()))
+    return found
+
+
+def _cell(scenario: Scenario, text: str, where: Mapping[str, str | int], *, rootless: bool) -> Cell:
+    """Return the cell that an arm's text and `where` (the arm's own values win) mean."""
+    point = scenario.compared
+    assert point is not None
+    arm, own = parse_arm(text)
+    values: dict[str, Param] = {"depth": point.depth, "temperature": point.temperature.value, **point.params}
+    for key, value in {**where, **own}.items():
+        if key not in values:
+            raise nearest(f"parameter of {scenario.name}", key, values)
+        values[key] = _value(scenario, key, str(value))
+    depth, temperature = int(values.pop("depth")), Temperature(str(values.pop("temperature")))
+    driver = discovery.driver(arm.driver)(dict(arm.options), rootless=rootless)
+    recipe = discovery.volume(arm.volume)
+    for support in (recipe.probe(), driver.probe(recipe)):
+        if not support.ok:
+            raise BenchError(f"arm {arm.name} cannot run here", why=support.reason, mend=support.mend)
+    if recipe.needs_root == rootless:
+        raise BenchError(f"arm {arm.name} cannot run here", why="as an ordinary user the only volume is `dir`")
+    if driver.max_depth is not None and depth > driver.max_depth:
+        raise BenchError(f"{arm.driver} takes at most {driver.max_depth} layers", why=f"depth {depth} was asked for")
+    if rootless and temperature is Temperature.COLD:
+        raise BenchError("no cold cells here", why="only root can mount a file system again", mend="run as root")
+    cell = Cell(scenario.name, arm, depth, temperature, tuple((key, values[key]) for key in point.params))
+    reason = scenario.applies(cell, driver)
+    if reason:
+        raise BenchError(f"{scenario.name} does not apply to {text}", why=reason)
+    return cell
+
+
+def _value(scenario: Scenario, key: str, text: str) -> Param:
+    """Return a parameter's value; texts must be ones that the scenario knows."""
+    if key == "depth":
+        return parse_depth(text)
+    if key == "temperature":
+        words = {**TEMPERATURES, **{one.value: one for one in Temperature}}
+        if text not in words:
+            raise nearest("temperature", text, TEMPERATURES)
+        return words[text].value
+    known = {value for grid in scenario.grids("full") for value in grid.params.get(key, ())}
+    texts = sorted(value for value in known if isinstance(value, str))
+    if texts:
+        if text not in texts:
+            raise nearest(key, text, texts)
+        return text
+    if key == "size":
+        return parse_size(text)
+    if not text.isdecimal():
+        raise BenchError(f"{key}={text!r} is not a whole number")
+    return int(text)
+
+
+def plan_of(comparisons: Sequence[Comparison], *, seed: int, budget: float, rootless: bool = False) -> Plan:
+    """Return the plan that holds what all sides need; raises BenchError where it cannot be laid out."""
+    plan = Plan(Request("comparison", seed, budget, rootless=rootless))
+    for comparison in comparisons:
+        cells = plan.cells.setdefault(comparison.scenario, [])
+        cells.extend(comparison.cell(side, SETUPS[0]) for side in SIDES)
+    lay_out(plan)
+    return plan
+
+
+@dataclass
+class _State:
+    """Where a comparison stands in one set-up: its pairs of times, by kind."""
+
+    pairs: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: {"a": [], "control a": []})
+    blocks: int = 0
+    decision: Decision | None = None
+
+    def ended(self, procedure: Procedure) -> bool:
+        """Whether it is decided, or has had as many blocks as it may have pairs (some may have failed)."""
+        return (self.decision is not None and self.decision.word is not None) or self.blocks >= procedure.cap
+
+
+@dataclass(frozen=True)
+class Compare:
+    """The work of a run that compares: all comparisons side by side, then the findings once more."""
+
+    comparisons: Sequence[Comparison]
+
+    def __call__(self, shop: Workshop) -> Mapping[str, Any]:
+        """Measure until each comparison is decided or the time is up."""
+        start = time.monotonic()
+        first = start + FIRST_SHARE * (shop.deadline - start)
+        open_ones, seconds = list(self.comparisons), []
+        for setup, deadline in zip(SETUPS, (first, shop.deadline), strict=True):
+            if not open_ones:
+                break
+            begun = time.monotonic()
+            with shop.runner(seed=shop.plan.request.seed + setup - 1) as runner:
+                runner.build()
+                states = _measure(runner, open_ones, setup, deadline)
+            seconds.append(round(time.monotonic() - begun, 3))
+            open_ones = [one for one in open_ones if _found(states[one.number])]
+        return {"setup_seconds": seconds}
+
+
+def _found(state: _State) -> bool:
+    return state.decision is not None and state.decision.word in {Word.SLOWER, Word.FASTER}
+
+
+def _measure(runner: Runner, comparisons: Sequence[Comparison], setup: int, deadline: float) -> Mapping[int, _State]:
+    """Run blocks of the comparisons in turn until each is decided, or has had its pairs, or it is `deadline`."""
+    states = {one.number: _State() for one in comparisons}
+    for comparison in _turns(comparisons, states):
+        if time.monotonic() > deadline:
+            break
+        state = states[comparison.number]
+        _block(runner, comparison, setup, state)
+        pairs = state.pairs["a"]
+        if len(pairs) in comparison.procedure.looks:
+            a, b = zip(*pairs, strict=True)
+            state.decision = judge(a, b, comparison.procedure)
+    return states
+
+
+def _turns(comparisons: Sequence[Comparison], states: Mapping[int, _State]) -> Iterator[Comparison]:
+    """Yield the comparisons in turn, as long as they have not ended."""
+    left = list(comparisons)
+    while left:
+        yield from left
+        left = [one for one in left if not states[one.number].ended(one.procedure)]
+
+
+def _block(runner: Runner, comparison: Comparison, setup: int, state: _State) -> None:
+    """Measure one pair and one of the control."""
+    scenario = discovery.scenario(comparison.scenario)
+    times: dict[str, float] = {}
+    for side in comparison.order(runner.plan.request.seed, setup, state.blocks):
+        cell = comparison.cell(side, setup)
+        runner.listener.unit(cell, state.blocks, runner.sequence, runner.deadline - time.monotonic())
+        sample = runner.observe(scenario, cell, state.blocks)
+        if not sample.error and sample.metrics.get(comparison.metric, 0.0) > 0:
+            times[side] = sample.metrics[comparison.metric]
+    state.blocks += 1
+    for first, second in (SIDES[:2], SIDES[2:]):
+        if first in times and second in times:
+            state.pairs[first].append((times[first], times[second]))

@@ -1,0 +1,138 @@
+"""What a run measures with, inside its private namespace, and the ordinary thing that it does there."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bench import discovery
+from bench.measure.runner import Runner
+from bench.model import Cell, Temperature
+from bench.volumes.base import LoopVolume
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from bench.measure.plan import Plan
+    from bench.measure.runner import Listener
+    from bench.store.writer import RunWriter
+    from bench.volumes.base import Volume
+
+__all__ = ["Blocks", "Session", "Work", "Workshop"]
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where a run works and writes, and who listens."""
+
+    workdir: Path
+    results: Path
+    command: Sequence[str]
+    listener: Callable[[], Any]  # makes a context manager whose value is a Listener, in the run's process
+    started: float  # time.monotonic() when the command began: the budget counts from there
+
+
+@dataclass
+class Workshop:
+    """What a run measures with, inside the private namespace."""
+
+    plan: Plan
+    session: Session
+    writer: RunWriter
+    work: Path
+    listener: Listener
+    stage: Path
+    tools: Mapping[str, str]
+    runners: list[Runner] = field(default_factory=list)
+
+    @property
+    def deadline(self) -> float:
+        """When the run must end, on the clock of time.monotonic()."""
+        return self.session.started + self.plan.request.seconds
+
+    @contextmanager
+    def runner(self, seed: int | None = None) -> Iterator[Runner]:
+        """Make the plan's volumes and yield a runner on them; its units are numbered on from the last one's.
+
+        `seed`, where given, is for this runner's content and orders instead of the plan's.
+        """
+        request = self.plan.request
+        plan = replace(self.plan, request=request if seed is None else replace(request, seed=seed))
+        with ExitStack() as undo:
+            volumes = {name: undo.enter_context(self._volume(name)) for name in self.plan.volumes}
+            self.writer.save(volumes={name: _describe(volume) for name, volume in volumes.items()})
+            runner = Runner(
+                plan=plan,
+                volumes=volumes,
+                add=self.writer.add,
+                listener=self.listener,
+                deadline=self.deadline,
+                tools=self.tools,
+                sequence=self.runners[-1].sequence if self.runners else 0,
+            )
+            self.runners.append(runner)
+            yield runner
+
+    @contextmanager
+    def _volume(self, name: str) -> Iterator[Volume]:
+        wanted = self.plan.volumes[name]
+        self.listener.phase(f"making {name}, {wanted.bytes >> 20} MiB")
+        path = self.stage / name.replace("/", "_")
+        volume = discovery.volume(name).make(path, self.work, size=wanted.bytes, inodes=wanted.inodes)
+        try:
+            yield volume
+        finally:
+            volume.close()
+
+
+class Work(Protocol):
+    """What a run does in its workshop."""
+
+    def __call__(self, shop: Workshop) -> Mapping[str, Any]:
+        """Measure; return what the provenance gets for it."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Run blocks of all scenarios until the time is up; `rows` are what an earlier part of the run observed."""
+
+    rows: Sequence[Mapping[str, Any]]
+
+    def __call__(self, shop: Workshop) -> Mapping[str, Any]:
+        """Measure; return the number of blocks of each scenario."""
+        with shop.runner() as runner:
+            _go_on(runner, self.rows)
+            return {"blocks": runner.run()}
+
+
+def _go_on(runner: Runner, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Tell the runner which cells an earlier part of this run has."""
+    have: dict[tuple[str, int], set[tuple[Any, ...]]] = {}
+    for row in rows:
+        key = (row["arm"], row["depth"], row["temperature"], tuple(sorted(row["params"].items())))
+        have.setdefault((row["scenario"], row["block"]), set()).add(key)
+        runner.sequence = max(runner.sequence, row["sequence"] + 1)
+    finished: dict[str, int] = {}
+    partial: set[tuple[str, int, Cell]] = set()
+    for name, cells in runner.plan.cells.items():
+        for block in sorted(block for scenario, block in have if scenario == name):
+            wanted = [cell for cell in cells if cell.blocks is None or block < cell.blocks]
+            done = [cell for cell in wanted if _key(cell) in have[name, block]]
+            if len(done) == len(wanted) and finished.get(name, 0) == block:
+                finished[name] = block + 1
+            else:
+                partial.update((name, block, cell) for cell in done)
+    runner.finished, runner.partial = finished, frozenset(partial)
+
+
+def _key(cell: Cell) -> tuple[Any, ...]:
+    return (cell.arm.name, cell.depth, Temperature(cell.temperature).value, tuple(sorted(cell.params)))
+
+
+def _describe(volume: Volume) -> dict[str, Any]:
+    facts: dict[str, Any] = {"options": volume.options()}
+    if isinstance(volume, LoopVolume):
+        facts |= {"bytes": volume.size, "mkfs": volume.command, "direct_io": volume.device.direct_io}
+    return facts

@@ -1,0 +1,57 @@
+"""What the commands share: options, and how their texts are read and answers printed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "DIRECTORY",
+    "JSON",
+    "REPORTS_OPTION",
+    "RESULTS_OPTION",
+    "STARTED",
+    "WORKDIR",
+    "directory_of",
+    "listed",
+    "print_json",
+]
+
+STARTED = time.monotonic()  # when the command began
+DIRECTORY = click.Path(path_type=Path)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+RESULTS_OPTION = click.option(
+    "--results", type=DIRECTORY, default=Path("results"), show_default=True, metavar="DIR", help="Where runs are kept."
+)
+REPORTS_OPTION = click.option(
+    "--reports", type=DIRECTORY, default=Path("reports"), show_default=True, metavar="DIR", help="Where pages go."
+)
+WORKDIR = click.option(
+    "--workdir",
+    type=DIRECTORY,
+    metavar="DIR",
+    help="Where volumes are made: on a disk, not on overlay or tmpfs. [default: $BENCH_WORKDIR or /var/tmp]",
+)
+
+
+def listed(text: str | None, parse: Callable[[str], Any]) -> tuple[Any, ...]:
+    """Parse `a,b,c`."""
+    return tuple(parse(part) for part in text.split(",") if part) if text else ()
+
+
+def directory_of(results: Path, name: str) -> Path:
+    """Return the run that `name` means: a path, or a name below `results`."""
+    return Path(name) if Path(name).is_dir() else results / name
+
+
+def print_json(value: Any) -> None:
+    """Print an answer as JSON."""
+    import json
+
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))

@@ -1,0 +1,150 @@
+"""What the rows of a run that compared arms say: each comparison judged again from its pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.errors import BenchError
+from bench.model import format_size
+from bench.stats.estimate import Estimate, centre
+from bench.stats.paired import Decision, Procedure, Verdict, Word, confirmed, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from bench.store.reader import Run
+
+__all__ = ["Compared", "compared"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One comparison: what was compared, what it says, and whether the control stood still.
+
+    `a` and `b` are the two sides as they are written, with the parameters in which they differ; `where` is what
+    they share. `times` are the centres of the sides' times in the set-up that the verdict is from.
+    """
+
+    number: int
+    scenario: str
+    metric: str
+    a: str
+    b: str
+    where: str
+    procedure: Procedure
+    verdict: Verdict
+    times: tuple[Estimate, Estimate] | None
+    control: Decision
+    failed: int
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """The comparison within its scenario, for a list of verdicts."""
+        return f"{self.metric} {self.a} → {self.b} ({self.where})"
+
+    @property
+    def control_moved(self) -> bool:
+        """Whether a plain directory beside itself came out different."""
+        return self.control.word in {Word.SLOWER, Word.FASTER}
+
+    def sentence(self) -> str:
+        """Return the verdict for a reader."""
+        verdict, delta = self.verdict, f"{self.procedure.delta:.3g}"
+        words = {
+            Word.SLOWER: "slower",
+            Word.FASTER: "faster",
+            Word.SAME: f"same within {float(delta):.0%}",
+            Word.INCONCLUSIVE: "inconclusive",
+        }
+        told = verdict.ratio.text("×") if verdict.ratio.n else "no ratio"
+        reason = f" ({verdict.reason})" if verdict.reason else ""
+        return f"{words[verdict.word]}: {told}{reason}"
+
+
+def compared(run: Run) -> list[Compared]:
+    """Return every comparison of `run`; raises BenchError where the run compared nothing."""
+    told = run.provenance.get("comparisons")
+    if not isinstance(told, list) or not told:
+        raise BenchError(f"run {run.id} compares no arms", mend="`python -m bench ab` makes one that does")
+    try:
+        return [_compared(run, number, dict(facts)) for number, facts in enumerate(told)]
+    except (KeyError, TypeError, ValueError) as error:
+        path = run.directory / "run.json"
+        raise BenchError(f"{path} does not tell its comparisons", why=repr(error), mend="restore the file") from error
+
+
+def _compared(run: Run, number: int, facts: Mapping[str, Any]) -> Compared:
+    procedure = Procedure(float(facts["alpha"]), float(facts["delta"]), tuple(map(int, facts["looks"])))
+    metric = str(facts["metric"])
+    times, units = run.times, run.units
+    if "comparison" not in units:
+        raise ValueError("its rows name no comparison")
+    mine = times[(times["comparison"] == number) & (times["metric"] == metric)]
+    rows = units[units["comparison"] == number]
+    by_setup = [_pairs(mine[mine["setup"] == setup], "a", "b") for setup in (1, 2)]
+    controls = [_pairs(mine[mine["setup"] == setup], "control a", "control b") for setup in (1, 2)]
+    first = judge(*by_setup[0], procedure)
+    second = judge(*by_setup[1], procedure) if len(by_setup[1][0]) else None
+    verdict = confirmed(first, second)
+    deciding = by_setup[0] if verdict.second is None else by_setup[1]
+    a, b = facts["a"], facts["b"]
+    return Compared(
+        number=number,
+        scenario=str(facts["scenario"]),
+        metric=metric,
+        a=_side(a, b),
+        b=_side(b, a),
+        where=_shared(a, b),
+        procedure=procedure,
+        verdict=verdict,
+        times=(centre(deciding[0]), centre(deciding[1])) if len(deciding[0]) else None,
+        control=_control([judge(*pairs, procedure) for pairs in controls if len(pairs[0])], procedure),
+        failed=int((rows["error"] != "").sum()),
+        seconds=float(rows["started"].max() - rows["started"].min()) if len(rows) else 0.0,
+    )
+
+
+def _pairs(times: pd.DataFrame, first: str, second: str) -> tuple[Floats, Floats]:
+    """Return the two sides' times of the blocks that have both, in the order measured."""
+    wide = times[times["side"].isin([first, second])]
+    table = (
+        wide.astype({"side": str})
+        .pivot_table(index="block", columns="side", values="value")
+        .reindex(columns=[first, second])
+    )
+    table = table[(table > 0).all(axis=1)]
+    return table[first].to_numpy(dtype=np.float64), table[second].to_numpy(dtype=np.float64)
+
+
+def _control(decisions: list[Decision], procedure: Procedure) -> Decision:
+    """Return the control's decision of the set-up in which it moved, else of the last."""
+    moved = [one for one in decisions if one.word in {Word.SLOWER, Word.FASTER}]
+    return (moved or decisions or [judge([], [], procedure)])[-1]
+
+
+def _facts(side: Mapping[str, Any]) -> dict[str, Any]:
+    return {"depth": side["depth"], "temperature": side["temperature"], **side["params"]}
+
+
+def _side(own: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    mine, theirs = _facts(own), _facts(other)
+    parts = [f"{key}={_value(key, value)}" for key, value in mine.items() if theirs.get(key) != value]
+    return ",".join([str(own["arm"]), *parts])
+
+
+def _shared(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
+    mine, theirs = _facts(a), _facts(b)
+    return ", ".join(f"{key} {_value(key, value)}" for key, value in mine.items() if theirs.get(key) == value)
+
+
+def _value(key: str, value: Any) -> str:
+    return format_size(value) if key == "size" else str(value)
