@@ -37,7 +37,7 @@ def main() -> NoReturn:
         status = EXIT_USAGE
     except click.UsageError as error:
         where = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
-        _complain(f"{error.format_message()}{where}")
+        _complain(f"{error.format_message().rstrip('.')}{where}")
         status = EXIT_USAGE
     except BenchError as error:
         _complain(str(error))

@@ -127,7 +127,7 @@ def measured(
         started=STARTED,
     )
     facts = {"kind": kind, "comparisons": [one.described() for one in comparisons]}
-    return session.start(plan, where, session.new_run_id(plan.request), Compare(comparisons), **facts)
+    return session.start(plan, where, session.new_run_id(plan.request), Compare(comparisons, plan), **facts)
 
 
 def answer(told: Compared) -> dict[str, Any]:

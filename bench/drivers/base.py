@@ -85,7 +85,7 @@ class Driver(ABC):
     order: ClassVar[int] = 99
     layered: ClassVar[bool] = True  # False: an image is one directory, so depth changes nothing
     max_depth: ClassVar[int | None] = None
-    options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by name, the values it takes; (): any text
     opaque_inodes: ClassVar[int] = 0  # files that mark a re-created directory, beside the directory itself
     inode_law: ClassVar[str]  # the formula of `footprint`, for the reader
 
@@ -95,7 +95,7 @@ class Driver(ABC):
         for key, value in self.chosen.items():
             if key not in self.options:
                 raise nearest(f"option of {self.name}", key, self.options)
-            if value not in self.options[key]:
+            if self.options[key] and value not in self.options[key]:
                 raise BenchError(
                     f"{self.name} option {key}={value!r} is not known", mend=f"one of: {', '.join(self.options[key])}"
                 )
@@ -151,7 +151,7 @@ def data_bytes(entries: Iterable[object]) -> int:
 
 
 def copy_tree(source: str, target: str) -> None:
-    """Copy a tree of directories and regular files by reading and writing every byte.
+    """Copy a tree of directories, regular files and symbolic links by reading and writing every byte.
 
     Neither FICLONE nor copy_file_range: both share extents on file systems that clone, and a full
     copy is what is being measured.
@@ -162,6 +162,8 @@ def copy_tree(source: str, target: str) -> None:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 directories.append(entry.name)
+            elif entry.is_symlink():
+                os.symlink(os.readlink(entry.path), f"{target}/{entry.name}")
             else:
                 _copy_file(entry.path, f"{target}/{entry.name}")
     for name in directories:

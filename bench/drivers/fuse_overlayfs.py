@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from bench.drivers.base import Container, CopyUp
 from bench.drivers.layout import LinkedLayout
@@ -35,6 +36,7 @@ class FuseOverlayfs(LinkedLayout):
     title = "fuse-overlayfs (user space)"
     order = 2
     max_depth = MAX_LAYERS
+    options: ClassVar = {"binary": ()}  # another build of it: a path
     opaque_inodes = 2  # seen with 1.10: `.wh..wh..opq` (main.c, set_fd_opaque) and a device node `.wh..opq`
 
     def probe(self, volume: Recipe) -> Support:
@@ -43,7 +45,15 @@ class FuseOverlayfs(LinkedLayout):
             return Support.no("/dev/fuse is missing or not accessible", "modprobe fuse")
         if self.rootless:
             return Support.no("not measured without root: fuse-overlayfs needs a device mount", "run as root")
-        return require_program(PROGRAM)
+        if "binary" in self.chosen and shutil.which(self.program) is None:
+            return Support.no(f"{self.program} is no program that can be run", "give the path of a build of it")
+        return require_program(self.program)
+
+    @property
+    def program(self) -> str:
+        """The program of this arm: a path stays valid wherever the harness's working directory is."""
+        chosen = self.chosen.get("binary", PROGRAM)
+        return os.path.abspath(chosen) if "/" in chosen else chosen
 
     @contextmanager
     def get(self, container: Container) -> Iterator[Path]:
@@ -53,13 +63,13 @@ class FuseOverlayfs(LinkedLayout):
         options = f"lowerdir={lower},upperdir={path / 'diff'},workdir={path / 'work'}"
         with self.merged(container) as merged, tempfile.TemporaryFile() as said:
             # A session of its own: a ^C at the terminal must reach the run, not the daemon.
-            command = [PROGRAM, "-f", "-o", options, str(merged)]
+            command = [self.program, "-f", "-o", options, str(merged)]
             daemon = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
             try:
                 os.sched_setaffinity(daemon.pid, range(os.cpu_count() or 1))  # not on the harness's CPU alone
                 try:
                     self._wait(daemon, merged, said)
-                    container.how["mount"] = f"{PROGRAM} -f"
+                    container.how["mount"] = f"{self.program} -f"
                     container.how["options"] = mounts.mount_table()[-1].summary
                     yield merged
                 except OSError as error:
@@ -81,14 +91,14 @@ class FuseOverlayfs(LinkedLayout):
             if daemon.poll() is not None:
                 raise self._died(daemon, said)
             if time.monotonic() > end:
-                raise BenchError(f"{PROGRAM} did not mount within {START_SECONDS:g} s")
+                raise BenchError(f"{self.program} did not mount within {START_SECONDS:g} s")
             time.sleep(0.001)
 
     def _died(self, daemon: subprocess.Popen[bytes], said: IO[Any]) -> BenchError:
         said.seek(0)
         lines = said.read().decode(errors="replace").strip().splitlines()
         return BenchError(
-            f"the {PROGRAM} daemon died (status {daemon.returncode})",
+            f"the {self.program} daemon died (status {daemon.returncode})",
             why=lines[-1] if lines else "it said nothing",
             mend="its unit is recorded as an error; run again, or leave the driver out",
         )

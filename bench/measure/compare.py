@@ -197,6 +197,7 @@ class Compare:
     """The work of a run that compares: all comparisons side by side, then the findings once more."""
 
     comparisons: Sequence[Comparison]
+    plan: Plan
 
     def __call__(self, shop: Workshop) -> Mapping[str, Any]:
         """Measure until each comparison is decided or the time is up."""
@@ -207,7 +208,8 @@ class Compare:
             if not open_ones:
                 break
             begun = time.monotonic()
-            with shop.runner(seed=shop.plan.request.seed + setup - 1) as runner:
+            request = replace(self.plan.request, seed=self.plan.request.seed + setup - 1)  # other content, other orders
+            with shop.runner(replace(self.plan, request=request)) as runner:
                 runner.build()
                 states = _measure(runner, open_ones, setup, deadline)
             seconds.append(round(time.monotonic() - begun, 3))

@@ -29,6 +29,7 @@ waited on average; the interquartile range of a hot lookup fell from 31 % of its
 SLACK = 1.05  # a probe up to this times the best is undisturbed: a busy sibling made it 1.4 to 2 times
 RECENT = 2_000  # probes that the best is told from, so that what a clock rate once allowed is forgotten
 BEST = 0.02  # the quantile of them that is the best: not the minimum, which a single odd reading sets
+AFTERWARDS = 4  # probes after an operation, whose caches made the first two or three slower
 WARM_UP = 100  # probes of each CPU before the first unit
 
 
@@ -80,7 +81,8 @@ class Pace:
         for cpu in chain(cpus, cycle(cpus)):
             os.sched_setaffinity(0, {cpu})
             self.probe()  # the first one after a move finds cold caches
-            seen[cpu] = self._read()
+            seen[cpu] = self.probe()
+            self.readings.append(seen[cpu])
             waited = perf_counter_ns() - start
             if seen[cpu] <= SLACK * best or waited > PATIENCE:
                 break
@@ -89,11 +91,5 @@ class Pace:
         return Settled(found, seen[found] / best, perf_counter_ns() - start)
 
     def slowness(self) -> float:
-        """Return how much slower than at its best the probe runs now, here."""
-        self.probe()  # finds the caches as the operation left them
-        return self._read() / self.best()
-
-    def _read(self) -> int:
-        reading = self.probe()
-        self.readings.append(reading)
-        return reading
+        """Return how much slower than at its best the probe runs now, here: the best of a few."""
+        return min(self.probe() for _ in range(AFTERWARDS)) / self.best()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench import discovery
@@ -53,16 +53,20 @@ class Workshop:
         return self.session.started + self.plan.request.seconds
 
     @contextmanager
-    def runner(self, seed: int | None = None) -> Iterator[Runner]:
-        """Make the plan's volumes and yield a runner on them; its units are numbered on from the last one's.
+    def runner(self, plan: Plan | None = None) -> Iterator[Runner]:
+        """Make the volumes of `plan` (the run's own, if none is given) and yield a runner on them.
 
-        `seed`, where given, is for this runner's content and orders instead of the plan's.
+        Its units are numbered on from the last one's.
         """
-        request = self.plan.request
-        plan = replace(self.plan, request=request if seed is None else replace(request, seed=seed))
+        plan = plan or self.plan
         with ExitStack() as undo:
-            volumes = {name: undo.enter_context(self._volume(name)) for name in self.plan.volumes}
-            self.writer.save(volumes={name: _describe(volume) for name, volume in volumes.items()})
+            volumes = {name: undo.enter_context(self._volume(name, plan)) for name in plan.volumes}
+            self.writer.save(
+                volumes={
+                    **self.writer.provenance.get("volumes", {}),
+                    **{name: _describe(volume) for name, volume in volumes.items()},
+                }
+            )
             runner = Runner(
                 plan=plan,
                 volumes=volumes,
@@ -76,8 +80,8 @@ class Workshop:
             yield runner
 
     @contextmanager
-    def _volume(self, name: str) -> Iterator[Volume]:
-        wanted = self.plan.volumes[name]
+    def _volume(self, name: str, plan: Plan) -> Iterator[Volume]:
+        wanted = plan.volumes[name]
         self.listener.phase(f"making {name}, {wanted.bytes >> 20} MiB")
         path = self.stage / name.replace("/", "_")
         volume = discovery.volume(name).make(path, self.work, size=wanted.bytes, inodes=wanted.inodes)

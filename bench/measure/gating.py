@@ -1,0 +1,66 @@
+"""What a gate measures: every counter a few times, then its comparisons."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from bench import discovery
+from bench.drivers.base import Footprint
+from bench.measure import plan as planning
+from bench.measure.plan import Plan, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.measure.compare import Compare
+    from bench.measure.workshop import Workshop
+
+__all__ = ["COUNTER_BLOCKS", "Gate", "counters_plan"]
+
+COUNTER_BLOCKS = 2  # units of each cell: a counter is exact, the second one shows whether it repeats
+COUNTER_SHARE = 0.5  # of the time that is left, at most, where there are comparisons too
+
+
+def counters_plan(request: Request) -> Plan:
+    """Return the plan of a few units of every cell of the scenarios that count; BenchError if there is none."""
+    gated = tuple(name for name, one in discovery.scenarios().items() if one.gated)
+    plan = planning.make(replace(request, scenarios=request.scenarios or gated))
+    for name, cells in plan.cells.items():
+        plan.cells[name] = [replace(cell, blocks=min(cell.blocks or COUNTER_BLOCKS, COUNTER_BLOCKS)) for cell in cells]
+    return plan
+
+
+def joined(plans: list[Plan], request: Request) -> Plan:
+    """Return one plan for the provenance and the space of plans that run one after the other."""
+    joint = Plan(request)
+    for plan in plans:
+        joint.skips.extend(plan.skips)
+        for name, cells in plan.cells.items():
+            joint.cells.setdefault(name, []).extend(cells)
+        for name, need in plan.volumes.items():
+            have = joint.volumes.get(name, Footprint(0, 0))
+            joint.volumes[name] = Footprint(max(have.inodes, need.inodes), max(have.bytes, need.bytes))
+    return joint
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The work of a gate's run; either part may be None."""
+
+    counters: Plan | None
+    compare: Compare | None
+
+    def __call__(self, shop: Workshop) -> Mapping[str, Any]:
+        """Measure; return what the provenance gets for it."""
+        facts: dict[str, Any] = {}
+        if self.counters is not None:
+            with shop.runner(self.counters) as runner:
+                if self.compare is not None:
+                    now = time.monotonic()
+                    runner.deadline = now + COUNTER_SHARE * (shop.deadline - now)
+                facts["blocks"] = runner.run()
+        if self.compare is not None:
+            facts |= self.compare(shop)
+        return facts
