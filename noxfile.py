@@ -1,4 +1,4 @@
-"""The front door: ./noxw -s bench, report, tests, perf, lint or typecheck.
+"""The front door: ./noxw -s bench, gate, report, tests, perf, lint or typecheck.
 
 Each session has an environment of its own below .nox, installed once and again whenever
 pyproject.toml changes. What follows `--` goes to the command behind the session:
@@ -85,6 +85,14 @@ def bench(session: nox.Session) -> None:
     _install(session)
     _bench(session, "setup")
     _bench(session, "run", *session.posargs)
+
+
+@nox.session
+def gate(session: nox.Session) -> None:
+    """Measure and judge, for CI: `python -m bench gate`."""
+    _install(session)
+    _bench(session, "setup")
+    _bench(session, "gate", *session.posargs)
 
 
 @nox.session

@@ -12,6 +12,7 @@ import click
 from bench import __version__
 from bench.comparing import ab
 from bench.errors import EXIT_USAGE, BenchError
+from bench.gating import gate
 from bench.options import JSON, REPORTS_OPTION, RESULTS_OPTION, STARTED, WORKDIR, directory_of, listed, print_json
 
 if TYPE_CHECKING:
@@ -287,3 +288,4 @@ def clean(workdir: Path | None, dry_run: bool, as_json: bool) -> None:
 
 
 cli.add_command(ab)
+cli.add_command(gate)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bench.measure.compare import Comparison
     from bench.measure.plan import Plan
+    from bench.measure.workshop import Work
     from bench.stats.compared import Compared
     from bench.stats.estimate import Estimate
     from bench.stats.paired import Procedure
@@ -109,9 +110,16 @@ def _procedure(alpha: float, delta: float, pairs: int | None) -> Procedure:
 
 
 def measured(
-    comparisons: Sequence[Comparison], plan: Plan, results: Path, workdir: Path | None, kind: str, *, quiet: bool
+    comparisons: Sequence[Comparison],
+    plan: Plan,
+    results: Path,
+    workdir: Path | None,
+    kind: str,
+    *,
+    quiet: bool,
+    work: Work | None = None,
 ) -> tuple[Path, int]:
-    """Measure comparisons as a new run; return its directory and exit status."""
+    """Measure comparisons (or do other `work` on the plan) as a new run; return its directory and exit status."""
     from bench.console import Console
     from bench.host import workdir as places
     from bench.measure import session
@@ -126,8 +134,11 @@ def measured(
         listener=lambda: Console(seconds, quiet=quiet),
         started=STARTED,
     )
-    facts = {"kind": kind, "comparisons": [one.described() for one in comparisons]}
-    return session.start(plan, where, session.new_run_id(plan.request), Compare(comparisons, plan), **facts)
+    facts: dict[str, Any] = {"kind": kind}
+    if comparisons:
+        facts["comparisons"] = [one.described() for one in comparisons]
+    task = work or Compare(comparisons, plan)
+    return session.start(plan, where, session.new_run_id(plan.request, kind), task, **facts)
 
 
 def answer(told: Compared) -> dict[str, Any]:

@@ -92,6 +92,7 @@ class Driver(ABC):
     def __init__(self, options: Mapping[str, str] | None = None, *, rootless: bool = False) -> None:
         self.chosen = dict(options or {})
         self.rootless = rootless
+        self.launcher: Sequence[str] = ()  # before the command of a daemon that no PID namespace ends
         for key, value in self.chosen.items():
             if key not in self.options:
                 raise nearest(f"option of {self.name}", key, self.options)

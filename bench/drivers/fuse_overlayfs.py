@@ -45,6 +45,8 @@ class FuseOverlayfs(LinkedLayout):
             return Support.no("/dev/fuse is missing or not accessible", "modprobe fuse")
         if self.rootless:
             return Support.no("not measured without root: fuse-overlayfs needs a device mount", "run as root")
+        if self.launcher and shutil.which(self.launcher[0]) is None:
+            return Support.no(f"the program {self.launcher[0]} is not installed", "apt-get install util-linux")
         if "binary" in self.chosen and shutil.which(self.program) is None:
             return Support.no(f"{self.program} is no program that can be run", "give the path of a build of it")
         return require_program(self.program)
@@ -63,7 +65,7 @@ class FuseOverlayfs(LinkedLayout):
         options = f"lowerdir={lower},upperdir={path / 'diff'},workdir={path / 'work'}"
         with self.merged(container) as merged, tempfile.TemporaryFile() as said:
             # A session of its own: a ^C at the terminal must reach the run, not the daemon.
-            command = [self.program, "-f", "-o", options, str(merged)]
+            command = [*self.launcher, self.program, "-f", "-o", options, str(merged)]
             daemon = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
             try:
                 os.sched_setaffinity(daemon.pid, range(os.cpu_count() or 1))  # not on the harness's CPU alone

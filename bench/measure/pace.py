@@ -10,6 +10,7 @@ what it found then and afterwards. It decides before the operation, alike for ev
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import chain, cycle, repeat
@@ -23,14 +24,13 @@ __all__ = ["PATIENCE", "SLACK", "Pace", "Settled", "loop"]
 
 LOOPS = 1_000  # of the probe: some 15 µs
 PATIENCE = 30_000_000
-"""Nanoseconds that a unit waits for a quiet moment, at most. On a shared host whose cores were disturbed
-half of the time, 5 ms found one in 63 to 82 % of cases, 20 ms in 96 %, 40 ms in 98 %, and 2.3 ms were
-waited on average; the interquartile range of a hot lookup fell from 31 % of its median to 1 %."""
-SLACK = 1.05  # a probe up to this times the best is undisturbed: a busy sibling made it 1.4 to 2 times
-RECENT = 2_000  # probes that the best is told from, so that what a clock rate once allowed is forgotten
+"""Nanoseconds that a unit waits for quiet moments, at most, as long as many units take to set up. On a shared
+host 5 ms found one in 63 to 82 % of cases, 20 ms in 96 %, 40 ms in 98 %; in its worst phases there was none."""
+SLACK = 1.05  # a reading up to this times the best is undisturbed: a busy sibling made it 1.4 to 2 times
+RECENT = 1_000  # waits, the least reading of each, that the best is told from: what was once possible is forgotten
 BEST = 0.02  # the quantile of them that is the best: not the minimum, which a single odd reading sets
-AFTERWARDS = 4  # probes after an operation, whose caches made the first two or three slower
-WARM_UP = 100  # probes of each CPU before the first unit
+PROBES = 4  # of which a reading is the least: the first ones after a move or an operation find cold caches
+WARM_UP = 100  # readings of each CPU before the first unit
 
 
 def loop() -> int:
@@ -52,7 +52,11 @@ class Settled:
 
 @dataclass
 class Pace:
-    """What the probe has read so far in this process, `probe` being how."""
+    """What the probe has read so far in this process, `probe` being how.
+
+    Of each wait only the least reading is kept: a long one has many, all of a disturbed CPU, and kept together they
+    would soon pass for the best that can be had.
+    """
 
     probe: Callable[[], int] = loop
     readings: deque[int] = field(default_factory=lambda: deque(maxlen=RECENT))
@@ -61,14 +65,14 @@ class Pace:
         """Learn what the best is; leaves the process on the last of `cpus`."""
         for cpu in cpus:
             os.sched_setaffinity(0, {cpu})
-            self.readings.extend(self.probe() for _ in range(WARM_UP))
+            self.readings.extend(self.read() for _ in range(WARM_UP))
 
     def best(self) -> float:
-        """Return the nanoseconds of an undisturbed probe, as far as is known; needs one reading."""
+        """Return the least nanoseconds of an undisturbed reading, as far as is known; needs one reading."""
         return sorted(self.readings)[int(len(self.readings) * BEST)]
 
-    def settle(self, cpus: Collection[int]) -> Settled:
-        """Stay on one of `cpus`: the first that is undisturbed, or after PATIENCE the least disturbed.
+    def settle(self, cpus: Collection[int], patience: int = PATIENCE) -> Settled:
+        """Stay on one of `cpus`: the first that is undisturbed, or after `patience` ns the least disturbed.
 
         Tries the CPU that it is on first, so that between two operations of a unit nothing moves without need.
         """
@@ -78,18 +82,23 @@ class Pace:
         cpus = sorted(cpus, key=lambda cpu: here != {cpu})
         best, start = self.best(), perf_counter_ns()
         seen: dict[int, int] = {}
+        least = sys.maxsize
         for cpu in chain(cpus, cycle(cpus)):
             os.sched_setaffinity(0, {cpu})
-            self.probe()  # the first one after a move finds cold caches
-            seen[cpu] = self.probe()
-            self.readings.append(seen[cpu])
+            seen[cpu] = self.read()
+            least = min(least, seen[cpu])
             waited = perf_counter_ns() - start
-            if seen[cpu] <= SLACK * best or waited > PATIENCE:
+            if seen[cpu] <= SLACK * best or (waited > patience and len(seen) == len(cpus)):
                 break
         found = min(seen, key=lambda one: seen[one]) if seen[cpu] > SLACK * best else cpu
+        self.readings.append(least)
         os.sched_setaffinity(0, {found})
         return Settled(found, seen[found] / best, perf_counter_ns() - start)
 
     def slowness(self) -> float:
-        """Return how much slower than at its best the probe runs now, here: the best of a few."""
-        return min(self.probe() for _ in range(AFTERWARDS)) / self.best()
+        """Return how much slower than at its best the probe runs now, here."""
+        return self.read() / self.best()
+
+    def read(self) -> int:
+        """Return the nanoseconds that a probe takes now, here."""
+        return min(self.probe() for _ in range(PROBES))

@@ -19,7 +19,7 @@ from bench import discovery
 from bench.drivers.base import Container, Stack
 from bench.errors import BenchError, Interrupted
 from bench.measure import schedule
-from bench.measure.pace import SLACK, Pace
+from bench.measure.pace import PATIENCE, SLACK, Pace
 from bench.measure.plan import Plan, StackKey
 from bench.measure.scenario import ProofError, Scenario, Unit
 from bench.measure.temperature import mounted
@@ -169,7 +169,8 @@ class Runner:
         volume = self.volumes[cell.arm.volume]
         driver = discovery.driver(cell.arm.driver)(dict(cell.arm.options), rootless=self.plan.request.rootless)
         seed = self.plan.request.seed
-        order = random.Random(f"{seed}:{scenario.name}:{block}:{cell}")  # noqa: S311
+        # The same draws for every cell of a block: in which order names are looked up must not tell arms apart.
+        order = random.Random(f"{seed}:{scenario.name}:{block}")  # noqa: S311
         if scenario.mounts:
             stack = self.stacks[StackKey.of(scenario, cell)]
         else:
@@ -206,7 +207,7 @@ class Runner:
         gc.disable()
 
         def settle() -> None:
-            settled = self.pace.settle(cpus)
+            settled = self.pace.settle(cpus, PATIENCE - int(unit.pace.get("waited", 0)))
             unit.pace["cpu"] = settled.cpu
             unit.pace["slowness"] = max(unit.pace.get("slowness", 0.0), round(settled.slowness, 4))
             unit.pace["waited"] = unit.pace.get("waited", 0) + settled.waited

@@ -51,10 +51,10 @@ LOCK_NAME = "\0layer-bench"  # an abstract socket: it leaves no file and ends wi
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def new_run_id(request: Request, now: datetime.datetime | None = None) -> str:
-    """Return a name for a run: time, profile and seed."""
+def new_run_id(request: Request, kind: str = "", now: datetime.datetime | None = None) -> str:
+    """Return a name for a run: time, kind (of an ordinary run, its profile) and seed."""
     when = now or datetime.datetime.now(datetime.UTC)
-    return f"{when:%Y%m%dT%H%M%SZ}-{request.profile}-s{request.seed}"
+    return f"{when:%Y%m%dT%H%M%SZ}-{kind or request.profile}-s{request.seed}"
 
 
 def execute(request: Request, session: Session, run_id: str | None = None) -> tuple[Path, int]:

@@ -39,7 +39,7 @@ class Machine:
 def test_an_undisturbed_cpu_is_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, BEST, BEST)
     settled = machine.pace.settle([1, 0])
-    assert (settled.cpu, settled.slowness, settled.waited) == (1, 1.0, 2 * BEST)
+    assert (settled.cpu, settled.slowness, settled.waited) == (1, 1.0, pace.PROBES * BEST)
     assert machine.here == {1}
 
 
@@ -60,12 +60,23 @@ def test_after_patience_the_least_disturbed_is_taken_and_its_slowness_told(monke
     settled = machine.pace.settle([1, 0])
     assert (settled.cpu, settled.slowness) == (0, 1.5)
     assert machine.here == {0}
-    assert PATIENCE < settled.waited <= PATIENCE + 2 * 2 * BEST
+    assert PATIENCE < settled.waited <= PATIENCE + 2 * pace.PROBES * BEST
+
+
+def test_without_patience_each_cpu_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, 3 * BEST, 2 * BEST)
+    assert machine.pace.settle([0, 1], patience=0).cpu == 1
+
+
+def test_of_a_wait_the_least_reading_alone_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, 15_000, 2 * BEST)
+    machine.pace.settle([1, 0])
+    assert list(machine.pace.readings) == [*[BEST] * 100, 15_000]
 
 
 def test_a_quiet_moment_that_comes_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, 2 * BEST, 2 * BEST)
-    times: Iterator[int] = iter([2 * BEST] * 7 + [BEST] * 3)
+    times: Iterator[int] = iter([2 * BEST] * (3 * pace.PROBES - 1) + [BEST] * (pace.PROBES + 1))
 
     def probe() -> int:
         return next(times)
@@ -73,7 +84,7 @@ def test_a_quiet_moment_that_comes_is_taken(monkeypatch: pytest.MonkeyPatch) -> 
     machine.pace.probe = probe
     settled = machine.pace.settle([1, 0])
     assert settled.slowness == 1.0
-    assert settled.cpu == machine.moves[-1] == 0  # probes go two by two: the seventh and eighth are the second CPU's
+    assert settled.cpu == machine.moves[-1] == 1  # the third reading, whose last probe was quick, is the first CPU's
 
 
 def test_the_best_is_no_single_odd_reading_and_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

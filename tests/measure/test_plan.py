@@ -53,7 +53,8 @@ def arms(draw: st.DrawFn) -> Arm:
     name = draw(st.sampled_from(sorted(discovery.drivers())))
     known = discovery.drivers()[name].options
     keys = draw(st.lists(st.sampled_from(sorted(known)), unique=True)) if known else []
-    options = tuple(sorted((key, draw(st.sampled_from(known[key]))) for key in keys))
+    texts = st.sampled_from(["/usr/bin/a", "./a build"])  # of an option that takes any text
+    options = tuple(sorted((key, draw(st.sampled_from(known[key]) if known[key] else texts)) for key in keys))
     return Arm(name, draw(st.sampled_from(sorted(discovery.volumes()))), options)
 
 

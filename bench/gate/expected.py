@@ -1,0 +1,86 @@
+"""What a run says of its counters by what the suite itself expects of them; this needs no baseline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.gate.figures import Figure, rows
+from bench.gate.ranges import Range, severity, words
+from bench.gate.verdict import GateVerdict, Status, Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.gate.config import GateConfig
+    from bench.stats.analysis import Analysis, Row
+
+__all__ = ["judge_expectations"]
+
+
+def judge_expectations(analysis: Analysis, config: GateConfig) -> tuple[list[GateVerdict], list[str]]:
+    """Judge the run's counters by what its scenarios expect of them; needs no baseline.
+
+    Returns a failure for each cell with a unit that is not as expected, one pass for each scenario and arm
+    without any, and warnings of units that failed and so are in no figure.
+    """
+    verdicts: list[GateVerdict] = []
+    fine: dict[tuple[str, str], int] = {}  # counts that have an expectation, by scenario and arm
+    wrong: set[tuple[str, str]] = set()
+    for row in rows(analysis.counters, compared=True):
+        key = (str(row["scenario"]), str(row["arm"]))
+        if row["matching"] != row["units"]:
+            wrong.add(key)
+            verdicts.append(_unexpected(row, analysis, config))
+        elif row["expected"]:
+            fine[key] = fine.get(key, 0) + int(row["units"])
+    verdicts += [_as_expected(*key, counts, config) for key, counts in fine.items() if key not in wrong]
+    return verdicts, list(_failed_units(analysis))
+
+
+def _as_expected(scenario: str, arm: str, counts: int, config: GateConfig) -> GateVerdict:
+    return GateVerdict(
+        scenario=scenario,
+        name=f"{arm}: counters as the suite expects",
+        tier=Tier.COUNTERS,
+        status=Status.PASS,
+        blocking=config.blocks(scenario),
+        seen=f"{counts:,} counts",
+        expected=f"{counts:,} counts",
+        reason="all are as expected",
+    )
+
+
+def _unexpected(row: Row, analysis: Analysis, config: GateConfig) -> GateVerdict:
+    figure = Figure.of(row, "counter", analysis.run.parameters)
+    seen, wrong, units = (float(row["minimum"]), float(row["maximum"])), row["units"] - row["matching"], row["units"]
+    return GateVerdict(
+        scenario=figure.scenario,
+        name=f"{figure.name}, as the suite expects",
+        tier=Tier.COUNTERS,
+        status=Status.FAIL,
+        blocking=config.blocks(figure.scenario),
+        seen=words(seen, figure.what),
+        expected=str(row["expected"]),
+        reason=f"not as the scenario expects in {wrong} of {units} units; their rows say why",
+        severity=severity(seen, _expected(str(row["expected"]), seen)) or 1.0,
+    )
+
+
+def _expected(text: str, otherwise: Range) -> Range:
+    """Return the range that is written `4` or `4..8`; `otherwise` for what is none, such as `varies`."""
+    low, dots, high = text.partition("..")
+    try:
+        return float(low), float(high if dots else low)
+    except ValueError:
+        return otherwise
+
+
+def _failed_units(analysis: Analysis) -> Iterator[str]:
+    units = analysis.run.units
+    failed = units[units["error"] != ""]
+    for scenario in analysis.scenarios:
+        for arm in analysis.arms(scenario):
+            own = failed.loc[(failed["scenario"] == scenario) & (failed["arm"] == arm), "error"]
+            if len(own):
+                units_failed = f"{len(own)} unit{'' if len(own) == 1 else 's'} of {scenario} on {arm} failed"
+                yield f"{units_failed} and tell no figure: {own.iloc[0]}"

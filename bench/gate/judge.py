@@ -1,0 +1,135 @@
+"""What a run says of counters and mount options against a baseline: exact figures, on any machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.gate.baseline import Machine, counted
+from bench.gate.mounted import mount_options
+from bench.gate.ranges import Range, severity, words
+from bench.gate.verdict import GateVerdict, Status, Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bench.gate.baseline import Baseline
+    from bench.gate.config import GateConfig
+    from bench.gate.figures import Figure
+    from bench.stats.analysis import Analysis
+
+__all__ = ["judge_counters"]
+
+Names = dict[str, set[str]]
+
+
+def judge_counters(baseline: Baseline, analysis: Analysis, config: GateConfig) -> list[GateVerdict]:
+    """Judge every counter and mount option that both the baseline and the run have.
+
+    Of what only one of them has, one verdict per scenario and arm says how many figures there are; it never
+    blocks.
+    """
+    here, options = counted(analysis), mount_options(analysis.run.units)
+    kernels = _kernels(baseline, analysis)
+    verdicts = [
+        _counter(figure, here[figure], known, config, kernels)
+        for figure, known in baseline.counters.items()
+        if figure in here
+    ]
+    verdicts += [
+        _mounted(key, options[key], known, config, kernels) for key, known in baseline.options.items() if key in options
+    ]
+    return [*verdicts, *_unmatched(_by_arm(baseline.counters, baseline.options), _by_arm(here, options))]
+
+
+def _counter(figure: Figure, seen: Range, known: Range, config: GateConfig, kernels: str) -> GateVerdict:
+    tolerance = config.tolerance_of(figure.scenario, figure.what)
+    allowed = (known[0] - tolerance * abs(known[0]), known[1] + tolerance * abs(known[1]))
+    less, more = seen[0] < allowed[0], seen[1] > allowed[1]
+    status = Status.FAIL if less or more else Status.PASS
+    if less and more:
+        reason = "it varies more than in the baseline"
+    elif less:
+        reason = "less than the baseline: update it if meant"
+    elif more:
+        reason = "more than the baseline"
+    else:
+        reason = "within the baseline"
+    if status is Status.FAIL:
+        reason += kernels
+    within = f" ± {100 * tolerance:.3g} %" if tolerance else ""
+    return GateVerdict(
+        scenario=figure.scenario,
+        name=figure.name,
+        tier=Tier.COUNTERS,
+        status=status,
+        blocking=config.blocks(figure.scenario),
+        seen=words(seen, figure.what),
+        expected=words(known, figure.what) + within,
+        reason=reason,
+        severity=severity(seen, allowed),
+    )
+
+
+def _mounted(key: str, seen: tuple[str, ...], known: tuple[str, ...], config: GateConfig, kernels: str) -> GateVerdict:
+    """Judge the mount options of a scenario's arm: a run need not have all of the baseline's, but no others."""
+    scenario, _, arm = key.partition(" ")
+    new = [text for text in seen if text not in known]
+    return GateVerdict(
+        scenario=scenario,
+        name=f"mount options {arm}",
+        tier=Tier.COUNTERS,
+        status=Status.FAIL if new else Status.PASS,
+        blocking=config.blocks(scenario),
+        seen="; ".join(new or seen),
+        expected="; ".join(known),
+        reason=f"mounted otherwise than in the baseline{kernels}" if new else "mounted as in the baseline",
+        severity=1.0 if new else 0.0,
+    )
+
+
+def _unmatched(known: Names, measured: Names) -> Iterator[GateVerdict]:
+    """Yield what cannot be judged: figures of the baseline that the run has not, and the other way round."""
+    for key, mine in known.items():
+        theirs = measured.get(key, set())
+        if missing := len(mine - theirs):
+            reason = f"{_figures(missing)} of the baseline not measured, so nothing is said of them"
+            yield _incomparable(key, "not measured", len(mine & theirs), len(mine), reason)
+    for key, mine in measured.items():
+        theirs = known.get(key, set())
+        if new := len(mine - theirs):
+            reason = f"{_figures(new)} not in the baseline: make a new one to have them judged"
+            yield _incomparable(key, "not in the baseline", len(mine), len(theirs), reason)
+
+
+def _incomparable(key: str, what: str, seen: int, known: int, reason: str) -> GateVerdict:
+    scenario, _, arm = key.partition(" ")
+    return GateVerdict(
+        scenario=scenario,
+        name=f"{arm}: {what}",
+        tier=Tier.COUNTERS,
+        status=Status.INCONCLUSIVE,
+        blocking=False,
+        seen=_figures(seen),
+        expected=_figures(known),
+        reason=reason,
+    )
+
+
+def _kernels(baseline: Baseline, analysis: Analysis) -> str:
+    """Return what a reader of a changed counter has to know of the kernels: "" if they are the same."""
+    then, now = baseline.machine.kernel, Machine.of(analysis.run.provenance).kernel
+    return "" if then == now else f" (the baseline's kernel is {then or 'unknown'}, this one {now or 'unknown'})"
+
+
+def _by_arm(figures: Iterable[Figure], options: Iterable[str]) -> Names:
+    """Return the names of figures by `SCENARIO ARM`; the mount options are one of them."""
+    found: Names = {}
+    for figure in figures:
+        found.setdefault(f"{figure.scenario} {figure.arm}", set()).add(figure.name)
+    for key in options:
+        found.setdefault(key, set()).add("mount options")
+    return found
+
+
+def _figures(count: int) -> str:
+    return f"{count:,} figure{'' if count == 1 else 's'}"

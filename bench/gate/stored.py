@@ -1,0 +1,64 @@
+"""What a run says of times against those of another run on the same machine: ratios to native, never times."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.gate.baseline import Machine, timed
+from bench.gate.config import StoredTimes
+from bench.gate.verdict import GateVerdict, Status, Tier
+from bench.quantities import interval
+
+if TYPE_CHECKING:
+    from bench.gate.baseline import Baseline, Ratio
+    from bench.gate.config import GateConfig
+    from bench.gate.figures import Figure
+    from bench.stats.analysis import Analysis
+
+__all__ = ["judge_stored_times"]
+
+
+def judge_stored_times(
+    baseline: Baseline, analysis: Analysis, config: GateConfig
+) -> tuple[list[GateVerdict], list[str]]:
+    """Judge the run's ratios to native by the baseline's, if both are from the same machine.
+
+    A failure needs intervals that do not overlap and a ratio beyond 1 + delta times the stored one. Returns
+    the verdicts and what a reader should know before them.
+    """
+    if config.stored_times is StoredTimes.OFF or not baseline.ratios:
+        return [], []
+    if other := Machine.of(analysis.run.provenance).difference(baseline.machine):
+        return [], [f"stored times are not judged, the baseline is from another machine: {other}"]
+    here = timed(analysis)
+    verdicts = [
+        _judged(figure, here[figure], known, config) for figure, known in baseline.ratios.items() if figure in here
+    ]
+    missing = len(baseline.ratios) - len(verdicts)
+    told = f"{missing:,} of {len(baseline.ratios):,} stored ratios to native were not measured"
+    return verdicts, [told] if missing else []
+
+
+def _judged(figure: Figure, seen: Ratio, known: Ratio, config: GateConfig) -> GateVerdict:
+    allowed = known.value * (1 + config.delta_of(figure.scenario))
+    apart = seen.low > known.high or seen.high < known.low
+    slower = apart and seen.value > allowed
+    if slower:
+        reason = "more beside native than in the baseline, and the intervals do not overlap"
+    elif apart and seen.value < known.value:
+        reason = "less beside native than in the baseline: update it if meant"
+    elif apart:
+        reason = "more than in the baseline, by no more than delta"
+    else:
+        reason = "the intervals overlap"
+    return GateVerdict(
+        scenario=figure.scenario,
+        name=figure.name,
+        tier=Tier.STORED,
+        status=Status.FAIL if slower else Status.PASS,
+        blocking=config.stored_times is StoredTimes.BLOCKING and config.blocks(figure.scenario),
+        seen=f"{interval(seen.value, seen.low, seen.high, '×')} native",
+        expected=f"{interval(known.value, known.low, known.high, '×')} native",
+        reason=reason,
+        severity=seen.value / allowed if slower else 0.0,
+    )

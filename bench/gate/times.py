@@ -1,0 +1,55 @@
+"""What a run's comparisons say: arms interleaved in one job, judged together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.gate.verdict import GateVerdict, Status, Tier
+from bench.stats.holm import holm
+from bench.stats.paired import Word
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.gate.config import GateConfig
+    from bench.stats.compared import Compared
+
+__all__ = ["judge_times"]
+
+
+def judge_times(told: Sequence[Compared], config: GateConfig) -> list[GateVerdict]:
+    """Judge every comparison: it fails if B is slower, on a fresh set-up again, and Holm's procedure lets it stand.
+
+    The family is that of all verdicts that block; one that does not block is judged for itself.
+    """
+    blocking = [one for one in told if config.blocks(one.scenario)]
+    stands = holm([one.verdict.p for one in blocking], config.alpha)
+    rejected = {one.number for one, stand in zip(blocking, stands, strict=True) if stand}
+    rejected |= {one.number for one in told if one not in blocking and one.verdict.p <= config.alpha}
+    return [_judged(one, config, stands=one.number in rejected) for one in told]
+
+
+def _judged(told: Compared, config: GateConfig, *, stands: bool) -> GateVerdict:
+    verdict, bound = told.verdict, 1 + told.procedure.delta
+    if verdict.word is Word.SLOWER:
+        status = Status.FAIL if stands else Status.INCONCLUSIVE
+    else:
+        status = Status.INCONCLUSIVE if verdict.word is Word.INCONCLUSIVE else Status.PASS
+    reason = verdict.reason or told.verdict.word.value
+    if verdict.word is Word.SLOWER and not stands:
+        reason = f"slower, but not beyond doubt among all that this gate judges (p = {verdict.p:.2g})"
+    if told.control_moved:
+        reason += f"; the control moved too, to {told.control.ratio.text('×')}: read it with care"
+    if told.failed:
+        reason += f"; {told.failed} units failed"
+    return GateVerdict(
+        scenario=told.scenario,
+        name=told.name,
+        tier=Tier.TIMES,
+        status=status,
+        blocking=config.blocks(told.scenario),
+        seen=f"{verdict.ratio.text('×')} in {verdict.pairs} pairs" if verdict.ratio.n else "no pair",
+        expected=f"at most {bound:.3g}×",
+        reason=reason,
+        severity=verdict.ratio.value / bound if status is Status.FAIL else 0.0,
+    )
