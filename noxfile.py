@@ -1,4 +1,4 @@
-"""The front door: ./noxw -s bench, gate, report, tests, perf, lint or typecheck.
+"""The front door: ./noxw -s bench, gate, aa, report, tests, perf, lint or typecheck.
 
 Each session has an environment of its own below .nox, installed once and again whenever
 pyproject.toml changes. What follows `--` goes to the command behind the session:
@@ -93,6 +93,14 @@ def gate(session: nox.Session) -> None:
     _install(session)
     _bench(session, "setup")
     _bench(session, "gate", *session.posargs)
+
+
+@nox.session
+def aa(session: nox.Session) -> None:
+    """Let the suite test its own verdicts: `python -m bench aa`."""
+    _install(session)
+    _bench(session, "setup")
+    _bench(session, "aa", *session.posargs)
 
 
 @nox.session

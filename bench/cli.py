@@ -14,6 +14,7 @@ from bench.comparing import ab
 from bench.errors import EXIT_USAGE, BenchError
 from bench.gating import gate
 from bench.options import JSON, REPORTS_OPTION, RESULTS_OPTION, STARTED, WORKDIR, directory_of, listed, print_json
+from bench.selftest import aa
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -289,3 +290,4 @@ def clean(workdir: Path | None, dry_run: bool, as_json: bool) -> None:
 
 cli.add_command(ab)
 cli.add_command(gate)
+cli.add_command(aa)

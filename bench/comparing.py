@@ -13,7 +13,7 @@ from bench.gate.verdict import EXIT_INCONCLUSIVE
 from bench.options import JSON, RESULTS_OPTION, STARTED, WORKDIR, listed, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bench.measure.compare import Comparison
@@ -71,7 +71,7 @@ def ab(a: str, b: str, as_json: bool, results: Path, workdir: Path | None, **ask
         scenarios=listed(asked["scenario"], str),
         where=_where(asked),
         metric=asked["metric"],
-        procedure=_procedure(asked["alpha"], asked["delta"], asked["pairs"]),
+        procedure=procedure_of(asked["alpha"], asked["delta"], asked["pairs"]),
         rootless=rootless,
     )
     plan = compare.plan_of(comparisons, seed=asked["seed"], budget=parse_seconds(asked["budget"]), rootless=rootless)
@@ -99,7 +99,8 @@ def _where(asked: dict[str, Any]) -> dict[str, str]:
     return where
 
 
-def _procedure(alpha: float, delta: float, pairs: int | None) -> Procedure:
+def procedure_of(alpha: float, delta: float, pairs: int | None) -> Procedure:
+    """Return the procedure with these numbers; raises BenchError where they make no sense."""
     from bench.stats.paired import LOOKS, Procedure
 
     looks = LOOKS if pairs is None else (*(look for look in LOOKS if look < pairs), pairs)
@@ -118,6 +119,7 @@ def measured(
     *,
     quiet: bool,
     work: Work | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> tuple[Path, int]:
     """Measure comparisons (or do other `work` on the plan) as a new run; return its directory and exit status."""
     from bench.console import Console
@@ -134,11 +136,11 @@ def measured(
         listener=lambda: Console(seconds, quiet=quiet),
         started=STARTED,
     )
-    facts: dict[str, Any] = {"kind": kind}
+    told: dict[str, Any] = {"kind": kind, **(facts or {})}
     if comparisons:
-        facts["comparisons"] = [one.described() for one in comparisons]
+        told["comparisons"] = [one.described() for one in comparisons]
     task = work or Compare(comparisons, plan)
-    return session.start(plan, where, session.new_run_id(plan.request, kind), task, **facts)
+    return session.start(plan, where, session.new_run_id(plan.request, kind), task, **told)
 
 
 def answer(told: Compared) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import os
 import random
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,6 +27,7 @@ from bench.model import Cell, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from bench.volumes.base import Volume
@@ -69,6 +70,7 @@ class Runner:
     disturbed: int = 0  # units whose clock started on a CPU that was slower than at its best
     build_seconds: dict[str, float] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
+    around: Callable[[Cell], AbstractContextManager[None]] = lambda cell: nullcontext()  # entered while the clock runs
 
     def run(self) -> dict[str, int]:
         """Build, then run blocks until the deadline; return the number of blocks per scenario."""
@@ -215,7 +217,8 @@ class Runner:
         unit.settle = settle
         try:
             settle()
-            yield
+            with self.around(unit.cell):
+                yield
             unit.pace["slowness_after"] = round(self.pace.slowness(), 4)
             self.disturbed += unit.pace["slowness"] > SLACK
         finally:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bench.store.reader import Run
 
-__all__ = ["Compared", "compared"]
+__all__ = ["Compared", "compared", "paired_times"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -90,8 +90,8 @@ def _compared(run: Run, number: int, facts: Mapping[str, Any]) -> Compared:
         raise ValueError("its rows name no comparison")
     mine = times[(times["comparison"] == number) & (times["metric"] == metric)]
     rows = units[units["comparison"] == number]
-    by_setup = [_pairs(mine[mine["setup"] == setup], "a", "b") for setup in (1, 2)]
-    controls = [_pairs(mine[mine["setup"] == setup], "control a", "control b") for setup in (1, 2)]
+    by_setup = [paired_times(mine[mine["setup"] == setup], "a", "b") for setup in (1, 2)]
+    controls = [paired_times(mine[mine["setup"] == setup], "control a", "control b") for setup in (1, 2)]
     first = judge(*by_setup[0], procedure)
     second = judge(*by_setup[1], procedure) if len(by_setup[1][0]) else None
     verdict = confirmed(first, second)
@@ -113,7 +113,7 @@ def _compared(run: Run, number: int, facts: Mapping[str, Any]) -> Compared:
     )
 
 
-def _pairs(times: pd.DataFrame, first: str, second: str) -> tuple[Floats, Floats]:
+def paired_times(times: pd.DataFrame, first: str, second: str) -> tuple[Floats, Floats]:
     """Return the two sides' times of the blocks that have both, in the order measured."""
     wide = times[times["side"].isin([first, second])]
     table = (

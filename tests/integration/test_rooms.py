@@ -23,7 +23,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("bench.measure",),
 )
 COMMANDS = (
-    *("bench.cli", "bench.__main__", "bench.options", "bench.comparing", "bench.gating"),
+    *("bench.cli", "bench.__main__", "bench.options", "bench.comparing", "bench.gating", "bench.selftest"),
     *("bench.console", "bench.doctor", "bench.catalogue"),
 )
 # What reads results: beside that way, so that a laptop without root, Linux and drivers can analyse a run.

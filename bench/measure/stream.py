@@ -1,0 +1,142 @@
+"""Long streams of pairs, of equal arms and of arms with a known difference: the suite tests its own verdicts.
+
+A stream is measured as a comparison is, but goes on after a verdict, until it has given as many as were asked
+for; bench.stats.trials cuts it. There is no control beside it: equal arms are what a control is.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from bench import discovery
+from bench.measure.compare import SIDES, Comparison
+from bench.measure.delay import delayed
+from bench.stats.trials import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from bench.measure.runner import Runner
+    from bench.measure.workshop import Workshop
+    from bench.model import Cell, Param
+    from bench.stats.paired import Procedure
+
+__all__ = ["Stream", "Streams"]
+
+CALIBRATION = 24  # units from which a delay's length is taken, after as many that warm up: right after the build,
+# while the device still writes, first writes took four times as long
+CUT_EVERY = 24  # pairs after which it is asked whether a stream has enough verdicts
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A comparison whose B is slower by a known share: of A's time as a delay (`share`), or in real work.
+
+    `label` names the operation, `kind` is `equal`, `delay` or `work`, and `trials` how many verdicts are wanted.
+    """
+
+    comparison: Comparison
+    label: str
+    kind: str
+    trials: int
+    share: float = 0.0
+
+    def described(self) -> dict[str, Any]:
+        """Return what a reader of the rows has to know, as JSON."""
+        told = {
+            "number": self.comparison.number,
+            "label": self.label,
+            "kind": self.kind,
+            "share": self.share,
+            "trials": self.trials,
+        }
+        return {**self.comparison.described(), **told}
+
+
+@dataclass
+class _State:
+    a: list[float] = field(default_factory=list)
+    b: list[float] = field(default_factory=list)
+    blocks: int = 0
+    delay: int = 0
+    done: bool = False
+    checked: int = 0
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The work of a run that tests the suite: all streams side by side."""
+
+    streams: Sequence[Stream]
+
+    def __call__(self, shop: Workshop) -> Mapping[str, Any]:
+        """Measure until every stream has its verdicts or the time is up; return the delays in nanoseconds."""
+        with shop.runner() as runner:
+            runner.around = _around
+            runner.build()
+            states = {stream.comparison.number: _State() for stream in self.streams}
+            self._calibrate(runner, states)
+            left = list(self.streams)
+            while left and time.monotonic() < shop.deadline:
+                for stream in left:
+                    _pair(runner, stream.comparison, states[stream.comparison.number])
+                left = [one for one in left if not _enough(one, states[one.comparison.number])]
+        return {"delays": {str(number): state.delay for number, state in states.items()}}
+
+    def _calibrate(self, runner: Runner, states: Mapping[int, _State]) -> None:
+        """Find how long A takes, in rows of their own set-up (0), and from it how long each delay is."""
+        slowed = [stream for stream in self.streams if stream.kind == "delay"]
+        times: dict[int, list[float]] = {stream.comparison.number: [] for stream in slowed}
+        for block in range(2 * CALIBRATION):
+            for stream in slowed:
+                one = stream.comparison
+                value = _observed(runner, one, "a", 0, block, 0)
+                if value is not None and block >= CALIBRATION:
+                    times[one.number].append(value)
+        for stream in slowed:
+            seen = sorted(times[stream.comparison.number])
+            if seen:
+                states[stream.comparison.number].delay = round(stream.share * seen[len(seen) // 2])
+
+
+def _around(cell: Cell) -> AbstractContextManager[None]:
+    return delayed(int(cell.values.get("delay", 0)))
+
+
+def _pair(runner: Runner, comparison: Comparison, state: _State) -> None:
+    """Measure one pair, in the order that a comparison would draw."""
+    sides = [side for side in comparison.order(runner.plan.request.seed, 1, state.blocks) if side in SIDES[:2]]
+    times = {
+        side: _observed(runner, comparison, side, 1, state.blocks, state.delay if side == "b" else 0) for side in sides
+    }
+    state.blocks += 1
+    a, b = times["a"], times["b"]
+    if a is not None and b is not None:
+        state.a.append(a)
+        state.b.append(b)
+
+
+def _observed(runner: Runner, comparison: Comparison, side: str, setup: int, block: int, delay: int) -> float | None:
+    """Measure one unit; return the metric, None where the unit failed."""
+    told: tuple[tuple[str, Param], ...] = (("delay", delay),)
+    cell = comparison.cell(side, setup)
+    cell = replace(cell, params=(*cell.params, *told))
+    runner.listener.unit(cell, block, runner.sequence, runner.deadline - time.monotonic())
+    sample = runner.observe(discovery.scenario(comparison.scenario), cell, block)
+    value = sample.metrics.get(comparison.metric, 0.0)
+    return None if sample.error or value <= 0 else value
+
+
+def _enough(stream: Stream, state: _State) -> bool:
+    """Tell whether the stream has given its verdicts; asked now and then, because cutting takes time too."""
+    procedure: Procedure = stream.comparison.procedure
+    if len(state.a) - state.checked < CUT_EVERY and state.blocks < stream.trials * 2 * procedure.cap:
+        return False
+    state.checked = len(state.a)
+    return (
+        len(cut(state.a, state.b, procedure, stream.trials)) >= stream.trials
+        or state.blocks >= stream.trials * 2 * procedure.cap
+    )

@@ -1,0 +1,132 @@
+"""The command aa: the suite tests its own verdicts."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.comparing import measured
+from bench.errors import BenchError
+from bench.options import DIRECTORY, RESULTS_OPTION, WORKDIR, directory_of, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bench.measure.stream import Stream
+
+__all__ = ["aa"]
+
+# What is tested: each scenario that gates, where its point is; first writes at two sizes. Parameters of both sides,
+# and for each injected share what B has instead where the same is done in real work (from the laws of lookup and
+# copy_up as they were here: 0.4 µs a layer of 14 µs, 0.6 ms a MiB of 0.6 ms).
+POINTS: dict[str, tuple[str, dict[str, str], dict[float, str]]] = {
+    "lookup": ("lookup", {}, {0.05: "depth=34", 0.10: "depth=36", 0.20: "depth=40"}),
+    "first write, 4 KiB": ("copy_up", {"size": "4KiB"}, {}),
+    "first write, 1 MiB": ("copy_up", {"size": "1MiB"}, {0.10: "size=1200KiB", 0.20: "size=1400KiB"}),
+    "unlink": ("whiteouts", {}, {}),
+}
+SHARES = (0.03, 0.05, 0.10, 0.20)
+QUICK = {"gates": 20, "trials": 5, "shares": (0.10,), "budget": "5m"}
+FULL = {"gates": 200, "trials": 40, "shares": SHARES, "budget": "6h"}
+
+
+@click.command()
+@click.argument("run", required=False, metavar="[RUN]")
+@click.option("--quick", is_flag=True, help="Minutes: 20 gates, 5 trials of a delay of 10 %.")
+@click.option("--gates", type=click.IntRange(0), help="Gates over equal arms. [default: 200]")
+@click.option("--trials", type=click.IntRange(0), help="Comparisons for each known slowdown. [default: 40]")
+@click.option("--share", "shares", multiple=True, type=float, help="Injected slowdowns. [default: 0.03 0.05 0.1 0.2]")
+@click.option("--scenario", metavar="NAME,…", help="Only these scenarios.")
+@click.option("--volume", metavar="NAME,…", default="ext4,xfs", show_default=True, help="On these volumes.")
+@click.option("--pairs", type=int, metavar="N", help="Pairs of a comparison, at most. [default: 384]")
+@click.option("--alpha", type=float, default=0.05, show_default=True, help="Error of a gate.")
+@click.option("--delta", type=float, default=0.03, show_default=True, help="Ratios within 1 + DELTA are the same.")
+@click.option("--budget", metavar="TIME", help="Give up after this time. [default: 6h, quick: 5m]")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")
+@click.option("--markdown", type=DIRECTORY, metavar="FILE", help="Write the page here too.")
+@RESULTS_OPTION
+@WORKDIR
+def aa(run: str | None, results: Path, workdir: Path | None, markdown: Path | None, **asked: Any) -> int:
+    r"""Tell how often the suite cries wolf, and how small a slowdown it finds, on this machine.
+
+    Without RUN it measures long streams of pairs of equal arms and of arms with a known difference, and cuts them
+    into comparisons and gates.
+
+    \b
+    Examples:
+      python -m bench aa --quick
+      python -m bench aa --markdown docs/trust.md
+      python -m bench aa RUN
+    """
+    from bench.report.trust import as_lines
+    from bench.stats.trusted import trusted
+    from bench.store.reader import load
+
+    status = 0
+    if run is None:
+        directory, status = _measure(asked, results, workdir)
+        if status > 2:
+            return status
+    else:
+        directory = directory_of(results, run)
+    loaded = load(directory)
+    text = "\n".join(as_lines(trusted(loaded), loaded)) + "\n"
+    if markdown is not None:
+        markdown.write_text(text, encoding="utf-8")
+    click.echo(text, nl=False)
+    return status
+
+
+def _measure(asked: dict[str, Any], results: Path, workdir: Path | None) -> tuple[Path, int]:
+    from bench.measure.compare import plan_of
+    from bench.measure.stream import Streams
+    from bench.model import parse_seconds
+
+    preset = QUICK if asked["quick"] else FULL
+    wanted: dict[str, Any] = {key: asked.get(key) or value for key, value in preset.items()}
+    if asked["gates"] == 0:
+        wanted["gates"] = 0
+    if asked["trials"] == 0:
+        wanted["trials"] = 0
+    streams = list(_streams(asked, wanted))
+    if not streams:
+        raise BenchError("nothing to test", why="no gates and no trials", mend="give --gates or --trials")
+    comparisons = [stream.comparison for stream in streams]
+    plan = plan_of(comparisons, seed=asked["seed"], budget=parse_seconds(wanted["budget"]), rootless=os.geteuid() != 0)
+    facts = {"streams": [stream.described() for stream in streams], "alpha": asked["alpha"]}
+    return measured([], plan, results, workdir, "aa", quiet=False, work=Streams(streams), facts=facts)
+
+
+def _streams(asked: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Stream]:
+    """Yield one stream of equal arms per point and volume, and one per known slowdown."""
+    from bench import discovery
+    from bench.comparing import procedure_of
+    from bench.measure import compare
+    from bench.measure.stream import Stream
+
+    only = listed(asked["scenario"], str)
+    for name in only:
+        discovery.scenario(name)
+    places = [
+        (label, scenario, volume, where, work)
+        for label, (scenario, where, work) in POINTS.items()
+        for volume in listed(asked["volume"], str)
+        if not only or scenario in only
+    ]
+    procedure = procedure_of(asked["alpha"] / max(len(places), 1), asked["delta"], asked["pairs"])
+    number = 0
+    for label, scenario, volume, where, work in places:
+        arm = f"overlay2@{volume}"
+        kinds = [("equal", 0.0, arm, wanted["gates"])]
+        kinds += [("delay", share, arm, wanted["trials"]) for share in wanted["shares"]]
+        kinds += [
+            ("work", share, f"{arm},{work[share]}", wanted["trials"]) for share in wanted["shares"] if share in work
+        ]
+        for kind, share, other, trials in kinds:
+            if trials:
+                (one,) = compare.make(arm, other, scenarios=(scenario,), where=where, procedure=procedure, first=number)
+                yield Stream(one, f"{label}, {volume}", kind, trials, share)
+                number += 1

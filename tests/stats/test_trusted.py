@@ -1,0 +1,81 @@
+"""A run that tests the suite, from rows to what they say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from bench.errors import BenchError
+from bench.report.trust import as_lines
+from bench.stats.paired import Word
+from bench.stats.trusted import trusted
+from bench.store.reader import Run, load
+from tests.builders import make_sample, write_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.model import Sample
+
+LOOKS = [12, 24]
+
+
+def described(number: int, kind: str, share: float = 0.0, trials: int = 5) -> dict[str, Any]:
+    told = {"number": number, "label": f"write {kind}", "kind": kind, "share": share, "trials": trials}
+    return {**told, "metric": "time", "alpha": 0.025, "delta": 0.03, "looks": LOOKS}
+
+
+def run_of(directory: Path, factors: list[float], streams: list[dict[str, Any]], pairs: int = 120) -> Run:
+    """Write streams of pairs whose B takes `factors` times as long, interleaved; one unit starts each second."""
+    random = np.random.default_rng(1)
+    samples: list[Sample] = []
+    for block in range(pairs):
+        for number, factor in enumerate(factors):
+            for side in "ab":
+                value = 1000.0 * random.lognormal(0, 0.03) * (factor if side == "b" else 1.0)
+                params = {"comparison": number, "side": side, "setup": 1, "delay": 0}
+                sequence = len(samples)
+                samples.append(make_sample(sequence, block=block, params=params, metrics={"time": value}))
+    return load(write_run(directory, samples, streams=streams, alpha=0.05))
+
+
+def test_equal_arms_make_gates_and_a_slowdown_is_found(tmp_path: Path) -> None:
+    streams = [described(0, "equal"), described(1, "equal"), described(2, "delay", 0.1)]
+    told = trusted(run_of(tmp_path / "run", [1.0, 1.0, 1.1], streams))
+    assert (told.gates, told.false_alarms) == (5, 0)
+    slowed = told.streams[2]
+    assert [trial.verdict.word for trial in slowed.trials] == [Word.SLOWER] * 5
+    assert slowed.long_run.low < 1.1 < slowed.long_run.high
+    assert slowed.pairs == 120
+    assert slowed.pieces == 5
+    assert slowed.seconds == pytest.approx(2.0)
+    assert slowed.per_verdict(0.5) == pytest.approx(2.0 * 24)
+
+
+def test_an_alarm_on_equal_arms_is_counted(tmp_path: Path) -> None:
+    """What is called equal and is not shows as false alarms: the count can go up."""
+    told = trusted(run_of(tmp_path / "run", [1.0, 1.2], [described(0, "equal"), described(1, "equal")]))
+    assert told.false_alarms == told.gates == 5
+
+
+def test_the_page_says_all_of_it(tmp_path: Path) -> None:
+    streams = [described(0, "equal"), described(1, "delay", 0.1), described(2, "delay", 0.03)]
+    run = run_of(tmp_path / "run", [1.0, 1.1, 1.0], streams)
+    text = "\n".join(as_lines(trusted(run), run))
+    assert "**False alarms: 0 of 5 gates**, 0.0% [0.0%, 52.2%]" in text
+    assert "| write delay | 10% delay | 1.1" in text
+    assert "5 of 5" in text
+    assert "- write delay: 10%" in text, "3 % was not found, so that 10 % is the smallest"
+    assert "0 of the streams' units failed" in text
+
+
+def test_a_run_without_streams_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="does not test the suite"):
+        trusted(load(write_run(tmp_path / "run", [make_sample()])))
+
+
+def test_streams_that_do_not_tell_enough_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="does not tell its streams"):
+        trusted(run_of(tmp_path / "run", [1.0], [{"number": 0}], pairs=2))
