@@ -35,7 +35,7 @@ OPENER_BYTES = 4096
 HOT, COLD = Temperature.HOT, Temperature.COLD
 
 # Bytes beyond the file's own that one copy_up may bring to the device: journal or log blocks of one small
-# transaction. In results/example: 7.3 blocks a file on ext4 (three files a unit), 8 for one of 16 MiB.
+# transaction. In results/example: 7.3 blocks a file on ext4 (of a unit's median), 8 for one of 16 MiB.
 METADATA_BYTES = 16 * 4096
 
 
@@ -62,10 +62,15 @@ def grids(profile: str) -> Iterable[Grid]:
         yield Grid((250, 500), (HOT,), {"size": (4 * KIB,), "position": bottom}, drivers=subject)
 
 
+def count_of(size: int) -> int:
+    """Return how many files of `size` a layer holds."""
+    return FILES if size <= MIB else 1
+
+
 def layer(index: int, params: Params) -> Layer:
     """Small files in every layer, large ones in the bottom layer."""
     size = int(params["size"])
-    count = FILES if size <= MIB else 1
+    count = count_of(size)
     held = index == 0 or size <= EVERY_LAYER_MAX
     files = [File(f"data/{index}-{number}", size) for number in range(count)] if held else []
     opener = [File(name, OPENER_BYTES) for name in (OPENER, WARMER)] if index == 0 else []
@@ -115,7 +120,7 @@ def operate(unit: Unit) -> None:
     unit.volume.sync()
     unit.settle()
     # Another one, untimed: sizes with one file a unit would else be told by the first call after the sync,
-    # and those with three, by their median, by a later one.
+    # and those with several, by their median, by a later one.
     os.close(os.open(unit.merged / WARMER, os.O_RDWR))
     for file in held(unit)[1]:
         path = os.fsencode(unit.merged / file.path)
@@ -253,7 +258,7 @@ SCENARIO = Scenario(
         "Each unit is a fresh container. One file is opened for writing first, timed apart, because it also brings its "
         "directory to upper; the volume is synced and another one opened, untimed. Then each file is opened for "
         "writing once (that is what triggers the copy), one page is written, fsynced, and the file is opened and "
-        "written again. Three files of a size give one observation, their median (one file above 1 MiB). Bytes and "
+        f"written again. {FILES} files of a size give one observation, their median (one file above 1 MiB). Bytes and "
         "flushes are read from the loop device before and after the open; blocks and shared extents from the copy in "
         "upper."
     ),
@@ -276,7 +281,7 @@ SCENARIO = Scenario(
     touch=touch,
     operate=operate,
     prove=prove,
-    working_bytes=lambda params: FILES * int(params["size"]) + MIB,
+    working_bytes=lambda params: count_of(int(params["size"])) * int(params["size"]) + MIB,
     laws=(
         Law(
             "first_write",

@@ -1,4 +1,4 @@
-"""A private mount and PID namespace for a piece of work: when it dies, the kernel undoes all of it."""
+"""Private mount and PID namespaces for a piece of work: when it dies, the kernel undoes all of it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-__all__ = ["run_isolated"]
+__all__ = ["TETHER", "private_mounts", "run_isolated"]
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
 PR_SET_PDEATHSIG = 1
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EXIT_LOST = 2  # the work was killed from outside
+# Before a command: it is killed when the thread that started it ends (setpriv(1), of util-linux).
+TETHER = ("setpriv", "--pdeathsig", "KILL")
+
+
+def private_mounts() -> None:
+    """Give the calling thread a mount namespace of its own, for good; what it starts from now on shares it.
+
+    For a process that cannot be forked, such as a test runner's: its mounts go when the last of those in the
+    namespace has ended. The other threads it has stay outside, and no longer share its working directory.
+    Raises OSError when the kernel refuses.
+    """
+    libc.call("unshare", CLONE_NEWNS)  # implies CLONE_FS; only user namespaces ask for a single thread
+    mounts.mount("none", "/", flags=mounts.MS_REC | mounts.MS_PRIVATE)
 
 
 def run_isolated(work: Callable[[], int], *, user_namespace: bool) -> int:

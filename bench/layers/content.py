@@ -1,19 +1,22 @@
-"""Layer content: directories and files whose bytes follow from a seed, a path and an offset."""
+"""Layer content: directories, and files whose bytes follow from a seed, a path and an offset.
+
+The layers of scenarios hold nothing else; what a user gives (bench.layers.given) may also be a copy of a file,
+or a symbolic link.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import random
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["CHUNK", "Directory", "File", "Layer", "flatten", "materialise", "pieces", "read_equals"]
+__all__ = ["CHUNK", "Copy", "Directory", "File", "Layer", "Link", "flatten", "materialise", "pieces", "read_equals"]
 
 CHUNK = 1 << 20  # bytes written and compared at a time
 _STAMP = 16  # bytes at the head of each chunk that differ from file to file
@@ -37,7 +40,22 @@ class File:
     mode: int = 0o644
 
 
-Entry = Directory | File
+@dataclass(frozen=True)
+class Copy(File):
+    """A regular file with the content of the file `source`, which has `size` bytes."""
+
+    source: Path = Path()
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link to `target`."""
+
+    path: str
+    target: str
+
+
+Entry = Directory | File | Link
 Layer = Sequence[Entry]
 
 
@@ -48,6 +66,9 @@ def _noise(seed: int) -> bytes:
 
 def pieces(file: File, seed: int) -> Iterator[bytes]:
     """Yield the content of `file` in chunks of at most CHUNK bytes."""
+    if isinstance(file, Copy):
+        yield from _read(file)
+        return
     for offset in range(0, file.size, CHUNK):
         length = min(CHUNK, file.size - offset)
         name = f"{seed}:{file.path}:{file.origin}:{offset}".encode()
@@ -55,20 +76,29 @@ def pieces(file: File, seed: int) -> Iterator[bytes]:
         yield (stamp + memoryview(_noise(seed))[_STAMP : max(length, _STAMP)])[:length]
 
 
+def _read(file: Copy) -> Iterator[bytes]:
+    with file.source.open("rb", buffering=0) as source:
+        while piece := source.read(CHUNK):
+            yield piece
+
+
 def materialise(entries: Iterable[Entry], target: Path, seed: int) -> None:
-    """Write `entries` below the existing directory `target`; a later file of one path replaces the earlier."""
+    """Write `entries` below the existing directory `target`; a later file of one path replaces the earlier.
+
+    No link is followed, of `entries` or of earlier layers: it would lead out of `target`.
+    """
     base = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     parents = {"": base}
     try:
         for entry in entries:
             head, _, name = entry.path.rpartition("/")
             if head not in parents:
-                parents[head] = os.open(head, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=base)
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                parents[head] = os.open(head, flags, dir_fd=base)
             if isinstance(entry, Directory):
-                try:
-                    os.mkdir(name, entry.mode, dir_fd=parents[head])
-                except FileExistsError:  # a layer below brought it
-                    os.chmod(name, entry.mode, dir_fd=parents[head])
+                _make(entry, name, parents[head])
+            elif isinstance(entry, Link):
+                _link(entry, name, parents[head])
             else:
                 _write(entry, name, parents[head], seed)
     finally:
@@ -76,8 +106,34 @@ def materialise(entries: Iterable[Entry], target: Path, seed: int) -> None:
             os.close(descriptor)
 
 
+def _make(directory: Directory, name: str, parent: int) -> None:
+    try:
+        os.mkdir(name, directory.mode, dir_fd=parent)
+    except FileExistsError:  # a layer below brought it
+        if stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            os.chmod(name, directory.mode, dir_fd=parent)
+        else:
+            os.unlink(name, dir_fd=parent)
+            os.mkdir(name, directory.mode, dir_fd=parent)
+
+
+def _link(link: Link, name: str, parent: int) -> None:
+    try:
+        os.symlink(link.target, name, dir_fd=parent)
+    except FileExistsError:
+        os.unlink(name, dir_fd=parent)
+        os.symlink(link.target, name, dir_fd=parent)
+
+
 def _write(file: File, name: str, parent: int, seed: int) -> None:
-    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, file.mode, dir_fd=parent)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(name, flags, file.mode, dir_fd=parent)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        os.unlink(name, dir_fd=parent)  # a link of a layer below
+        descriptor = os.open(name, flags, file.mode, dir_fd=parent)
     try:
         for piece in pieces(file, seed):
             if os.write(descriptor, piece) != len(piece):

@@ -12,13 +12,15 @@ from markupsafe import Markup, escape
 from bench import __version__
 from bench.report import origin, sections
 from bench.report.palette import DARK, LIGHT, Palette, split
+from bench.report.sheets import comparison_sheet
 from bench.stats.analysis import Analysis
 from bench.verdicts.claims import Outcome, verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bench.measure.scenario import Scenario
+    from bench.stats.compared import Compared
     from bench.store.reader import Run
 
 __all__ = ["render"]
@@ -35,8 +37,10 @@ def render(run: Run, scenarios: Mapping[str, Scenario], target: Path) -> Path:
     return render_analysis(Analysis(run, scenarios), scenarios, target)
 
 
-def render_analysis(analysis: Analysis, scenarios: Mapping[str, Scenario], target: Path) -> Path:
-    """Do as `render`, with a run that is analysed already."""
+def render_analysis(
+    analysis: Analysis, scenarios: Mapping[str, Scenario], target: Path, comparisons: Sequence[Compared] = ()
+) -> Path:
+    """Do as `render`, with a run that is analysed already and its comparisons."""
     import jinja2
     from plotly.offline import get_plotlyjs
 
@@ -49,14 +53,16 @@ def render_analysis(analysis: Analysis, scenarios: Mapping[str, Scenario], targe
     )
     environment.filters["prose"] = prose
     text = environment.get_template("page.html.j2").render(
-        **context(analysis, scenarios, target), plotly=get_plotlyjs(), light=LIGHT, dark=DARK
+        **context(analysis, scenarios, target, comparisons), plotly=get_plotlyjs(), light=LIGHT, dark=DARK
     )
     temporary = target.with_name(f".{target.name}.new")
     temporary.write_text(text, encoding="utf-8")
     return temporary.replace(target)
 
 
-def context(analysis: Analysis, scenarios: Mapping[str, Scenario], target: Path) -> dict[str, Any]:
+def context(
+    analysis: Analysis, scenarios: Mapping[str, Scenario], target: Path, comparisons: Sequence[Compared] = ()
+) -> dict[str, Any]:
     """Return all that the template lays out."""
     run = analysis.run
     units = run.units
@@ -71,8 +77,9 @@ def context(analysis: Analysis, scenarios: Mapping[str, Scenario], target: Path)
         "command": origin.command(run),
         "complete": run.provenance.get("complete") is True,
         "warnings": [*_texts(run.provenance.get("warnings")), *run.warnings],
-        "units": len(units),
-        "failed": int((units["error"] != "").sum()),
+        "units": len(units) + sum(one.units for one in comparisons),
+        "failed": int((units["error"] != "").sum()) + sum(one.failed for one in comparisons),
+        "comparisons": comparison_sheet(comparisons) if comparisons else None,
         "mismatched": int((units["mismatches"] != "").sum()),
         "answers": sections.answers(analysis, scenarios),
         "verdicts": [(verdict, sections.evidence(verdict.findings)) for verdict in verdicts(analysis, scenarios)],

@@ -9,6 +9,7 @@ from bench import discovery
 from bench.errors import BenchError
 from bench.report import page, summary
 from bench.stats.analysis import Analysis
+from bench.stats.compared import Compared, compared
 from bench.store.reader import Run, load
 from bench.verdicts.claims import Answer, Verdict, verdicts
 
@@ -30,6 +31,7 @@ class Product:
     lines: list[str]
     answers: list[Answer]
     verdicts: list[Verdict]
+    comparisons: list[Compared]
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -52,6 +54,7 @@ class Product:
                 }
                 for item in self.verdicts
             ],
+            "comparisons": [{"name": item.name, "verdict": item.sentence()} for item in self.comparisons],
         }
 
 
@@ -64,29 +67,36 @@ def answers(analysis: Analysis) -> list[Answer]:
 def publish(directory: Path, reports: Path, *, suites: bool = False) -> Product:
     """Write the page of the run in `directory` below `reports` and return it with the summary.
 
-    With `suites`, also the run's times as pyperf suites beside its rows.
+    With `suites`, also the run's times for pyperf and pytest-benchmark beside its rows.
     """
     run = load(directory)
     known = discovery.scenarios()
     if suites:
         _write_suites(run, known)
-    analysis = Analysis(run, known)
+    if "streams" in run.provenance:
+        raise BenchError(f"run {run.id} tests the suite", mend=f"`python -m bench aa {run.id}` shows what it found")
+    comparisons = compared(run) if "comparisons" in run.provenance else []
+    analysis = Analysis(run.surveyed, known)
     judged = verdicts(analysis, known)
     try:
         reports.mkdir(parents=True, exist_ok=True)
-        target = page.render_analysis(analysis, known, reports / f"{run.id}.html")
+        target = page.render_analysis(analysis, known, reports / f"{run.id}.html", comparisons)
     except OSError as error:
         raise BenchError(
             f"cannot write the page to {reports}", why=error.strerror or str(error), mend="give another --reports"
         ) from error
-    return Product(run, target, summary.lines(analysis, judged), answers(analysis), judged)
+    told = [f"{item.scenario} {item.name}: {item.sentence()}" for item in comparisons]
+    if len(analysis.run.units):
+        told += summary.lines(analysis, judged)
+    return Product(run, target, told, answers(analysis), judged, comparisons)
 
 
 def _write_suites(run: Run, known: Mapping[str, Scenario]) -> None:
-    """Write the metrics that are times; pyperf has no unit for a throughput."""
+    """Write the metrics that are times; neither pyperf nor pytest-benchmark has a unit for a throughput."""
     import pandas as pd
 
     from bench.store.pyperf_files import write_suites
+    from bench.store.pytest_benchmark_files import write_pytest_benchmark
 
     told = {
         (scenario.name, metric.name)
@@ -98,9 +108,10 @@ def _write_suites(run: Run, known: Mapping[str, Scenario]) -> None:
     times = run.times.loc[pd.Series([key in told for key in keys], run.times.index, dtype=bool)]
     try:
         write_suites(run, times)
+        write_pytest_benchmark(run, times)
     except OSError as error:
         raise BenchError(
-            f"cannot write {run.directory / 'pyperf'}",
+            f"cannot write {run.directory}",
             why=error.strerror or str(error),
             mend="make room, then report again",
         ) from error

@@ -13,14 +13,25 @@ from bench.quantities import quantity
 from bench.report import rows
 from bench.report.counted import counter_unit
 from bench.report.figures import law_unit
+from bench.stats.paired import Word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bench.measure.scenario import Scenario
     from bench.stats.analysis import Analysis, Row
+    from bench.stats.compared import Compared
 
-__all__ = ["Sheet", "cell_sheet", "counter_sheets", "from_table", "law_sheet", "precision", "ratio_sheet"]
+__all__ = [
+    "Sheet",
+    "cell_sheet",
+    "comparison_sheet",
+    "counter_sheets",
+    "from_table",
+    "law_sheet",
+    "precision",
+    "ratio_sheet",
+]
 
 _FIGURE = re.compile(r"[-–±]?[\d.,]+|–$|$")
 
@@ -220,3 +231,31 @@ def _width(share: float) -> str:
 
 def _value(key: str, row: Row) -> str:
     return rows.parameter(key, row[key]).removeprefix(f"{key} ") if key in row else "–"
+
+
+def comparison_sheet(comparisons: Sequence[Compared]) -> Sheet:
+    """Return the verdict of each comparison, with what it rests on."""
+    told = []
+    for one in comparisons:
+        a, b = (time.text("ns") for time in one.times) if one.times else ("–", "–")
+        control = one.control.ratio.text("×") if one.control.ratio.n else "no look yet"
+        moved = "moved: " if one.control_moved else ""
+        told.append(
+            (
+                *(one.scenario, one.metric, one.a, one.b, one.where, one.sentence(), a, b),
+                *(str(one.verdict.pairs), f"{one.verdict.p:.2g}", f"{moved}{control}"),
+            )
+        )
+    columns = ("scenario", "metric", "A", "B", "where", "B against A", "time of A", "time of B", "pairs", "p")
+    return Sheet(
+        "Arms against each other",
+        (*columns, "control"),
+        tuple(told),
+        note=(
+            "Interleaved pairs of fresh units, looked at after 12, 24, 48, … of them until it is known; a difference "
+            "was measured again on new volumes before it is called one, and the ratio is that second set-up's. "
+            "Intervals are those of the deciding look. The control is a plain directory beside itself in every block."
+        ),
+        source='rows whose params have "comparison", in samples.jsonl; run.json says what each number compares.',
+        marked=frozenset(place for place, one in enumerate(comparisons) if one.verdict.word is Word.SLOWER),
+    )

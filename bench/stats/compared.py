@@ -43,6 +43,7 @@ class Compared:
     verdict: Verdict
     times: tuple[Estimate, Estimate] | None
     control: Decision
+    units: int
     failed: int
     seconds: float
 
@@ -108,6 +109,7 @@ def _compared(run: Run, number: int, facts: Mapping[str, Any]) -> Compared:
         verdict=verdict,
         times=(centre(deciding[0]), centre(deciding[1])) if len(deciding[0]) else None,
         control=_control([judge(*pairs, procedure) for pairs in controls if len(pairs[0])], procedure),
+        units=len(rows),
         failed=int((rows["error"] != "").sum()),
         seconds=float(rows["started"].max() - rows["started"].min()) if len(rows) else 0.0,
     )

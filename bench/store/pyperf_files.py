@@ -10,11 +10,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyperf
+
+from bench.store.cells import cell_name, cells_by_arm, file_name
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pandas as pd
 
     from bench.store.reader import Run
 
@@ -30,11 +33,10 @@ def write_suites(run: Run, times: pd.DataFrame) -> list[Path]:
     shared = _metadata(run)
     started = dict(zip(run.units["sequence"], run.units["started"], strict=True))
     written = []
-    keys = ["scenario", "metric", "depth", "temperature", *run.parameters]
-    for arm, rows in times.groupby("arm", observed=True):
+    for arm, cells in cells_by_arm(run, times):
         suite = []
-        for cell, units in rows.groupby(keys, observed=True, dropna=False, sort=True):
-            name = _name(dict(zip(keys, cell, strict=True)))
+        for cell, units in cells:
+            name = cell_name(cell)
             runs = [
                 pyperf.Run(
                     [value / NANOSECONDS],
@@ -47,16 +49,10 @@ def write_suites(run: Run, times: pd.DataFrame) -> list[Path]:
             if runs:
                 suite.append(pyperf.Benchmark(runs))
         if suite:
-            path = directory / f"{arm}.json"
+            path = directory / file_name(arm)
             pyperf.BenchmarkSuite(suite).dump(str(path), replace=True)
             written.append(path)
     return written
-
-
-def _name(cell: dict[str, Any]) -> str:
-    parts = [str(cell.pop("scenario")), str(cell.pop("metric")), str(cell.pop("temperature"))]
-    parts += [f"{key}={value}" for key, value in cell.items() if not pd.isna(value)]
-    return " ".join(parts)
 
 
 def _date(seconds: float) -> str:

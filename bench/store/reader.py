@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Run", "latest", "load"]
+
+COMPARISON = "comparison"  # the parameter that every row of a comparison has
+MARKS = (COMPARISON, "side", "setup", "delay")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,18 @@ class Run:
     def parameters(self) -> tuple[str, ...]:
         """The parameters of all scenarios of the run, each a column of the three frames."""
         return tuple(str(column) for column in self.units.columns if column not in RESERVED)
+
+    @property
+    def surveyed(self) -> Run:
+        """The run without the units of comparisons (bench.measure.compare), whose cells are told apart by side."""
+        if COMPARISON not in self.units:
+            return self
+        frames = (
+            frame[frame[COMPARISON].isna()].drop(columns=[name for name in MARKS if name in frame])
+            for frame in (self.times, self.counters, self.units)
+        )
+        times, counters, units = frames
+        return replace(self, times=times, counters=counters, units=units)
 
 
 def load(directory: Path) -> Run:

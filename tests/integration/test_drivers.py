@@ -23,7 +23,7 @@ from bench.drivers.overlay2 import MAX_LOWER
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.kernel.mounts import OptionsTooLongError
-from bench.layers.content import Directory, File, flatten
+from bench.layers.content import Copy, Directory, File, Link, flatten
 from tests.host.isolated import isolated
 from tests.integration.places import DRIVERS, LAYERED, LOOPED, made, require
 from tests.layers.test_content import expected, layers, written
@@ -132,6 +132,45 @@ def test_what_a_container_writes_is_in_it_alone(name: str, place: Path) -> None:
             with driver.get(fresh) as again:
                 assert written(again) == expected(flatten(SAMPLE), SEED)
             driver.remove(fresh)
+
+    isolated(work)
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+def test_copies_and_links_are_as_they_were_given(name: str, place: Path) -> None:
+    require(volume="ext4", driver=name)
+    (place / "source").write_bytes(b"source" * 1000)
+    outside = place / "outside"
+    outside.mkdir()
+    chain: list[Layer] = [
+        (Directory("a"), Copy("a/copy", 6000, mode=0o755, source=place / "source"), Link("a/link", "copy")),
+        (Directory("a"), Link("a/out", str(outside)), Link("b", "/no/such"), File("top", 1)),
+        (Directory("a"), File("a/link", 3), Link("a/copy", "link"), Link("top", "a/link")),
+    ]
+
+    def work() -> None:
+        with made("ext4", place) as volume:
+            driver = discovery.driver(name)()
+            before = volume.usage().inodes
+            stack = driver.build(volume.path / "home", chain, (2, 3), SEED)
+            after = volume.usage().inodes
+            assert before is not None
+            assert after is not None
+            assert after - before == driver.footprint(chain, (2, 3), volume.recipe).inodes
+            container = driver.create_read_write(stack, 2)
+            with driver.get(container) as merged:
+                assert (merged / "a/link").read_bytes() == b"source" * 1000
+                assert (merged / "a/copy").stat().st_mode & 0o7777 == 0o755
+                assert os.readlink(merged / "a/out") == str(outside)
+                assert os.readlink(merged / "b") == "/no/such"
+            driver.remove(container)
+            container = driver.create_read_write(stack, 3)
+            with driver.get(container) as merged:
+                assert os.readlink(merged / "a/copy") == "link"
+                assert (merged / "top").read_bytes() == (merged / "a/link").read_bytes()
+                assert (merged / "a/link").stat().st_size == 3
+            driver.remove(container)
+        assert os.listdir(outside) == []
 
     isolated(work)
 

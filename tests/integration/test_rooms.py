@@ -21,6 +21,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("scenarios",),
     ("bench.discovery",),
     ("bench.measure",),
+    ("bench.containers",),
+    ("bench.pytest_plugin",),
 )
 COMMANDS = (
     *("bench.cli", "bench.__main__", "bench.options", "bench.comparing", "bench.gating", "bench.selftest"),

@@ -127,3 +127,43 @@ def test_all_die_with_any_of_the_three(victim: int, tmp_path: Path) -> None:
         os.kill(family[victim], signal.SIGKILL)
         assert process.wait(BOUND) == (EXIT_LOST if victim else -signal.SIGKILL)
     assert gone(mark)
+
+
+@pytest.mark.root
+def test_a_process_gets_mounts_of_its_own_for_itself_and_what_it_starts(tmp_path: Path) -> None:
+    def work() -> None:
+        seen_before = os.readlink("/proc/thread-self/ns/mnt")
+        child = os.fork()
+        if child == 0:
+            namespaces.private_mounts()
+            mounts.mount("none", tmp_path, "tmpfs")
+            started = subprocess.run(
+                ["stat", "--file-system", "--format=%T", tmp_path], capture_output=True, check=False
+            )
+            private = os.readlink("/proc/thread-self/ns/mnt") != seen_before
+            os._exit(0 if private and started.stdout == b"tmpfs\n" else 1)
+        _, status = os.waitpid(child, 0)
+        assert status == 0
+        assert os.readlink("/proc/thread-self/ns/mnt") == seen_before
+        assert mounts.mount_entry(tmp_path).target != str(tmp_path)
+
+    isolated(work)
+
+
+@pytest.mark.root
+def test_a_tethered_command_dies_with_the_process_that_started_it() -> None:
+    def work() -> None:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            daemon = subprocess.Popen([*namespaces.TETHER, "sleep", "600"], start_new_session=True)
+            end = time.monotonic() + BOUND
+            while b"sleep" not in Path(f"/proc/{daemon.pid}/comm").read_bytes() and time.monotonic() < end:
+                time.sleep(0.01)
+            os.write(writing, str(daemon.pid).encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(child, 0)
+        number = int(os.read(reading, 16))
+        assert os.waitpid(number, 0)[1] == signal.SIGKILL  # orphans are children of process 1, which this is
+
+    isolated(work)

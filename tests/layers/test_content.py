@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.layers import content
-from bench.layers.content import CHUNK, Directory, File, flatten, materialise, pieces, read_equals
+from bench.layers.content import CHUNK, Copy, Directory, File, Link, flatten, materialise, pieces, read_equals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +119,8 @@ def written(root: Path) -> dict[str, bytes | int]:
 
 
 def expected(entries: list[Entry], seed: int) -> dict[str, bytes | int]:
-    return {entry.path: whole(entry, seed) if isinstance(entry, File) else entry.mode for entry in entries}
+    plain = [entry for entry in entries if not isinstance(entry, Link)]
+    return {entry.path: whole(entry, seed) if isinstance(entry, File) else entry.mode for entry in plain}
 
 
 @given(chain=st.lists(layers(), min_size=1, max_size=4), seed=st.integers(0, 2))
@@ -148,6 +149,47 @@ def test_flatten_keeps_the_topmost_entry_of_each_path_and_parents_first(chain: l
 def test_a_later_shorter_file_leaves_nothing_of_the_earlier(tmp_path: Path) -> None:
     materialise([File("a", CHUNK + 1), File("a", 3, origin=1)], tmp_path, 1)
     assert (tmp_path / "a").read_bytes() == whole(File("a", 3, origin=1))
+
+
+def test_a_copy_has_the_bytes_of_its_source(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(whole(File("any", CHUNK + 5)))
+    (tmp_path / "target").mkdir()
+    file = Copy("a", CHUNK + 5, source=source)
+    materialise([file], tmp_path / "target", 1)
+    with (tmp_path / "target/a").open("rb") as copied:
+        assert read_equals(copied.fileno(), file, 1)
+        assert read_equals(copied.fileno(), File("any", CHUNK + 5), 1)
+
+
+@pytest.mark.parametrize(
+    "over", [[File("a", 3)], [Directory("a"), File("a/kept", 3)], [Link("a", "elsewhere"), File("b", 3)]]
+)
+def test_no_layer_writes_through_a_link_of_another(over: list[Entry], tmp_path: Path) -> None:
+    outside, target = tmp_path / "outside", tmp_path / "target"
+    for directory in (outside, target):
+        directory.mkdir(mode=0o700)
+    (outside / "kept").write_text("kept")
+    link = str(outside / "kept") if isinstance(over[0], File) else str(outside)
+    materialise([Link("a", link)], target, 1)
+    materialise(over, target, 1)
+    assert (outside / "kept").read_text() == "kept"
+    assert outside.stat().st_mode & 0o7777 == 0o700
+    assert [path.name for path in outside.iterdir()] == ["kept"]
+    top = over[0]
+    assert (target / "a").is_symlink() == isinstance(top, Link)
+    if isinstance(top, Link):
+        assert os.readlink(target / "a") == top.target
+
+
+def test_a_link_in_the_way_of_a_file_is_not_followed(tmp_path: Path) -> None:
+    outside, target = tmp_path / "outside", tmp_path / "target"
+    for directory in (outside, target):
+        directory.mkdir()
+    materialise([Link("a", str(outside))], target, 1)
+    with pytest.raises(NotADirectoryError):
+        materialise([File("a/through", 3)], target, 1)
+    assert list(outside.iterdir()) == []
 
 
 def test_materialise_closes_what_it_opens(tmp_path: Path) -> None:

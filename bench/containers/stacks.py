@@ -1,0 +1,210 @@
+"""Stacks of layers on volumes of this process, each built once, and containers on them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import warnings
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench import discovery
+from bench.containers.choice import Choice, UnavailableError
+from bench.containers.container import OverlayContainer
+from bench.errors import BenchError
+from bench.host import workdir
+from bench.kernel import mounts, namespaces
+from bench.layers.given import chain
+from bench.measure.plan import CONTAINERS, MARGIN, SPARE_BYTES, SPARE_INODES, parse_driver
+from bench.model import format_size
+from bench.volumes.base import LoopVolume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from bench.drivers.base import Container, Driver, Stack
+    from bench.layers.content import Layer
+    from bench.volumes.base import Recipe
+
+__all__ = ["SPACE", "Stacks"]
+
+SPACE = 1 << 30  # bytes of each volume for what tests write
+RESERVE = 1.06  # mke2fs(8), -m: 5 % of the whole are kept for root
+INODE_RATIO = 16384  # bytes of that per inode, as mke2fs.conf has it
+SEED = 1
+THREAD = "/proc/thread-self/ns/mnt"
+
+
+@dataclass(frozen=True)
+class _Built:
+    driver: Driver
+    stack: Stack
+    volume: LoopVolume
+
+
+class Stacks:
+    """Stacks below the directory `place`, each built at first use on a volume of its own, until closed.
+
+    Volumes are made in `work`, with `space` bytes for what containers get written. All is for one thread, and the
+    processes and threads that it starts afterwards.
+    """
+
+    def __init__(self, place: Path, work: Path, space: int = SPACE) -> None:
+        self.place, self.work, self.space = place, work, space
+        self._undo = ExitStack()
+        self._built: dict[tuple[object, ...], tuple[Choice, _Built]] = {}
+        self._namespace = ""
+
+    def prepare(self, choice: Choice) -> None:
+        """Build the stack of `choice` unless it is there.
+
+        Raises UnavailableError for what this machine lacks, BenchError for what cannot be built.
+        """
+        self._stack(choice)
+
+    @contextmanager
+    def container(self, choice: Choice) -> Iterator[OverlayContainer]:
+        """Make a container, mount it while entered, and remove it; what was written before is on the device."""
+        built = self._stack(choice)
+        driver = built.driver
+        container = driver.create_read_write(built.stack, choice.depth)
+        with ExitStack() as undo:
+            undo.callback(driver.remove, container)
+            merged = undo.enter_context(_mounted(driver, container))
+            built.volume.sync()
+            layers = tuple(driver.layer_path(container, index) for index in range(choice.depth))
+            yield OverlayContainer(merged, container.upper, choice.depth, choice.driver, choice.volume, layers)
+
+    def close(self) -> None:
+        """Unmount everything."""
+        self._built.clear()
+        self._undo.close()
+
+    def _stack(self, choice: Choice) -> _Built:
+        content = choice.content
+        same = os.path.realpath(content) if isinstance(content, str | os.PathLike) else id(content)
+        key = (choice.driver, choice.volume, choice.depth, same)
+        if self._namespace:
+            _require_thread(self._namespace)
+        if key not in self._built:
+            self._built[key] = (choice, self._build(choice))  # with the choice, so that no other content gets its id
+        return self._built[key][1]
+
+    def _build(self, choice: Choice) -> _Built:
+        recipe = discovery.volume(choice.volume)
+        name, options = parse_driver(choice.driver)
+        driver = discovery.driver(name)(dict(options))
+        driver.launcher = namespaces.TETHER
+        _require(choice, recipe, driver)
+        work = _workable(self.work)
+        layers = chain(choice.content, choice.depth)
+        size, inodes = self._size(driver, recipe, layers)
+        _require_space(work, size, choice)
+        if not self._namespace:
+            self._isolate()
+        with ExitStack() as undo:
+            volume = _volume(recipe, self.place / str(len(self._built)), work, size, inodes)
+            undo.callback(volume.close)
+            try:
+                stack = driver.build(volume.path / driver.name, layers, (choice.depth,), SEED)
+            except OSError as error:
+                raise BenchError(
+                    f"building {choice.depth} layers for {choice.arm} failed",
+                    why=f"{error.strerror} ({error.filename})" if error.filename else error.strerror or str(error),
+                ) from error
+            self._undo.callback(undo.pop_all().close)
+        return _Built(driver, stack, volume)
+
+    def _size(self, driver: Driver, recipe: Recipe, layers: Sequence[Layer]) -> tuple[int, int]:
+        """Return bytes and inodes of a volume: the layers, containers that are copies, and what tests write."""
+        taken = driver.footprint(layers, (len(layers),), recipe)
+        copies = CONTAINERS * driver.container_bytes(layers, len(layers))
+        entries = taken.inodes + CONTAINERS * sum(map(len, layers))
+        inodes = int(entries * MARGIN) + SPARE_INODES + self.space // INODE_RATIO
+        size = (taken.bytes + copies) * MARGIN + inodes * recipe.inode_bytes + SPARE_BYTES + self.space * RESERVE
+        return max(int(size), recipe.minimum_bytes), inodes
+
+    def _isolate(self) -> None:
+        """Enter a mount namespace of our own, with a place for volumes in it."""
+        try:
+            namespaces.private_mounts()
+            mounts.mount("tmpfs", self.place, "tmpfs", options="mode=0700")
+        except OSError as error:
+            raise UnavailableError(
+                "no private mount namespace here",
+                why=error.strerror or str(error),
+                mend="run as root outside of a container, or in a privileged one",
+            ) from error
+        self._undo.callback(mounts.unmount, self.place, detach=True)
+        self._namespace = os.readlink(THREAD)
+
+
+def _require_thread(namespace: str) -> None:
+    if os.readlink(THREAD) != namespace:
+        raise BenchError(
+            "no container in this thread",
+            why="the mounts are those of another, which made the first container",
+            mend="make all containers in the thread that runs the tests",
+        )
+
+
+def _require_space(work: Path, size: int, choice: Choice) -> None:
+    free = shutil.disk_usage(work).free
+    if free < size:
+        why = f"the volume of {choice.arm} at depth {choice.depth} may grow to {format_size(size)}"
+        raise BenchError(
+            f"not enough space in {work}",
+            why=f"{why}, and {format_size(free)} are free",
+            mend="give a --workdir on a larger file system, or less --space",
+        )
+
+
+def _require(choice: Choice, recipe: Recipe, driver: Driver) -> None:
+    for what, support in ((f"volume {choice.volume}", recipe.probe()), (choice.arm, driver.probe(recipe))):
+        if not support.ok:
+            raise UnavailableError(f"no {what} here", why=support.reason, mend=support.mend)
+
+
+def _workable(path: Path) -> Path:
+    try:
+        return workdir.check(path)
+    except BenchError as error:
+        raise UnavailableError(error.what, why=error.why, mend=error.mend) from None
+
+
+def _volume(recipe: Recipe, path: Path, work: Path, size: int, inodes: int) -> LoopVolume:
+    """Make a volume; where a container or a security module forbids it to root, it is unavailable."""
+    forbidden = (PermissionError, FileNotFoundError)
+    try:
+        volume = recipe.make(path, work, size=size, inodes=inodes)
+    except forbidden as error:
+        raise UnavailableError(f"no volume {recipe.name} here", why=error.strerror or str(error)) from error
+    except BenchError as error:
+        if isinstance(error.__cause__, forbidden):
+            raise UnavailableError(error.what, why=error.why, mend=error.mend) from error
+        raise
+    assert isinstance(volume, LoopVolume)
+    return volume
+
+
+@contextmanager
+def _mounted(driver: Driver, container: Container) -> Iterator[Path]:
+    """Mount as the driver does; what a test left open in it does not keep it mounted, but is told of."""
+    mounting = driver.get(container)
+    merged = mounting.__enter__()
+    try:
+        yield merged
+    finally:
+        try:
+            mounting.__exit__(None, None, None)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            with suppress(OSError):
+                mounts.unmount(merged, detach=True)
+            merged.rmdir()
+            text = f"{merged} was unmounted although a file in it is open, or a process works there"
+            warnings.warn(text, RuntimeWarning, stacklevel=1)

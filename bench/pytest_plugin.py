@@ -1,0 +1,217 @@
+"""pytest fixtures: fresh containers on real layers, to time one's own tools on (docs/pytest.md).
+
+pytest loads this in every session of an environment that has the suite: nothing is imported, checked or made
+here before a test or an option asks for a container.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench.containers import asked
+from bench.containers.asked import AXES, DEFAULTS, MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.containers.container import Containers, OverlayContainer
+    from bench.containers.stacks import Stacks
+    from bench.layers.given import Content
+
+LINUX = sys.platform == "linux"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the choices; each that may be given several times makes a test of each."""
+    group = parser.getgroup("layers", "containers on real layers (fixtures of layer-bench)")
+    said = "; several times: a test of each. [default: {}]"
+    for axis, metavar, told in (
+        ("driver", "DRIVER[,OPTION=VALUE]", "Storage driver: overlay2, fuse-overlayfs, native, vfs"),
+        ("volume", "VOLUME", "File system: ext4, xfs, xfs-noreflink"),
+        ("depth", "N", "Layers of the image"),
+    ):
+        kind = {"type": _depth} if axis == "depth" else {}
+        text = told + said.format(DEFAULTS[axis])
+        group.addoption(f"--layer-{axis}", action="append", metavar=metavar, help=text, **kind)
+    group.addoption("--layer-space", type=_size, metavar="SIZE", help="Room for what tests write. [default: 1GiB]")
+    text = "Where volumes are made: on a disk, not on overlay or tmpfs. [default: $BENCH_WORKDIR or /var/tmp]"
+    group.addoption("--layer-workdir", metavar="DIR", help=text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker; refuse options that name nothing."""
+    line = f"{MARK}(driver, volume, depth, content): the containers of a test; a list of values makes a test of each."
+    config.addinivalue_line("markers", line)
+    if not LINUX:
+        return
+    if any(config.getoption(f"layer_{axis}") for axis in AXES):
+        with _usage():
+            asked.check(asked.named(config, axis) for axis in AXES)
+    if (given := config.getoption("layer_workdir")) is not None:
+        from bench.host import workdir
+
+        with _usage():
+            workdir.check(Path(given))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test of each value, where an axis has several."""
+    for axis in AXES:
+        name = f"layer_{axis}"
+        if name in metafunc.fixturenames and name not in asked.parametrised(metafunc.definition):
+            values = asked.wanted(metafunc.definition, axis)
+            if len(values) > 1:
+                metafunc.parametrize(name, values, indirect=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse a marker or parameter that names nothing, before any test runs."""
+    # In a worker of pytest-xdist, which takes a refusal for a crash, each test says it itself.
+    if not LINUX or hasattr(config, "workerinput"):
+        return
+    for item in items:
+        if "overlay_containers" in getattr(item, "fixturenames", ()):
+            with _usage(item.nodeid):
+                asked.check_item(item)
+
+
+@pytest.fixture
+def layer_driver(request: pytest.FixtureRequest) -> str:
+    """The storage driver of this test's containers, with its options: `overlay2,metacopy=on`."""
+    return str(_first(request, "driver"))
+
+
+@pytest.fixture
+def layer_volume(request: pytest.FixtureRequest) -> str:
+    """The file system below this test's containers."""
+    return str(_first(request, "volume"))
+
+
+@pytest.fixture
+def layer_depth(request: pytest.FixtureRequest) -> int:
+    """How many layers this test's image has."""
+    depth: int = _first(request, "depth")
+    return depth
+
+
+@pytest.fixture
+def layer_content(request: pytest.FixtureRequest) -> Content:
+    """What the layers hold: a function of the layer's index, a directory, or None for files in `data`."""
+    content: Content = request.param if hasattr(request, "param") else asked.marked(request.node).get("content")
+    return content
+
+
+@pytest.fixture(scope="session")
+def _layer_stacks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacks]:
+    if not LINUX:
+        pytest.skip("containers on layers need Linux")
+    from bench.containers.stacks import SPACE, Stacks
+    from bench.host import workdir
+
+    config = request.config
+    work = Path(config.getoption("layer_workdir") or workdir.default())
+    space = config.getoption("layer_space")
+    stacks = Stacks(tmp_path_factory.mktemp("layers"), work, SPACE if space is None else space)
+    yield stacks
+    stacks.close()
+
+
+@pytest.fixture
+def overlay_containers(
+    request: pytest.FixtureRequest,
+    _layer_stacks: Stacks,
+    layer_driver: str,
+    layer_volume: str,
+    layer_depth: int,
+    layer_content: Content,
+) -> Iterator[Containers]:
+    """Make a fresh container per call, because a file's copy_up happens only once in each.
+
+    `remove(container)` before the test's end, as `teardown` of `benchmark.pedantic`, keeps many from piling up.
+    """
+    from bench.containers.choice import Choice
+    from bench.containers.container import Containers
+
+    if isinstance(layer_content, str | Path):
+        layer_content = request.config.rootpath / layer_content
+    choice = Choice(layer_driver, layer_volume, layer_depth, layer_content)
+    with _told():
+        asked.check_item(request.node)
+        choice.check()
+        _layer_stacks.prepare(choice)
+    _inform(request, arm=choice.arm, depth=choice.depth)
+    made = Containers(lambda: _layer_stacks.container(choice))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def overlay_container(overlay_containers: Containers) -> OverlayContainer:
+    """A fresh container on an image of layers; `.merged` is its root."""
+    with _told():
+        return overlay_containers()
+
+
+def _first(request: pytest.FixtureRequest, axis: str) -> Any:
+    return request.param if hasattr(request, "param") else asked.wanted(request.node, axis)[0]
+
+
+def _inform(request: pytest.FixtureRequest, **facts: str | int) -> None:
+    """Tell a pytest-benchmark of the test what it timed, for its files and tables."""
+    if "benchmark" in request.fixturenames:
+        known = getattr(request.getfixturevalue("benchmark"), "extra_info", None)
+        if isinstance(known, dict):
+            known.update(facts)
+
+
+def _depth(text: str) -> int:
+    if not text.strip().isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of layers")
+    return int(text)
+
+
+def _size(text: str) -> int:
+    from bench.errors import BenchError
+    from bench.model import parse_size
+
+    try:
+        return parse_size(text)
+    except BenchError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _words(error: Exception) -> str:
+    """Return an error with the options by their names here."""
+    return re.sub(r"--(workdir|space)\b", r"--layer-\1", str(error))
+
+
+@contextmanager
+def _usage(where: str = "") -> Iterator[None]:
+    from bench.errors import BenchError
+
+    try:
+        yield
+    except BenchError as error:
+        raise pytest.UsageError(f"{where}: {_words(error)}" if where else _words(error)) from None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Skip the test for what the machine lacks, end it with one line for what cannot be done."""
+    from bench.containers.choice import UnavailableError
+    from bench.errors import BenchError
+
+    try:
+        yield
+    except UnavailableError as error:
+        raise pytest.skip.Exception(_words(error)) from None
+    except BenchError as error:
+        raise pytest.fail.Exception(_words(error), pytrace=False) from None

@@ -1,0 +1,45 @@
+"""What the exports of a run share: its times by arm and cell, and how a cell and a file are named."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bench.store.reader import Run
+
+__all__ = ["CellTimes", "cell_name", "cells_by_arm", "file_name"]
+
+NAME_BYTES = 240  # NAME_MAX (limits.h) is 255, and who writes a file may add to its name meanwhile
+DIGEST_BYTES = 8
+
+CellTimes = tuple[dict[str, Any], pd.DataFrame]  # a cell's keys, and its rows of Run.times
+
+
+def cells_by_arm(run: Run, times: pd.DataFrame) -> Iterator[tuple[str, list[CellTimes]]]:
+    """Yield each arm of `times` (rows of Run.times) with its cells, which have the same keys and order in every arm."""
+    keys = ["scenario", "metric", "depth", "temperature", *run.parameters]
+    for arm, rows in times.groupby("arm", observed=True):
+        cells = rows.groupby(keys, observed=True, dropna=False, sort=True)
+        yield str(arm), [(dict(zip(keys, values, strict=True)), units) for values, units in cells]
+
+
+def cell_name(cell: Mapping[str, Any]) -> str:
+    """Return the name that a cell has in every arm: `copy_up open hot depth=8 size=4096`."""
+    first = ("scenario", "metric", "temperature")
+    rest = [f"{key}={value}" for key, value in cell.items() if key not in first and not pd.isna(value)]
+    return " ".join([*(str(cell[key]) for key in first), *rest])
+
+
+def file_name(arm: str, suffix: str = ".json") -> str:
+    """Return a file name that no other arm has: the arm with `/` (of an option that is a path) as `%2F`."""
+    name = arm.replace("%", "%25").replace("/", "%2F")
+    if len(name.encode()) + len(suffix) > NAME_BYTES:
+        digest = hashlib.blake2b(arm.encode(), digest_size=DIGEST_BYTES).hexdigest()
+        room = NAME_BYTES - len(suffix) - len(digest) - 1
+        name = f"{name.encode()[:room].decode(errors='ignore')}~{digest}"
+    return name + suffix
