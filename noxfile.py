@@ -98,7 +98,7 @@ def gate(session: nox.Session) -> None:
 @nox.session
 def aa(session: nox.Session) -> None:
     """Let the suite test its own verdicts: `python -m bench aa`."""
-    _install(session)
+    _install(session, groups=("aa",))
     _bench(session, "setup")
     _bench(session, "aa", *session.posargs)
 

@@ -28,6 +28,7 @@ POINTS: dict[str, tuple[str, dict[str, str], dict[float, str]]] = {
     "first write, 1 MiB": ("copy_up", {"size": "1MiB"}, {0.10: "size=1200KiB", 0.20: "size=1400KiB"}),
     "unlink": ("whiteouts", {}, {}),
 }
+PEERS = ("lookup", "first write, 4 KiB")  # where other tools are asked too, on the first volume
 SHARES = (0.03, 0.05, 0.10, 0.20)
 QUICK = {"gates": 20, "trials": 5, "shares": (0.10,), "budget": "5m"}
 FULL = {"gates": 200, "trials": 40, "shares": SHARES, "budget": "6h"}
@@ -42,6 +43,7 @@ FULL = {"gates": 200, "trials": 40, "shares": SHARES, "budget": "6h"}
 @click.option("--scenario", metavar="NAME,…", help="Only these scenarios.")
 @click.option("--volume", metavar="NAME,…", default="ext4,xfs", show_default=True, help="On these volumes.")
 @click.option("--pairs", type=int, metavar="N", help="Pairs of a comparison, at most. [default: 384]")
+@click.option("--peers/--no-peers", default=True, show_default=True, help="Ask other tools about the same operation.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Error of a gate.")
 @click.option("--delta", type=float, default=0.03, show_default=True, help="Ratios within 1 + DELTA are the same.")
 @click.option("--budget", metavar="TIME", help="Give up after this time. [default: 6h, quick: 5m]")
@@ -110,18 +112,21 @@ def _streams(asked: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Stream]:
     only = listed(asked["scenario"], str)
     for name in only:
         discovery.scenario(name)
+    volumes = listed(asked["volume"], str)
     places = [
         (label, scenario, volume, where, work)
         for label, (scenario, where, work) in POINTS.items()
-        for volume in listed(asked["volume"], str)
+        for volume in volumes
         if not only or scenario in only
     ]
+    compared = [label for label in PEERS if not only or POINTS[label][0] in only] if asked["peers"] else []
     procedure = procedure_of(asked["alpha"] / max(len(places), 1), asked["delta"], asked["pairs"])
     number = 0
     for label, scenario, volume, where, work in places:
         arm = f"overlay2@{volume}"
         kinds = [("equal", 0.0, arm, wanted["gates"])]
         kinds += [("delay", share, arm, wanted["trials"]) for share in wanted["shares"]]
+        batches = [one[:3] for one in kinds] if label in compared and volume == volumes[0] else []
         kinds += [
             ("work", share, f"{arm},{work[share]}", wanted["trials"]) for share in wanted["shares"] if share in work
         ]
@@ -129,4 +134,9 @@ def _streams(asked: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Stream]:
             if trials:
                 (one,) = compare.make(arm, other, scenarios=(scenario,), where=where, procedure=procedure, first=number)
                 yield Stream(one, f"{label}, {volume}", kind, trials, share)
+                number += 1
+        for kind, share, other in batches:
+            if wanted["trials"]:
+                (one,) = compare.make(arm, other, scenarios=(scenario,), where=where, procedure=procedure, first=number)
+                yield Stream(one, f"{label}, {volume}", kind, wanted["trials"], share, batch=True)
                 number += 1

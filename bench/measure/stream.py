@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from bench.model import Cell, Param
     from bench.stats.paired import Procedure
 
-__all__ = ["Stream", "Streams"]
+__all__ = ["BATCH", "Stream", "Streams"]
+
+BATCH = 60  # units of a side, one after the other: as many values as pyperf takes by default (20 processes of 3)
 
 CALIBRATION = 24  # units from which a delay's length is taken, after as many that warm up: right after the build,
 # while the device still writes, first writes took four times as long
@@ -36,6 +38,7 @@ class Stream:
     """A comparison whose B is slower by a known share: of A's time as a delay (`share`), or in real work.
 
     `label` names the operation, `kind` is `equal`, `delay` or `work`, and `trials` how many verdicts are wanted.
+    With `batch`, A is measured BATCH times and then B, as other tools do it, `trials` times.
     """
 
     comparison: Comparison
@@ -43,6 +46,7 @@ class Stream:
     kind: str
     trials: int
     share: float = 0.0
+    batch: bool = False
 
     def described(self) -> dict[str, Any]:
         """Return what a reader of the rows has to know, as JSON."""
@@ -80,10 +84,16 @@ class Streams:
             states = {stream.comparison.number: _State() for stream in self.streams}
             self._calibrate(runner, states)
             left = list(self.streams)
+            rounds = 0
             while left and time.monotonic() < shop.deadline:
                 for stream in left:
-                    _pair(runner, stream.comparison, states[stream.comparison.number])
+                    state = states[stream.comparison.number]
+                    if not stream.batch:
+                        _pair(runner, stream.comparison, state)
+                    elif rounds % BATCH == 0:  # as many units as the streams of pairs had since the last one
+                        _batches(runner, stream.comparison, state)
                 left = [one for one in left if not _enough(one, states[one.comparison.number])]
+                rounds += 1
         return {"delays": {str(number): state.delay for number, state in states.items()}}
 
     def _calibrate(self, runner: Runner, states: Mapping[int, _State]) -> None:
@@ -119,6 +129,14 @@ def _pair(runner: Runner, comparison: Comparison, state: _State) -> None:
         state.b.append(b)
 
 
+def _batches(runner: Runner, comparison: Comparison, state: _State) -> None:
+    """Measure A and then B, as a tool does that compares two runs."""
+    for side in SIDES[:2]:
+        for block in range(state.blocks * BATCH, (state.blocks + 1) * BATCH):
+            _observed(runner, comparison, side, 1, block, state.delay if side == "b" else 0)
+    state.blocks += 1
+
+
 def _observed(runner: Runner, comparison: Comparison, side: str, setup: int, block: int, delay: int) -> float | None:
     """Measure one unit; return the metric, None where the unit failed."""
     told: tuple[tuple[str, Param], ...] = (("delay", delay),)
@@ -132,6 +150,8 @@ def _observed(runner: Runner, comparison: Comparison, side: str, setup: int, blo
 
 def _enough(stream: Stream, state: _State) -> bool:
     """Tell whether the stream has given its verdicts; asked now and then, because cutting takes time too."""
+    if stream.batch:
+        return state.blocks >= stream.trials
     procedure: Procedure = stream.comparison.procedure
     if len(state.a) - state.checked < CUT_EVERY and state.blocks < stream.trials * 2 * procedure.cap:
         return False

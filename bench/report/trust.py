@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scipy import stats
 
 from bench.report import origin
+from bench.report.peers import peers
 from bench.stats.paired import Word
 from bench.stats.trusted import EQUAL
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["as_lines"]
 
+WORK = "work"  # the kind of a stream whose B does more work
+BATCH = 60  # units of a side of a comparison of other tools (bench.measure.stream)
 POWER = 0.95  # the rate of detection at which an effect counts as one that a scenario detects
 CONFIDENCE = 0.95  # of the intervals of shares
 
@@ -32,7 +35,7 @@ def as_lines(told: Trusted, run: Run) -> list[str]:
     if run.provenance.get("complete") is not True:
         lines += ["", "**The run is not complete:** it has fewer verdicts than were asked for."]
     lines += [f"Warning: {text}." for text in run.provenance.get("warnings") or ()]
-    lines += ["", *_false_alarms(told), "", *_power(told), "", *_coverage(told.streams)]
+    lines += ["", *_false_alarms(told), "", *_power(told), "", *_peers(told), "", *_coverage(told.streams)]
     failed = sum(one.failed for one in told.streams)
     return [*lines, "", f"{failed} of the streams' units failed; none was removed."]
 
@@ -111,6 +114,35 @@ def _smallest(slowed: Sequence[Streamed]) -> Iterator[str]:
                 break
             found = one.share
         yield f"- {label}: {'none of those tried' if math.isnan(found) else f'{found:.0%}'}"
+
+
+def _peers(told: Trusted) -> Iterator[str]:
+    yield "## Other tools, on the same operation in the same run"
+    yield ""
+    if not told.batches:
+        yield "Not measured in this run."
+        return
+    yield (
+        f"They compare two runs: {BATCH} fresh units of A, then as many of B, prepared and timed just as ours; each "
+        "tool's own code then says whether B is slower. hyperfine is not among them: it times whole programs and "
+        "says no more than a ratio."
+    )
+    yield ""
+    columns = [f"{one:.0%} slower" if one else "equal arms" for one in sorted({one.share for one in told.batches})]
+    rows: list[Sequence[object]] = []
+    for label in dict.fromkeys(one.label for one in told.batches):
+        mine = sorted((one for one in told.batches if one.label == label), key=lambda one: one.share)
+        ours = {one.share: one for one in told.streams if one.label == label and one.kind != WORK}
+        said = [
+            f"{ours[one.share].count(Word.SLOWER)} of {len(ours[one.share].trials)}" if one.share in ours else "–"
+            for one in mine
+        ]
+        slowest = max((ours[one.share].per_verdict(0.5) for one in mine if one.share in ours), default=math.nan)
+        rows.append((label, "ours", *said, _seconds(slowest)))
+        for peer in peers():
+            counts = [f"{peer.slower(one)} of {len(one.trials)}" if peer.slower else peer.reason for one in mine]
+            rows.append((label, peer.name, *counts, _seconds(max(one.seconds for one in mine))))
+    yield from _table(("operation", "tool", *(f"called slower: {one}" for one in columns), "time, at most"), rows)
 
 
 def _coverage(streams: Iterable[Streamed]) -> Iterator[str]:

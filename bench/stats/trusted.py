@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bench.store.reader import Run
 
-__all__ = ["EQUAL", "Streamed", "Trusted", "trusted"]
+__all__ = ["EQUAL", "Batched", "Streamed", "Trusted", "trusted"]
 
 EQUAL = "equal"  # the kind of a stream whose sides do not differ
 PIECE = 24  # pairs of a piece of which an ordinary 95 % interval is held against the long-run value
@@ -60,10 +60,25 @@ class Streamed:
 
 
 @dataclass(frozen=True)
+class Batched:
+    """A stream measured side after side: the times of A and of B of each trial, whole ones only.
+
+    `seconds` is how long a trial takes.
+    """
+
+    label: str
+    kind: str
+    share: float
+    trials: tuple[tuple[Floats, Floats], ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Trusted:
     """All streams of a run, and the gates that those of equal arms make: the i-th comparison of each."""
 
     streams: tuple[Streamed, ...]
+    batches: tuple[Batched, ...]
     gates: int
     false_alarms: int
     alpha: float
@@ -75,7 +90,8 @@ def trusted(run: Run) -> Trusted:
     if not isinstance(told, list) or not told:
         raise BenchError(f"run {run.id} does not test the suite", mend="`python -m bench aa` makes one that does")
     try:
-        streams = tuple(_streamed(run, facts) for facts in told)
+        streams = tuple(_streamed(run, facts) for facts in told if "batch" not in facts)
+        batches = tuple(_batched(run, facts) for facts in told if "batch" in facts)
         alpha = float(run.provenance["alpha"])
     except (KeyError, TypeError, ValueError) as error:
         path = run.directory / "run.json"
@@ -83,7 +99,7 @@ def trusted(run: Run) -> Trusted:
     equal = [one for one in streams if one.kind == EQUAL]
     gates = min((len(one.trials) for one in equal), default=0)
     alarms = sum(_alarm([one.trials[place] for one in equal], alpha) for place in range(gates))
-    return Trusted(streams, gates, alarms, alpha)
+    return Trusted(streams, batches, gates, alarms, alpha)
 
 
 def _alarm(trials: Sequence[Trial], alpha: float) -> bool:
@@ -111,9 +127,23 @@ def _streamed(run: Run, facts: Mapping[str, Any]) -> Streamed:
         long_run=long_run,
         covered=covered,
         pieces=pieces,
-        seconds=2 * _seconds(run).loc[rows.index].mean() if len(rows) else math.nan,
+        seconds=2 * float(_seconds(run).loc[rows.index].mean()) if len(rows) else math.nan,
         failed=int((rows["error"] != "").sum()),
     )
+
+
+def _batched(run: Run, facts: Mapping[str, Any]) -> Batched:
+    number, size = int(facts["number"]), int(facts["batch"])
+    times, units = run.times, run.units
+    mine = times[(times["comparison"] == number) & (times["setup"] == 1) & (times["metric"] == str(facts["metric"]))]
+    rows = units[(units["comparison"] == number) & (units["setup"] == 1)]
+    trials = []
+    for _, trial in mine.groupby(mine["block"] // size):
+        a, b = (trial.loc[trial["side"] == side, "value"].to_numpy(dtype=np.float64) for side in "ab")
+        if len(a) == len(b) == size:
+            trials.append((a, b))
+    seconds = 2 * size * float(_seconds(run).loc[rows.index].median()) if len(rows) else math.nan
+    return Batched(str(facts["label"]), str(facts["kind"]), float(facts["share"]), tuple(trials), seconds)
 
 
 def _seconds(run: Run) -> Any:

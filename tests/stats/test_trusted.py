@@ -35,7 +35,7 @@ def run_of(directory: Path, factors: list[float], streams: list[dict[str, Any]],
         for number, factor in enumerate(factors):
             for side in "ab":
                 value = 1000.0 * random.lognormal(0, 0.03) * (factor if side == "b" else 1.0)
-                params = {"comparison": number, "side": side, "setup": 1, "delay": 0}
+                params: dict[str, int | str] = {"comparison": number, "side": side, "setup": 1, "delay": 0}
                 sequence = len(samples)
                 samples.append(make_sample(sequence, block=block, params=params, metrics={"time": value}))
     return load(write_run(directory, samples, streams=streams, alpha=0.05))
