@@ -76,9 +76,9 @@ def resume(directory: Path, session: Session) -> tuple[Path, int]:
 
     earlier = load(directory)
     provenance = earlier.provenance
-    if "comparisons" in provenance:
+    if "kind" in provenance:
         why = "pairs are compared within one stretch of time"
-        raise BenchError(f"run {directory.name} compares arms and cannot go on", why=why, mend="start a new one")
+        raise BenchError(f"run {directory.name} is no survey and cannot go on", why=why, mend="start a new one")
     if provenance.get("complete"):
         raise BenchError(f"run {directory.name} is complete", mend="start a new one")
     try:
@@ -205,7 +205,8 @@ class _Worker:
         if (stop := interruption(error)) is not None:
             name = signal.Signals(stop.signum).name
             self._close(interrupted=name)
-            _say(f"stopped by {name}; the samples so far are kept: `python -m bench run --resume {self._run_id}`")
+            onward = f": `python -m bench run --resume {self._run_id}`" if isinstance(self.task, Blocks) else ""
+            _say(f"stopped by {name}; the samples so far are kept{onward}")
             return 128 + stop.signum
         if isinstance(error, OSError):
             where = f" ({error.filename})" if error.filename else ""
