@@ -41,10 +41,10 @@ class FuseOverlayfs(LinkedLayout):
 
     def probe(self, volume: Recipe) -> Support:
         """Tell whether the program and /dev/fuse are there."""
-        if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-            return Support.no("/dev/fuse is missing or not accessible", "modprobe fuse")
         if self.rootless:
             return Support.no("not measured without root: fuse-overlayfs needs a device mount", "run as root")
+        if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+            return Support.no("/dev/fuse is missing or not accessible", "modprobe fuse")
         if self.launcher and shutil.which(self.launcher[0]) is None:
             return Support.no(f"the program {self.launcher[0]} is not installed", "apt-get install util-linux")
         if "binary" in self.chosen and shutil.which(self.program) is None:

@@ -223,4 +223,5 @@ class DirectoryVolume(_Mounted):
         return
 
     def close(self) -> None:
-        """Nothing to undo: the run removes the directory's content itself."""
+        """Make room for another one; what cannot be removed goes with the run's work directory."""
+        shutil.rmtree(self.path, ignore_errors=True)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
 
 from bench.model import Support
 from bench.volumes.base import DirectoryVolume, Recipe
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["VOLUME", "DirectoryRecipe"]
 
@@ -21,8 +19,8 @@ class DirectoryRecipe(Recipe):
         return Support.yes()
 
     def make(self, path: Path, work: Path, *, size: int, inodes: int) -> DirectoryVolume:
-        """Return the work directory as a volume."""
-        return DirectoryVolume(self, work)
+        """Return a new directory in the work directory as a volume."""
+        return DirectoryVolume(self, Path(tempfile.mkdtemp(prefix="volume-", dir=work)))
 
 
 VOLUME = DirectoryRecipe(

@@ -105,7 +105,7 @@ def test_overlay2_and_native_are_measured_on_his_directory(nobody: Nobody) -> No
     assert done.status == 0, done
     complaints = [line for line in done.err.splitlines() if line.startswith("bench: ")]
     assert complaints
-    assert all(line.startswith("bench: without ") and line.endswith("; run as root") for line in complaints)
+    assert all(line.startswith("bench: without ") and line.endswith("; run as root") for line in complaints), complaints
     assert any("volume ext4" in line for line in complaints)
     [directory] = nobody.runs()
     run = load(directory)
@@ -170,3 +170,19 @@ def test_what_a_kill_left_is_cleaned(nobody: Nobody) -> None:
     assert f"removed: directory {left}" in done.out
     assert list(nobody.work.iterdir()) == []
     assert "bench-work-" not in nobody("clean").out  # other runs of this moment may be told of
+
+
+def test_he_compares_two_arms(nobody: Nobody) -> None:
+    with nobody.nothing_left(results=True):
+        done = nobody("ab", "native@dir", "overlay2@dir", "--scenario", "whiteouts", "--pairs", "12", "--budget", "20s")
+    assert done.status in {0, 3}, done
+    assert "whiteouts unlink: overlay2@dir against native@dir" in done.out
+    [run] = nobody.runs()
+    units = load(run).units
+    assert set(units["side"]) == {"a", "b", "control a", "control b"}
+    assert (units["error"] == "").all()
+
+
+def test_he_is_told_what_he_cannot_compare(nobody: Nobody) -> None:
+    done = nobody("ab", "overlay2@ext4", "native@ext4")
+    done.complains("arm overlay2@ext4 cannot run here")
