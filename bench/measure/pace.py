@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["PATIENCE", "SLACK", "Pace", "Settled", "loop"]
 
 LOOPS = 1_000  # of the probe: some 15 µs
-PATIENCE = 30_000_000
-"""Nanoseconds that a unit waits for quiet moments, at most, as long as many units take to set up. On a shared
-host 5 ms found one in 63 to 82 % of cases, 20 ms in 96 %, 40 ms in 98 %; in its worst phases there was none."""
+PATIENCE = 15_000_000
+"""Nanoseconds that a unit waits for quiet moments, at most: about what it takes to set one up. On a shared host
+5 ms found one in 63 to 82 % of cases, 20 ms in 96 %, 40 ms in 98 %; in its worst phases there was none, and
+30 ms then halved the number of units."""
 SLACK = 1.05  # a reading up to this times the best is undisturbed: a busy sibling made it 1.4 to 2 times
 RECENT = 1_000  # waits, the least reading of each, that the best is told from: what was once possible is forgotten
 BEST = 0.02  # the quantile of them that is the best: not the minimum, which a single odd reading sets

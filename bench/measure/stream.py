@@ -50,13 +50,15 @@ class Stream:
 
     def described(self) -> dict[str, Any]:
         """Return what a reader of the rows has to know, as JSON."""
-        told = {
+        told: dict[str, Any] = {
             "number": self.comparison.number,
             "label": self.label,
             "kind": self.kind,
             "share": self.share,
             "trials": self.trials,
         }
+        if self.batch:
+            told["batch"] = BATCH
         return {**self.comparison.described(), **told}
 
 

@@ -52,3 +52,13 @@ def test_it_measures_streams_and_writes_the_page(bench: Bench, tmp_path: Path) -
 )
 def test_bad_input_is_one_line(bench: Bench, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
     bench("aa", *arguments).complains(*words)
+
+
+@pytest.mark.root
+def test_other_tools_are_asked_about_batches_of_their_own(bench: Bench) -> None:
+    require(volume="ext4", driver="overlay2")
+    choice = ("--gates", "0", "--trials", "1", "--share", "0.5", "--scenario", "lookup", "--volume", "ext4")
+    done = bench("aa", *choice, "--pairs", "12", "--budget", "90s")
+    assert done.status == 0, done
+    assert "| lookup, ext4 | pyperf compare_to | " in done.out
+    assert "| lookup, ext4 | ours | " in done.out
