@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["ab"]
 
 BUDGET = "2m"  # of ab, for all its comparisons
+ALPHA_LEAST = 1e-9  # beyond, 1 - alpha is 1 to a computer; and nothing measured is that certain
 
 
 @click.command()
@@ -99,15 +100,18 @@ def _where(asked: dict[str, Any]) -> dict[str, str]:
     return where
 
 
-def procedure_of(alpha: float, delta: float, pairs: int | None) -> Procedure:
-    """Return the procedure with these numbers; raises BenchError where they make no sense."""
+def procedure_of(alpha: float, delta: float, pairs: int | None = None, *, mend: str = "") -> Procedure:
+    """Return the procedure with these numbers; raises BenchError, with `mend`, where they make no sense."""
     from bench.stats.paired import LOOKS, Procedure
 
+    mend = mend or "see `python -m bench ab --help`"
+    if 0 < alpha < ALPHA_LEAST:
+        raise BenchError(f"alpha is {alpha:g}", why=f"it must be at least {ALPHA_LEAST:g}", mend=mend)
     looks = LOOKS if pairs is None else (*(look for look in LOOKS if look < pairs), pairs)
     try:
         return Procedure(alpha, delta, looks)
     except ValueError as error:
-        raise BenchError(str(error), mend="see `python -m bench ab --help`") from error
+        raise BenchError(str(error), mend=mend) from error
 
 
 def measured(

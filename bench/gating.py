@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.comparing import measured
+from bench.comparing import measured, procedure_of
 from bench.errors import EXIT_USAGE, BenchError
 from bench.options import DIRECTORY, JSON, RESULTS_OPTION, WORKDIR, directory_of, listed, print_json
 
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from bench.measure.compare import Comparison
     from bench.measure.plan import Plan
     from bench.stats.analysis import Analysis
+    from bench.stats.compared import Compared
 
 __all__ = ["gate"]
 
 BUDGET = "5m"  # where neither the command line nor the settings say otherwise
 CONFIG = Path("pyproject.toml")
+MORE_TIME = "give a larger --budget"
 
 
 @click.command()
@@ -64,16 +66,23 @@ def gate(runs: tuple[str, ...], results: Path, as_json: bool, **asked: Any) -> i
     from dataclasses import replace
 
     from bench import discovery
-    from bench.gate.config import load_config
 
-    config = load_config(_config_path(asked["config"]))
+    config = _settings(asked["config"])
     config.check_scenarios(discovery.scenarios())
     if asked["baseline"]:
         config = replace(config, baseline=asked["baseline"])
+    for path in (asked["junit"], asked["markdown"]):
+        if path and not path.parent.is_dir():
+            raise BenchError(f"cannot write {path}", why=f"{path.parent} is no directory", mend="make it first")
+    status = 0
     if not runs:
         directory, status = _measure(config, asked, results, quiet=as_json)
-        if status not in (0, EXIT_USAGE) or not (directory / "samples.jsonl").stat().st_size:
+        if status not in (0, EXIT_USAGE):
             return status
+        if not (directory / "samples.jsonl").stat().st_size:
+            if status:
+                return status
+            raise BenchError("nothing was measured", why="the time was up before the first unit", mend=MORE_TIME)
         directories = [directory]
     else:
         directories = [directory_of(results, name) for name in runs]
@@ -84,14 +93,14 @@ def gate(runs: tuple[str, ...], results: Path, as_json: bool, **asked: Any) -> i
     result = judged(analyses, config)
     _tell(result, asked, as_json=as_json)
     failed = any((analysis.run.units["error"] != "").any() for analysis in analyses)
-    return result.exit_status or (EXIT_USAGE if failed else 0)
+    return result.exit_status or (EXIT_USAGE if failed or status else 0)
 
 
-def _config_path(given: Path | None) -> Path:
-    """Return the settings' file; an empty one stands for a pyproject.toml that is not there."""
-    if given is None and not CONFIG.exists():
-        return Path(os.devnull)
-    return given or CONFIG
+def _settings(given: Path | None) -> GateConfig:
+    """Return the settings in a file; the defaults if none is given and there is no pyproject.toml here."""
+    from bench.gate.config import GateConfig, load_config
+
+    return GateConfig() if given is None and not CONFIG.exists() else load_config(given or CONFIG)
 
 
 def _analysed(directory: Path) -> Analysis:
@@ -103,6 +112,7 @@ def _analysed(directory: Path) -> Analysis:
 
 
 def _measure(config: GateConfig, asked: dict[str, Any], results: Path, *, quiet: bool) -> tuple[Path, int]:
+    from bench.gate.baseline_file import read_baseline
     from bench.measure import gating
     from bench.measure.compare import Compare, plan_of
     from bench.measure.plan import Request
@@ -118,7 +128,7 @@ def _measure(config: GateConfig, asked: dict[str, Any], results: Path, *, quiet:
         volumes=listed(asked["volume"], str),
         rootless=rootless,
     )
-    comparisons = _comparisons(config, asked, rootless=rootless)
+    comparisons = [] if asked["update"] else _comparisons(config, asked, rootless=rootless)
     if asked["no_counters"] and not comparisons:
         raise BenchError("nothing to judge", why="no counters and no comparison", mend="give --compare A B")
     plans: list[Plan] = []
@@ -130,6 +140,8 @@ def _measure(config: GateConfig, asked: dict[str, Any], results: Path, *, quiet:
         plan = plan_of(comparisons, seed=asked["seed"], budget=seconds, rootless=rootless)
         compare = Compare(comparisons, plan)
         plans.append(plan)
+    if not asked["update"] and (config.baseline.exists() or not comparisons):
+        read_baseline(config.baseline)  # one that cannot be read is told before minutes are spent
     work = gating.Gate(counters, compare)
     return measured(
         comparisons, gating.joined(plans, request), results, asked["workdir"], "gate", quiet=quiet, work=work
@@ -140,9 +152,9 @@ def _comparisons(config: GateConfig, asked: dict[str, Any], *, rootless: bool) -
     """Return the comparisons to measure; the error budget is split evenly between those that block."""
     from dataclasses import replace
 
+    from bench import discovery
     from bench.gate.config import Comparison as Wanted
     from bench.measure import compare
-    from bench.stats.paired import Procedure
 
     only = listed(asked["scenario"], str)
     wanted = config.compare
@@ -151,12 +163,18 @@ def _comparisons(config: GateConfig, asked: dict[str, Any], *, rootless: bool) -
         wanted = (Wanted(a, b, only),)
     found: list[Comparison] = []
     for one in wanted:
+        scenarios = one.scenarios
+        if only and not asked["arms"]:
+            able = scenarios or [name for name, known in discovery.scenarios().items() if known.compared]
+            scenarios = tuple(name for name in only if name in able)
+            if not scenarios:
+                continue
         where = dict(one.where)
         metric = where.pop("metric", None)
         found += compare.make(
             one.a,
             one.b,
-            scenarios=one.scenarios,
+            scenarios=scenarios,
             where=where,
             metric=None if metric is None else str(metric),
             first=len(found),
@@ -166,8 +184,10 @@ def _comparisons(config: GateConfig, asked: dict[str, Any], *, rootless: bool) -
     return [
         replace(
             one,
-            procedure=Procedure(
-                config.alpha / family if config.blocks(one.scenario) else config.alpha, config.delta_of(one.scenario)
+            procedure=procedure_of(
+                config.alpha / family if config.blocks(one.scenario) else config.alpha,
+                config.delta_of(one.scenario),
+                mend="set a larger alpha in [tool.bench.gate]",
             ),
         )
         for one in found
@@ -188,6 +208,7 @@ def judged(analyses: Iterable[Analysis], config: GateConfig) -> GateResult:
 
     verdicts: list[GateVerdict] = []
     warnings: list[str] = []
+    told_times: list[Compared] = []  # of all runs: they share one error
     for analysis in analyses:
         expected, odd = judge_expectations(analysis, config)
         verdicts += expected
@@ -196,7 +217,7 @@ def judged(analyses: Iterable[Analysis], config: GateConfig) -> GateResult:
             warnings.append(f"run {analysis.run.id} is not complete")
         compares = bool(analysis.run.provenance.get("comparisons"))
         if compares:
-            verdicts += judge_times(compared(analysis.run), config)
+            told_times += compared(analysis.run)
         if compares and not config.baseline.exists():
             warnings.append(
                 f"no baseline at {config.baseline}: counters are held against the suite's expectations alone"
@@ -208,6 +229,7 @@ def judged(analyses: Iterable[Analysis], config: GateConfig) -> GateResult:
         stored, told = judge_stored_times(baseline, analysis, config)
         verdicts += stored
         warnings += told
+    verdicts += judge_times(told_times, config)
     return GateResult(tuple(verdicts), config.inconclusive_fails, tuple(dict.fromkeys(warnings)))
 
 
@@ -236,12 +258,11 @@ def _tell(result: GateResult, asked: dict[str, Any], *, as_json: bool) -> None:
     from bench.gate.table import as_table
 
     if asked["junit"]:
-        asked["junit"].write_text(as_junit(result), encoding="utf-8")
+        _write(asked["junit"], as_junit(result))
     if asked["markdown"]:
-        asked["markdown"].write_text(as_markdown(result), encoding="utf-8")
+        _write(asked["markdown"], as_markdown(result))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(as_markdown(result))
+        _write(Path(summary), as_markdown(result), mode="a")
     if as_json:
         print_json(json_of(result))
         return
@@ -249,3 +270,13 @@ def _tell(result: GateResult, asked: dict[str, Any], *, as_json: bool) -> None:
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in as_annotations(result):
             click.echo(line)
+
+
+def _write(path: Path, text: str, *, mode: str = "w") -> None:
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise BenchError(
+            f"cannot write {path}", why=error.strerror or str(error), mend="give another path, or make room"
+        ) from error

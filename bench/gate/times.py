@@ -22,11 +22,9 @@ def judge_times(told: Sequence[Compared], config: GateConfig) -> list[GateVerdic
 
     The family is that of all verdicts that block; one that does not block is judged for itself.
     """
-    blocking = [one for one in told if config.blocks(one.scenario)]
-    stands = holm([one.verdict.p for one in blocking], config.alpha)
-    rejected = {one.number for one, stand in zip(blocking, stands, strict=True) if stand}
-    rejected |= {one.number for one in told if one not in blocking and one.verdict.p <= config.alpha}
-    return [_judged(one, config, stands=one.number in rejected) for one in told]
+    family = iter(holm([one.verdict.p for one in told if config.blocks(one.scenario)], config.alpha))
+    stand = [next(family) if config.blocks(one.scenario) else one.verdict.p <= config.alpha for one in told]
+    return [_judged(one, config, stands=stands) for one, stands in zip(told, stand, strict=True)]
 
 
 def _judged(told: Compared, config: GateConfig, *, stands: bool) -> GateVerdict:

@@ -31,6 +31,7 @@ __all__ = ["FIRST_SHARE", "SIDES", "Compare", "Comparison", "make", "plan_of"]
 SIDES = ("a", "b", "control a", "control b")  # the parameter `side` of a row
 FIRST_SHARE = 0.6  # of the time, for the first set-up; a finding needs the rest to be confirmed
 SETUPS = (1, 2)
+MOST = 100_000  # of a number such as `deletions`: a layer of more files takes longer to make than to compare
 TEMPERATURES = {"hot": Temperature.HOT, "new": Temperature.NEW, "cold": Temperature.COLD}
 
 
@@ -134,12 +135,13 @@ def _cell(scenario: Scenario, text: str, where: Mapping[str, str | int], *, root
     for support in (recipe.probe(), driver.probe(recipe)):
         if not support.ok:
             raise BenchError(f"arm {arm.name} cannot run here", why=support.reason, mend=support.mend)
-    if recipe.needs_root == rootless:
+    if recipe.needs_root and rootless:
         raise BenchError(f"arm {arm.name} cannot run here", why="as an ordinary user the only volume is `dir`")
     if driver.max_depth is not None and depth > driver.max_depth:
         raise BenchError(f"{arm.driver} takes at most {driver.max_depth} layers", why=f"depth {depth} was asked for")
-    if rootless and temperature is Temperature.COLD:
-        raise BenchError("no cold cells here", why="only root can mount a file system again", mend="run as root")
+    if not recipe.needs_root and temperature is Temperature.COLD:
+        why = "only a file system that is made for the run can be mounted again, which needs root"
+        raise BenchError(f"no cold cells on {recipe.name}", why=why)
     cell = Cell(scenario.name, arm, depth, temperature, tuple((key, values[key]) for key in point.params))
     reason = scenario.applies(cell, driver)
     if reason:
@@ -164,8 +166,8 @@ def _value(scenario: Scenario, key: str, text: str) -> Param:
         return text
     if key == "size":
         return parse_size(text)
-    if not text.isdecimal():
-        raise BenchError(f"{key}={text!r} is not a whole number")
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise BenchError(f"{key}={text!r} is not a whole number from 1 to {MOST:,}")
     return int(text)
 
 

@@ -76,6 +76,8 @@ def compared(run: Run) -> list[Compared]:
     told = run.provenance.get("comparisons")
     if not isinstance(told, list) or not told:
         raise BenchError(f"run {run.id} compares no arms", mend="`python -m bench ab` makes one that does")
+    if run.units.empty:
+        raise BenchError(f"run {run.id} has no unit", why="it ended before the first one", mend="give it more time")
     try:
         return [_compared(run, number, dict(facts)) for number, facts in enumerate(told)]
     except (KeyError, TypeError, ValueError) as error:

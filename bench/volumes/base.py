@@ -81,7 +81,12 @@ class Recipe:
             raise BenchError(f"volume {self.name} takes no {MKFS}", why="no file system is made on it")
         name = ",".join([self.name, *(f"{MKFS}={argument}" for argument in arguments)])
         title = f"{self.title}, made with {' '.join(arguments)}"
-        words = [word for argument in arguments for word in shlex.split(argument)]
+        try:
+            words = [word for argument in arguments for word in shlex.split(argument)]
+        except ValueError as error:
+            raise BenchError(
+                f"volume {name} has no arguments for mkfs", why=str(error), mend="close the quote"
+            ) from error
         return replace(self, name=name, title=title, arguments=(*self.arguments, *words))
 
     def mkfs(self, device: str, *, inodes: int) -> list[str]:

@@ -325,3 +325,8 @@ def footprint_is_monotonous(driver: Driver, depth: int) -> bool:
 @given(depth=st.integers(1, 20))
 def test_one_more_layer_takes_more(name: str, depth: int) -> None:
     assert footprint_is_monotonous(discovery.driver(name)(), depth)
+
+
+def test_an_open_quote_in_an_argument_for_mkfs_is_told() -> None:
+    with pytest.raises(BenchError, match="No closing quotation; close the quote"):
+        parse_arm("overlay2@ext4,mkfs=-O 'x")
