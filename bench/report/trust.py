@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from scipy import stats
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["as_lines"]
 
+_TARGET = re.compile(r" --markdown \S+")  # where the page went is no part of how it was measured
 WORK = "work"  # the kind of a stream whose B does more work
 BATCH = 60  # units of a side of a comparison of other tools (bench.measure.stream)
 POWER = 0.95  # the rate of detection at which an effect counts as one that a scenario detects
@@ -28,7 +30,7 @@ CONFIDENCE = 0.95  # of the intervals of shares
 
 def as_lines(told: Trusted, run: Run) -> list[str]:
     """Return the page's lines."""
-    command = origin.command(run)
+    command = _TARGET.sub("", origin.command(run))
     lines = ["# What the verdicts are worth", "", f"Measured on {origin.machine(run)}; run `{run.id}`."]
     if command:
         lines.append(f"Again: `{command}`.")
