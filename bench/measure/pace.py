@@ -28,10 +28,12 @@ PATIENCE = 15_000_000
 5 ms found one in 63 to 82 % of cases, 20 ms in 96 %, 40 ms in 98 %; in its worst phases there was none, and
 30 ms then halved the number of units."""
 SLACK = 1.05  # a reading up to this times the best is undisturbed: a busy sibling made it 1.4 to 2 times
-RECENT = 1_000  # waits, the least reading of each, that the best is told from: what was once possible is forgotten
-BEST = 0.02  # the quantile of them that is the best: not the minimum, which a single odd reading sets
+RECENT = 500  # waits, the least reading of each, that the best is told from: what was once possible is forgotten
+BEST = 0.25
+"""The quantile of them that is the best. Of a CPU that now and then runs faster still, a small quantile is that rare
+speed: at 2 % nearly every unit of a run waited in vain, although its figures were as quiet as any."""
 PROBES = 4  # of which a reading is the least: the first ones after a move or an operation find cold caches
-WARM_UP = 100  # readings of each CPU before the first unit
+WARM_UP = 50  # readings of each CPU before the first unit
 
 
 def loop() -> int:
