@@ -76,7 +76,12 @@ def test_waiting(overlay_containers, overlay_container):
 
 
 def started(session: Session) -> subprocess.Popen[str]:
-    process = session.start()
+    """Start pytest; with SIGINT as it is by default, which a job in the background would inherit as ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = session.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
     end = time.monotonic() + START_SECONDS
     while not (session.home / "ready").exists():
         assert process.poll() is None, process.communicate()
