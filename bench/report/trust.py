@@ -23,7 +23,6 @@ __all__ = ["as_lines"]
 
 _TARGET = re.compile(r" --markdown \S+")  # where the page went is no part of how it was measured
 WORK = "work"  # the kind of a stream whose B does more work
-BATCH = 60  # units of a side of a comparison of other tools (bench.measure.stream)
 POWER = 0.95  # the rate of detection at which an effect counts as one that a scenario detects
 CONFIDENCE = 0.95  # of the intervals of shares
 
@@ -124,8 +123,9 @@ def _peers(told: Trusted) -> Iterator[str]:
     if not told.batches:
         yield "Not measured in this run."
         return
+    size = max((len(a) for one in told.batches for a, _ in one.trials), default=0)
     yield (
-        f"They compare two runs: {BATCH} fresh units of A, then as many of B, prepared and timed just as ours; each "
+        f"They compare two runs: {size} fresh units of A, then as many of B, prepared and timed just as ours; each "
         "tool's own code then says whether B is slower. hyperfine is not among them: it times whole programs and "
         "says no more than a ratio."
     )
