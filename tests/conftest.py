@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 # that mounts runs in a forked child.
 settings.register_profile("bench", deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 settings.load_profile("bench")
+
+
+def pytest_configure() -> None:
+    """Have SIGINT as it is by default: a shell's job in the background ignores it, and so would all that tests start.
+
+    pytest itself could not be interrupted either, and a test that sends SIGINT to a child would wait for ever.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

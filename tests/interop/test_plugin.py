@@ -76,12 +76,8 @@ def test_waiting(overlay_containers, overlay_container):
 
 
 def started(session: Session) -> subprocess.Popen[str]:
-    """Start pytest; with SIGINT as it is by default, which a job in the background would inherit as ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = session.start()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    """Start pytest, and wait until its test is running."""
+    process = session.start()
     end = time.monotonic() + START_SECONDS
     while not (session.home / "ready").exists():
         assert process.poll() is None, process.communicate()
