@@ -6,12 +6,13 @@ import os
 import select
 import signal
 import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from bench.kernel import libc, mounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import FrameType
 
 __all__ = ["TETHER", "private_mounts", "run_isolated"]
@@ -20,6 +21,7 @@ CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
 PR_SET_PDEATHSIG = 1
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EXIT_LOST = 2  # the work was killed from outside
+EXIT_INTERRUPTED = 128 + signal.SIGINT  # by a stopping signal, before the work had a handler of its own
 # Before a command: it is killed when the thread that started it ends (setpriv(1), of util-linux).
 TETHER = ("setpriv", "--pdeathsig", "KILL")
 
@@ -48,13 +50,12 @@ def run_isolated(work: Callable[[], int], *, user_namespace: bool) -> int:
     refused_read, refused_write = os.pipe()
     parent = os.getpid()
     with _Forwarding() as forwarding:
-        middle = os.fork()
+        middle = forwarding.fork()
         if middle == 0:
             os.close(refused_read)
-            _leave(lambda: _middle(work, user_namespace, parent, refused_write))
+            _leave(lambda: _middle(work, user_namespace, parent, refused_write, forwarding))
         os.close(refused_write)
-        forwarding.target = middle
-        status = _wait(middle)
+        status = forwarding.wait(middle)
     refusal = os.read(refused_read, 64)
     os.close(refused_read)
     if refusal:
@@ -62,7 +63,7 @@ def run_isolated(work: Callable[[], int], *, user_namespace: bool) -> int:
     return status
 
 
-def _middle(work: Callable[[], int], user_namespace: bool, parent: int, refused: int) -> int:
+def _middle(work: Callable[[], int], user_namespace: bool, parent: int, refused: int, forwarding: _Forwarding) -> int:
     _die_with_parent()
     uid, gid = os.getuid(), os.getgid()
     try:
@@ -80,22 +81,19 @@ def _middle(work: Callable[[], int], user_namespace: bool, parent: int, refused:
     if os.getppid() != parent:
         return EXIT_LOST
     alive_read, alive_write = os.pipe()
-    with _Forwarding() as forwarding:
-        worker = os.fork()
-        if worker == 0:
-            os.close(alive_write)
-            _leave(lambda: _worker(work, alive_read))
-        forwarding.target = worker
-        return _wait(worker)
+    worker = forwarding.fork()
+    if worker == 0:
+        os.close(alive_write)
+        _leave(lambda: _worker(work, alive_read, forwarding))
+    return forwarding.wait(worker)
 
 
-def _worker(work: Callable[[], int], alive: int) -> int:
+def _worker(work: Callable[[], int], alive: int, forwarding: _Forwarding) -> int:
     _die_with_parent()
     if select.select([alive], [], [], 0)[0]:  # end of file: the parent died before the prctl
         return EXIT_LOST
     os.close(alive)
-    for number in FORWARDED:
-        signal.signal(number, signal.default_int_handler)
+    forwarding.hand_over(dict.fromkeys(FORWARDED, signal.default_int_handler))
     return work()
 
 
@@ -104,6 +102,8 @@ def _leave(body: Callable[[], int]) -> None:
     status = EXIT_LOST
     try:
         status = body()
+    except KeyboardInterrupt:
+        status = EXIT_INTERRUPTED
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
@@ -119,36 +119,86 @@ def _die_with_parent() -> None:
     libc.call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _wait(child: int) -> int:
-    _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else EXIT_LOST
-
-
 def _write(path: str, text: str) -> None:
     with open(path, "w", encoding="ascii") as file:
         file.write(text)
 
 
 class _Forwarding:
-    """While entered, pass the stopping signals on to `target` instead of dying of them."""
+    """While entered, pass the stopping signals on to the child that is waited for, instead of dying of them.
+
+    None gets lost: one that comes before there is a child is kept for it, and one that comes just before waiting
+    begins ends the wait (a signal handler of Python's runs only once the system call that it came before returns).
+    """
 
     def __init__(self) -> None:
-        self.target = 0
-        self._before: dict[int, object] = {}
-
-    def _forward(self, number: int, frame: FrameType | None) -> None:
-        if self.target:
-            try:
-                os.kill(self.target, number)
-            except ProcessLookupError:  # it ended just now; waitpid will say so
-                self.target = 0
+        self._target = 0
+        self._kept: list[int] = []
+        self._before: dict[int, Any] = {}
+        self._wake: tuple[int, int] = (-1, -1)
+        self._woken_before = -1
 
     def __enter__(self) -> _Forwarding:
-        for number in FORWARDED:
-            self._before[number] = signal.signal(number, self._forward)
+        self._before = {number: signal.signal(number, self._forward) for number in FORWARDED}
+        self._woken_before = signal.set_wakeup_fd(self._pipe(), warn_on_full_buffer=False)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+        self.hand_over(self._before, self._woken_before)
+
+    def fork(self) -> int:
+        """Fork as os.fork does; each signal is the parent's or the child's, which keeps it for its own child."""
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+        try:
+            child = os.fork()
+            if child == 0:
+                self._kept.clear()
+                self._close()
+                signal.set_wakeup_fd(self._pipe(), warn_on_full_buffer=False)
+            return child
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def hand_over(self, handlers: Mapping[int, Any], wake: int = -1) -> None:
+        """Leave signals to other handlers, and those that were kept as well."""
+        signal.set_wakeup_fd(wake)
+        self._close()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in self._kept:
+            signal.raise_signal(number)
+
+    def wait(self, child: int) -> int:
+        """Wait for `child`, passing signals on; return its exit status, EXIT_LOST if a signal killed it."""
+        self._target = child
+        for number in self._kept:
+            self._send(number)
+        self._kept.clear()
+        ended = os.pidfd_open(child)
+        try:
+            while not (ready := select.select([ended, self._wake[0]], [], [])[0]) or ended not in ready:
+                os.read(self._wake[0], 1)  # the handler has run by now
+        finally:
+            os.close(ended)
+        _, status = os.waitpid(child, 0)
+        self._target = 0
+        code = os.waitstatus_to_exitcode(status)
+        return code if code >= 0 else EXIT_LOST
+
+    def _forward(self, number: int, frame: FrameType | None) -> None:
+        if self._target:
+            self._send(number)
+        else:
+            self._kept.append(number)
+
+    def _send(self, number: int) -> None:
+        with suppress(ProcessLookupError):  # it ended just now, which the wait will say
+            os.kill(self._target, number)
+
+    def _pipe(self) -> int:
+        self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        return self._wake[1]
+
+    def _close(self) -> None:
+        for descriptor in self._wake:
+            os.close(descriptor)

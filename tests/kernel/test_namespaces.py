@@ -79,7 +79,8 @@ def work():
     subprocess.Popen(["sleep", "300"], start_new_session=True)
     print("ready", flush=True)
     try:
-        time.sleep(300)
+        for _ in range(3000):  # a signal that comes just before a sleep begins does not end it
+            time.sleep(0.1)
     except Interrupted as error:
         return 128 + error.signum
     return 0
@@ -115,6 +116,40 @@ def test_a_signal_reaches_the_work_and_its_status_comes_back(number: signal.Sign
         process.send_signal(number)
         assert process.wait(BOUND) == 128 + number
     assert gone(mark)
+
+
+EARLY = """
+import os, signal, sys, time
+from bench.kernel.namespaces import run_isolated
+
+def work():
+    try:
+        for _ in range(3000):
+            time.sleep(0.1)
+    except KeyboardInterrupt:
+        return 130
+
+first, call = [os.getpid()], os.{name}
+def after_the_signal(*arguments):
+    if first and (os.getpid() == first[0]) == {outer}:
+        first.clear()
+        os.kill(os.getpid(), signal.SIGTERM)
+    return call(*arguments)
+os.{name} = after_the_signal
+sys.exit(run_isolated(work, user_namespace=False))
+"""
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("outer", [True, False])
+@pytest.mark.parametrize("name", ["fork", "pidfd_open"])
+def test_no_signal_is_lost_however_early_it_comes(name: str, outer: bool) -> None:
+    """Each of the two that wait gets it right before it forks, and right before it waits."""
+    script = EARLY.format(name=name, outer=outer)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, timeout=BOUND, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 @pytest.mark.root
@@ -156,12 +191,13 @@ def test_a_tethered_command_dies_with_the_process_that_started_it() -> None:
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
-            daemon = subprocess.Popen([*namespaces.TETHER, "sleep", "600"], start_new_session=True)
-            end = time.monotonic() + BOUND
-            while b"sleep" not in Path(f"/proc/{daemon.pid}/comm").read_bytes() and time.monotonic() < end:
-                time.sleep(0.01)
+            command = [*namespaces.TETHER, "sh", "-c", "echo; exec sleep 600"]
+            daemon = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE)
+            assert daemon.stdout is not None
+            daemon.stdout.readline()  # by then the tether holds
             os.write(writing, str(daemon.pid).encode())
             os.kill(os.getpid(), signal.SIGKILL)
+        os.close(writing)
         os.waitpid(child, 0)
         number = int(os.read(reading, 16))
         assert os.waitpid(number, 0)[1] == signal.SIGKILL  # orphans are children of process 1, which this is
