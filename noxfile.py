@@ -99,7 +99,7 @@ def gate(session: nox.Session) -> None:
 def aa(session: nox.Session) -> None:
     """Let the suite test its own verdicts: `python -m bench aa`."""
     _install(session, groups=("aa",))
-    _bench(session, "setup")
+    _bench(session, "setup", "--aa")
     _bench(session, "aa", *session.posargs)
 
 

@@ -19,6 +19,7 @@ from bench.selftest import aa
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bench.host.packages import Group
     from bench.measure.plan import Request
     from bench.model import Support
 
@@ -83,15 +84,16 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--tests", is_flag=True, help="Also what the tests need.")
-def setup(tests: bool) -> None:
+@click.option("--tests", "group", flag_value="tests", help="Also what the tests need.")
+@click.option("--aa", "group", flag_value="aa", help="Also what aa asks for a second opinion.")
+def setup(group: Group | None) -> None:
     """Install the system packages that are missing (as root, with apt-get), saying what and why first.
 
     BENCH_NO_INSTALL=1 turns this off; without root or apt-get it says what each would add.
     """
     from bench.host import packages
 
-    packages.install(packages.missing("tests" if tests else "bench"))
+    packages.install(packages.missing(group or "bench"))
 
 
 @cli.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,10 +29,14 @@ POINTS: dict[str, tuple[str, dict[str, str], dict[float, str]]] = {
     "first write, 1 MiB": ("copy_up", {"size": "1MiB"}, {0.10: "size=1200KiB", 0.20: "size=1400KiB"}),
     "unlink": ("whiteouts", {}, {}),
 }
-PEERS = ("lookup", "first write, 4 KiB")  # where other tools are asked too, on the first volume
+PEERS = ("lookup", "first write, 4 KiB", "first write, 1 MiB")  # where other tools are asked too
 SHARES = (0.03, 0.05, 0.10, 0.20)
-QUICK = {"gates": 20, "trials": 5, "shares": (0.10,), "budget": "5m"}
-FULL = {"gates": 200, "trials": 40, "shares": SHARES, "budget": "6h"}
+PROMISED = (0.05, 0.10)  # delays for which all trials are made; other shares, and real work, get a quarter of them, and
+# other tools half of them
+GATE_PAIRS = 24  # of a comparison of equal arms: many small gates tell more of false alarms than a few large ones
+PROGRAMS = 60  # runs of a whole program on each side
+QUICK = {"gates": 20, "trials": 5, "shares": (0.10,), "batch": 60, "budget": "5m"}
+FULL = {"gates": 200, "trials": 40, "shares": SHARES, "batch": 240, "budget": "6h"}
 
 
 @click.command()
@@ -43,7 +48,9 @@ FULL = {"gates": 200, "trials": 40, "shares": SHARES, "budget": "6h"}
 @click.option("--scenario", metavar="NAME,…", help="Only these scenarios.")
 @click.option("--volume", metavar="NAME,…", default="ext4,xfs", show_default=True, help="On these volumes.")
 @click.option("--pairs", type=int, metavar="N", help="Pairs of a comparison, at most. [default: 384]")
+@click.option("--gate-pairs", type=int, default=GATE_PAIRS, show_default=True, help="And of one of equal arms.")
 @click.option("--peers/--no-peers", default=True, show_default=True, help="Ask other tools about the same operation.")
+@click.option("--batch", type=click.IntRange(2), metavar="N", help="Units a side for those. [default: 240, quick: 60]")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Error of a gate.")
 @click.option("--delta", type=float, default=0.03, show_default=True, help="Ratios within 1 + DELTA are the same.")
 @click.option("--budget", metavar="TIME", help="Give up after this time. [default: 6h, quick: 5m]")
@@ -119,24 +126,42 @@ def _streams(asked: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Stream]:
         for volume in volumes
         if not only or scenario in only
     ]
-    compared = [label for label in PEERS if not only or POINTS[label][0] in only] if asked["peers"] else []
-    procedure = procedure_of(asked["alpha"] / max(len(places), 1), asked["delta"], asked["pairs"])
-    number = 0
+    alpha, pairs = asked["alpha"] / max(len(places), 1), asked["pairs"]
+    procedure = procedure_of(alpha, asked["delta"], pairs)
+    small = procedure_of(alpha, asked["delta"], min(asked["gate_pairs"], procedure.cap))
+    number = count()
     for label, scenario, volume, where, work in places:
         arm = f"overlay2@{volume}"
-        kinds = [("equal", 0.0, arm, wanted["gates"])]
-        kinds += [("delay", share, arm, wanted["trials"]) for share in wanted["shares"]]
-        batches = [one[:3] for one in kinds] if label in compared and volume == volumes[0] else []
-        kinds += [
-            ("work", share, f"{arm},{work[share]}", wanted["trials"]) for share in wanted["shares"] if share in work
-        ]
-        for kind, share, other, trials in kinds:
+        kinds = list(_kinds(wanted, work))
+        if asked["peers"] and label in PEERS:
+            kinds += _peers(wanted, programs=volume == volumes[0])
+        for kind, share, parameters, trials, more in kinds:
             if trials:
-                (one,) = compare.make(arm, other, scenarios=(scenario,), where=where, procedure=procedure, first=number)
-                yield Stream(one, f"{label}, {volume}", kind, trials, share)
-                number += 1
-        for kind, share, other in batches:
-            if wanted["trials"]:
-                (one,) = compare.make(arm, other, scenarios=(scenario,), where=where, procedure=procedure, first=number)
-                yield Stream(one, f"{label}, {volume}", kind, wanted["trials"], share, batch=True)
-                number += 1
+                judged, first = small if kind == "equal" else procedure, next(number)
+                other = arm + parameters
+                (one,) = compare.make(arm, other, scenarios=(scenario,), where=where, procedure=judged, first=first)
+                yield Stream(one, f"{label}, {volume}", kind, trials, share, **more)
+
+
+Kind = tuple[str, float, str, int, dict[str, Any]]  # kind, share, parameters of B, trials, and how it is measured
+
+
+def _kinds(wanted: dict[str, Any], work: dict[float, str]) -> Iterator[Kind]:
+    """Yield the streams of pairs at one point."""
+    trials = wanted["trials"]
+    fewer = -(-trials // 4)
+    yield "equal", 0.0, "", wanted["gates"], {}
+    for share in wanted["shares"]:
+        yield "delay", share, "", trials if share in PROMISED else fewer, {}
+        if share in work:
+            yield "work", share, f",{work[share]}", fewer, {}
+
+
+def _peers(wanted: dict[str, Any], *, programs: bool) -> Iterator[Kind]:
+    """Yield the streams for other tools at one point: half the trials."""
+    trials = -(-wanted["trials"] // 2)
+    for share in (0.0, *(share for share in wanted["shares"] if share in PROMISED)):
+        kind = "delay" if share else "equal"
+        yield kind, share, "", trials, {"batch": wanted["batch"]}
+        if programs:
+            yield kind, share, "", trials, {"batch": min(wanted["batch"], PROGRAMS), "program": True}

@@ -151,6 +151,11 @@ def operate(unit: Unit) -> None:
     unit.notes["device"] = (written, flushes)
 
 
+def program(unit: Unit) -> tuple[str, ...]:
+    """The first writes, as arguments of the C reference."""
+    return ("first-write", str(len(PAYLOAD)), *(str(unit.merged / file.path) for file in held(unit)[1]))
+
+
 def prove(unit: Unit) -> None:
     """The write landed, the rest of the file is as it was, the image did not change, and what open did."""
     index, files = held(unit)
@@ -301,6 +306,7 @@ SCENARIO = Scenario(
         ),
     ),
     compared=Point("first_write", SWEEP_DEPTH, HOT, {"size": 4 * KIB, "position": "bottom"}),
+    program=program,
     answers=answers,
     claims={"C6": judge_whole_file, "C9": judge_immutable},
 )

@@ -107,6 +107,11 @@ def operate(unit: Unit) -> None:
     unit.record("nested", accesses(kinds["nested"], unit.merged))
 
 
+def program(unit: Unit) -> tuple[str, ...]:
+    """The hits in the bottom layer, as arguments of the C reference."""
+    return ("lookup", str(unit.merged), *map(os.fsdecode, names(unit)["bottom"]))
+
+
 def prove(unit: Unit) -> None:
     """Hits exist, misses do not, and a read comes from the topmost layer that has the file."""
     for kind, paths in names(unit).items():
@@ -229,6 +234,7 @@ SCENARIO = Scenario(
         for temperature in Temperature
     ),
     compared=Point("bottom", 32, Temperature.NEW),
+    program=program,
     answers=answers,
     claims={"C5": judge_topmost, "C2": judge_backing},
 )

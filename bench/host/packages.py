@@ -14,9 +14,10 @@ __all__ = ["PROGRAMS", "Group", "Package", "find_program", "install", "install_h
 OPT_OUT = "BENCH_NO_INSTALL"  # set to anything: never install system packages
 LOCK_SECONDS = 120  # apt-get waits so long for another apt-get, such as a new machine's first upgrade
 
-Group = Literal["bench", "tests"]
-BOTH: frozenset[Group] = frozenset({"bench", "tests"})
+Group = Literal["bench", "tests", "aa"]
+ALL: frozenset[Group] = frozenset({"bench", "tests", "aa"})
 TESTS: frozenset[Group] = frozenset({"tests"})
+PEERS: frozenset[Group] = frozenset({"tests", "aa"})
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Package:
     program: str
     package: str
     adds: str
-    groups: frozenset[Group] = BOTH
+    groups: frozenset[Group] = ALL
     also: tuple[str, ...] = ()
 
     @property
@@ -45,7 +46,8 @@ PROGRAMS = {
         Package("chromium", "chromium", "tests of the report in a real browser", TESTS),
         Package("chromedriver", "chromium-driver", "tests of the report in a real browser", TESTS),
         # without recommended packages gcc comes without the C library's headers
-        Package("cc", "gcc", "tests that compare the clock with C", TESTS, also=("libc6-dev",)),
+        Package("cc", "gcc", "the comparison of the clock with C", PEERS, also=("libc6-dev",)),
+        Package("hyperfine", "hyperfine", "what hyperfine says beside the suite (aa)", PEERS),
     )
 }
 

@@ -6,7 +6,8 @@
  *   reference first-write PAYLOAD FILE...   open O_RDWR, pwrite of PAYLOAD bytes at 0, close
  *
  * Prints one number per line: nanoseconds of each call (first-write: open + pwrite; passes: of
- * each pass, divided by its calls). Exit 1 on an error.
+ * each pass, divided by its calls). Exit 1 on an error. With REFERENCE_DELAY in the environment
+ * it busy-waits so many nanoseconds after each access or open that is not in a pass.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -33,8 +34,17 @@ static int fail(const char *what)
 	return 1;
 }
 
+static void busy_wait(long long nanoseconds)
+{
+	if (nanoseconds > 0)
+		for (long long end = now() + nanoseconds; now() < end;)
+			;
+}
+
 int main(int argc, char **argv)
 {
+	const char *asked = getenv("REFERENCE_DELAY");
+	long long delay = asked ? atoll(asked) : 0;
 	if (argc < 4)
 		return 2;
 	int count = argc - 3;
@@ -62,6 +72,7 @@ int main(int argc, char **argv)
 			for (int i = 0; i < count; i++) {
 				long long start = now();
 				int result = access(argv[3 + i], mode);
+				busy_wait(delay);
 				times[i] = now() - start;
 				if (result && errno != wanted)
 					return fail(argv[3 + i]);
@@ -76,6 +87,7 @@ int main(int argc, char **argv)
 		for (int i = 0; i < count; i++) {
 			long long start = now();
 			int file = open(argv[3 + i], O_RDWR | O_CLOEXEC);
+			busy_wait(delay);
 			long long opened = now() - start;
 			if (file < 0)
 				return fail(argv[3 + i]);

@@ -13,9 +13,10 @@ from bench.model import Support
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NAME", "compile_reference", "run"]
+__all__ = ["DELAY", "NAME", "compile_reference", "run"]
 
 NAME = "reference"
+DELAY = "REFERENCE_DELAY"  # in its environment: nanoseconds that it busy-waits after each access or open
 SOURCE = Path(__file__).with_name("reference.c")
 
 

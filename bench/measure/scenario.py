@@ -190,6 +190,7 @@ class Scenario:
     working_bytes: Callable[[Params], int] = lambda params: 0  # written during a unit, at most
     laws: tuple[Law, ...] = ()
     compared: Point | None = None  # None: its times are not compared (they take too long, or are no times)
+    program: Callable[[Unit], tuple[str, ...]] | None = None  # what is compared, as arguments of the C reference
     gated: bool = True  # whether a gate measures it for its counters
     answers: Callable[[Analysis], Iterable[Answer]] = lambda analysis: ()
     claims: Mapping[str, Judge] = field(default_factory=dict)

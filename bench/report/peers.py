@@ -1,12 +1,14 @@
 """What other tools say of the same operation, measured side after side as they do it: by their own code.
 
 pyperf: `python -m pyperf compare_to`, each unit one value. pytest-benchmark: the check behind its
-`--benchmark-compare-fail`, where it is installed.
+`--benchmark-compare-fail`, where it is installed. hyperfine has no verdict, only the ratio of the means and its
+standard deviation in the summary; the one computed here is that of its src/benchmark/relative_speed.rs.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import math
 import re
 import statistics
 import subprocess
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
 
     from bench.stats.trusted import Batched
 
-__all__ = ["Peer", "peers"]
+__all__ = ["PYPERF", "Peer", "peers"]
 
+PYPERF = "pyperf compare_to"
 NANOSECONDS = 1e9
 FAILS = ("median:5%", "median:10%")  # of --benchmark-compare-fail
 _SLOWER = re.compile(r"^Slower \((\d+)\):", re.MULTILINE)
@@ -35,23 +38,37 @@ _SLOWER = re.compile(r"^Slower \((\d+)\):", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Peer:
-    """A tool: how many of the trials it calls slower; None, and why, where it cannot be asked here."""
+    """A tool: how many of the trials it calls slower; None, and why, where it cannot be asked here.
+
+    `timed` is the tool that times for it, if that is not the suite.
+    """
 
     name: str
     slower: Callable[[Batched], int] | None
     reason: str = ""
+    timed: str = ""
 
 
 def peers() -> list[Peer]:
     """Return the tools that compare two runs."""
-    told = [Peer("pyperf compare_to", _pyperf)]
+    told = [Peer(PYPERF, _pyperf)]
     for text in FAILS:
         name = f"pytest-benchmark {text}"
         if importlib.util.find_spec("pytest_benchmark") is None:
             told.append(Peer(name, None, "pytest-benchmark is not installed beside the suite"))
         else:
             told.append(Peer(name, _check(text)))
-    return told
+    return [*told, Peer("hyperfine, ratio - σ above 1", _hyperfine, timed="hyperfine")]
+
+
+def _hyperfine(told: Batched) -> int:
+    """Count the trials in whose summary A ran faster by more than the deviation that it gives."""
+    slower = 0
+    for a, b in told.trials:
+        ratio = float(b.mean() / a.mean())
+        deviation = ratio * math.hypot(b.std(ddof=1) / b.mean(), a.std(ddof=1) / a.mean())
+        slower += ratio - deviation > 1
+    return slower
 
 
 def _pyperf(told: Batched) -> int:

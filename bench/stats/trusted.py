@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bench.store.reader import Run
 
-__all__ = ["EQUAL", "Batched", "Streamed", "Trusted", "trusted"]
+__all__ = ["EQUAL", "Batched", "Gates", "Streamed", "Trusted", "trusted"]
 
 EQUAL = "equal"  # the kind of a stream whose sides do not differ
 PIECE = 24  # pairs of a piece of which an ordinary 95 % interval is held against the long-run value
@@ -32,8 +32,9 @@ Floats = npt.NDArray[np.float64]
 class Streamed:
     """One stream: its comparisons, and what all its pairs together say.
 
-    `long_run` is B / A of all pairs. `covered` of `pieces` ordinary intervals hold it. `seconds` is how long one
-    pair takes, both sides with all that they need.
+    `longest` are the comparisons of the same pairs by the run's longest procedure. `long_run` is B / A of all
+    pairs. `covered` of `pieces` ordinary intervals hold it. `seconds` is how long one pair takes, both sides with
+    all that they need.
     """
 
     label: str
@@ -41,6 +42,7 @@ class Streamed:
     share: float
     procedure: Procedure
     trials: tuple[Trial, ...]
+    longest: tuple[Trial, ...]
     pairs: int
     long_run: Estimate
     covered: int
@@ -63,25 +65,45 @@ class Streamed:
 class Batched:
     """A stream measured side after side: the times of A and of B of each trial, whole ones only.
 
-    `seconds` is how long a trial takes.
+    `size` is how many times a side has, `seconds` how long a trial takes, `tool` the one that timed it, if not
+    the suite.
     """
 
     label: str
     kind: str
     share: float
     trials: tuple[tuple[Floats, Floats], ...]
+    size: int
     seconds: float
+    tool: str = ""
+
+    def shorter(self, size: int) -> Batched:
+        """Return what runs of `size` units would have been: the end of A and the beginning of B."""
+        trials = tuple((a[-size:], b[:size]) for a, b in self.trials)
+        return replace(self, trials=trials, size=size, seconds=self.seconds * size / self.size)
 
 
 @dataclass(frozen=True)
 class Trusted:
-    """All streams of a run, and the gates that those of equal arms make: the i-th comparison of each."""
+    """All streams of a run, and the gates that those of equal arms make: the i-th comparison of each.
+
+    `longest` are the gates of the same streams by the run's longest procedure, of which they give fewer.
+    """
 
     streams: tuple[Streamed, ...]
     batches: tuple[Batched, ...]
-    gates: int
-    false_alarms: int
+    gates: Gates
+    longest: Gates
     alpha: float
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Gates over equal arms, the pairs that a comparison has at most, and how many gates failed."""
+
+    count: int
+    false_alarms: int
+    pairs: int
 
 
 def trusted(run: Run) -> Trusted:
@@ -90,16 +112,22 @@ def trusted(run: Run) -> Trusted:
     if not isinstance(told, list) or not told:
         raise BenchError(f"run {run.id} does not test the suite", mend="`python -m bench aa` makes one that does")
     try:
-        streams = tuple(_streamed(run, facts) for facts in told if "batch" not in facts)
+        longest = max((_procedure(facts) for facts in told), key=lambda one: one.cap)
+        streams = tuple(_streamed(run, facts, longest) for facts in told if "batch" not in facts)
         batches = tuple(_batched(run, facts) for facts in told if "batch" in facts)
         alpha = float(run.provenance["alpha"])
     except (KeyError, TypeError, ValueError) as error:
         path = run.directory / "run.json"
         raise BenchError(f"{path} does not tell its streams", why=repr(error), mend="restore the file") from error
     equal = [one for one in streams if one.kind == EQUAL]
-    gates = min((len(one.trials) for one in equal), default=0)
-    alarms = sum(_alarm([one.trials[place] for one in equal], alpha) for place in range(gates))
-    return Trusted(streams, batches, gates, alarms, alpha)
+    cap = max((one.procedure.cap for one in equal), default=0)
+    gates = _gates([one.trials for one in equal], cap, alpha)
+    return Trusted(streams, batches, gates, _gates([one.longest for one in equal], longest.cap, alpha), alpha)
+
+
+def _gates(comparisons: Sequence[Sequence[Trial]], cap: int, alpha: float) -> Gates:
+    count = min(map(len, comparisons), default=0)
+    return Gates(count, sum(_alarm([one[place] for one in comparisons], alpha) for place in range(count)), cap)
 
 
 def _alarm(trials: Sequence[Trial], alpha: float) -> bool:
@@ -108,9 +136,13 @@ def _alarm(trials: Sequence[Trial], alpha: float) -> bool:
     return any(stand and one.verdict.word is Word.SLOWER for one, stand in zip(trials, stands, strict=True))
 
 
-def _streamed(run: Run, facts: Mapping[str, Any]) -> Streamed:
+def _procedure(facts: Mapping[str, Any]) -> Procedure:
+    return Procedure(float(facts["alpha"]), float(facts["delta"]), tuple(map(int, facts["looks"])))
+
+
+def _streamed(run: Run, facts: Mapping[str, Any], longest: Procedure) -> Streamed:
     number = int(facts["number"])
-    procedure = Procedure(float(facts["alpha"]), float(facts["delta"]), tuple(map(int, facts["looks"])))
+    procedure = _procedure(facts)
     times, units = run.times, run.units
     mine = times[(times["comparison"] == number) & (times["setup"] == 1) & (times["metric"] == str(facts["metric"]))]
     rows = units[(units["comparison"] == number) & (units["setup"] == 1)]
@@ -123,6 +155,7 @@ def _streamed(run: Run, facts: Mapping[str, Any]) -> Streamed:
         share=float(facts["share"]),
         procedure=procedure,
         trials=tuple(cut(a, b, procedure, int(facts["trials"]))),
+        longest=tuple(cut(a, b, longest)),
         pairs=len(a),
         long_run=long_run,
         covered=covered,
@@ -143,7 +176,15 @@ def _batched(run: Run, facts: Mapping[str, Any]) -> Batched:
         if len(a) == len(b) == size:
             trials.append((a, b))
     seconds = 2 * size * float(_seconds(run).loc[rows.index].median()) if len(rows) else math.nan
-    return Batched(str(facts["label"]), str(facts["kind"]), float(facts["share"]), tuple(trials), seconds)
+    return Batched(
+        label=str(facts["label"]),
+        kind=str(facts["kind"]),
+        share=float(facts["share"]),
+        trials=tuple(trials),
+        size=size,
+        seconds=seconds,
+        tool=str(facts.get("tool", "")),
+    )
 
 
 def _seconds(run: Run) -> Any:

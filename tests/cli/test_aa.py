@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.host.packages import find_program
+from bench.measure import reference
+from bench.measure.hyperfine import probe
 from bench.store.reader import load
 from tests.integration.places import require
 
@@ -54,11 +57,45 @@ def test_bad_input_is_one_line(bench: Bench, arguments: tuple[str, ...], words: 
     bench("aa", *arguments).complains(*words)
 
 
+OTHERS = ("--gates", "0", "--trials", "1", "--share", "0.1", "--scenario", "lookup,copy_up", "--volume", "ext4")
+
+
 @pytest.mark.root
 def test_other_tools_are_asked_about_batches_of_their_own(bench: Bench) -> None:
     require(volume="ext4", driver="overlay2")
-    choice = ("--gates", "0", "--trials", "1", "--share", "0.5", "--scenario", "lookup", "--volume", "ext4")
-    done = bench("aa", *choice, "--pairs", "12", "--budget", "90s")
+    tools = probe({reference.NAME: ""} if find_program("cc") else {})
+    done = bench("aa", *OTHERS, "--pairs", "12", "--batch", "12", "--budget", "90s")
     assert done.status == 0, done
-    assert "| lookup, ext4 | pyperf compare_to | " in done.out
-    assert "| lookup, ext4 | ours | " in done.out
+    for label in ("lookup, ext4", "first write, 4 KiB, ext4", "first write, 1 MiB, ext4"):
+        assert f"| {label} | pyperf compare_to | 12 | " in done.out
+        assert f"| {label} | ours | " in done.out
+        assert (f"| {label} | hyperfine, ratio - σ above 1 | 12 | " in done.out) == tools.ok
+    [run] = bench.runs()
+    rows = load(run)
+    if not tools.ok:
+        assert f"Left out: what hyperfine says: {tools.reason} ({tools.mend})." in done.out
+        return
+    told = [one for one in rows.provenance["streams"] if one.get("tool") == "hyperfine"]
+    assert len(told) == 6
+    for one in told:
+        times = rows.times[(rows.times["comparison"] == one["number"]) & (rows.times["setup"] == 1)]
+        assert set(times["metric"]) == {"program"}
+        assert len(times) == 24
+        assert times["value"].min() > 100_000, "a program takes longer to start than that"
+
+
+@pytest.mark.parametrize(
+    ("there", "tools", "reason"),
+    [
+        (False, {reference.NAME: "/c"}, "hyperfine is not installed"),
+        (True, {}, "no C compiler"),
+    ],
+)
+def test_why_hyperfine_cannot_be_asked(
+    there: bool, tools: dict[str, str], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.measure.hyperfine.find_program", lambda name: "/bin/x" if there else None)
+    told = probe(tools)
+    assert not told.ok
+    assert reason in told.reason
+    assert told.mend.startswith("apt-get install ")

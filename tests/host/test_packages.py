@@ -34,6 +34,8 @@ def test_groups() -> None:
     assert bench == {"mkfs.ext4", "mkfs.xfs", "fuse-overlayfs", "fio"}
     tests = {name for item in PROGRAMS.values() if "tests" in item.groups for name in item.names}
     assert {"e2fsprogs", "xfsprogs", "fuse-overlayfs", "fio", "chromium", "chromium-driver", "gcc"} <= tests
+    aa = {item.program for item in PROGRAMS.values() if "aa" in item.groups}
+    assert aa == {*bench, "cc", "hyperfine"}
 
 
 def test_missing_by_group(monkeypatch: pytest.MonkeyPatch) -> None:

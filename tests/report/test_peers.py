@@ -19,18 +19,29 @@ if TYPE_CHECKING:
 
     from bench.model import Sample
 
-NAMES = ["pyperf compare_to", "pytest-benchmark median:5%", "pytest-benchmark median:10%"]
+NAMES = [
+    "pyperf compare_to",
+    "pytest-benchmark median:5%",
+    "pytest-benchmark median:10%",
+    "hyperfine, ratio - σ above 1",
+]
 
 
 def batched(*factors: float) -> Batched:
     random = np.random.default_rng(1)
     trials = tuple((random.normal(1000, 5, 60), factor * random.normal(1000, 5, 60)) for factor in factors)
-    return Batched("write", "delay", 0.1, trials, 2.0)
+    return Batched("write", "delay", 0.1, trials, 60, 2.0)
 
 
 @pytest.mark.parametrize(
     ("factors", "counts"),
-    [((1.2,), [1, 1, 1]), ((1.2, 1.07, 0.8), [2, 2, 1]), ((0.8, 0.9), [0, 0, 0]), ((0.8,), [0, 0, 0])],
+    [
+        ((1.2,), [1, 1, 1, 1]),
+        ((1.2, 1.07, 0.8), [2, 2, 1, 2]),
+        ((1.003,), [1, 0, 0, 0]),
+        ((0.8, 0.9), [0, 0, 0, 0]),
+        ((0.8,), [0, 0, 0, 0]),
+    ],
 )
 def test_each_tool_counts_what_it_calls_slower(factors: tuple[float, ...], counts: list[int]) -> None:
     told = peers()
@@ -41,16 +52,33 @@ def test_each_tool_counts_what_it_calls_slower(factors: tuple[float, ...], count
 def test_a_tool_that_is_not_there_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     told = peers()
-    assert [peer.slower is None for peer in told] == [False, True, True]
+    assert [peer.slower is None for peer in told] == [False, True, True, False]
     assert told[1].reason == "pytest-benchmark is not installed beside the suite"
+
+
+def test_hyperfines_ratio_and_deviation_are_those_of_its_summary() -> None:
+    """Three runs each by hyperfine 1.15: its summary said 1.05 ± 0.02 and 1.00 ± 0.02 times faster."""
+    a = np.array([100.0, 101.0, 102.0])
+    once = Batched("write", "delay", 0.05, ((a, np.array([105.0, 106.0, 107.0])),), 3, 1.0)
+    never = Batched("write", "equal", 0.0, ((a, np.array([100.0, 101.0, 103.0])),), 3, 1.0)
+    told = peers()[-1].slower
+    assert told is not None
+    assert (told(once), told(never)) == (1, 0)
+
+
+def test_a_shorter_run_is_the_end_of_a_and_the_beginning_of_b() -> None:
+    whole = Batched("write", "equal", 0.0, ((np.arange(8.0), np.arange(8.0, 16.0)),), 8, 4.0)
+    half = whole.shorter(4)
+    assert [list(side) for side in half.trials[0]] == [[4, 5, 6, 7], [8, 9, 10, 11]]
+    assert (half.size, half.seconds) == (4, 2.0)
 
 
 def test_the_page_has_them_beside_ours(tmp_path: Path) -> None:
     random = np.random.default_rng(2)
-    kinds = [(0, 1.0, False), (1, 1.1, False), (2, 1.0, True), (3, 1.1, True)]
+    kinds = [(0, 1.0, False), (1, 1.1, False), (2, 1.0, True), (3, 1.1, True), (4, 1.1, True)]
     samples: list[Sample] = []
     for number, factor, batch in kinds:
-        for block in range(20 if batch else 48):
+        for block in range(240 if batch else 48):
             for side in "ab":
                 value = 1000.0 * random.lognormal(0, 0.02) * (factor if side == "b" else 1.0)
                 params: dict[str, int | str] = {"comparison": number, "side": side, "setup": 1, "delay": 0}
@@ -66,15 +94,20 @@ def test_the_page_has_them_beside_ours(tmp_path: Path) -> None:
             "alpha": 0.05,
             "delta": 0.03,
             "looks": [12, 24],
-            **({"batch": 10} if batch else {}),
+            **({"batch": 120} if batch else {}),
+            **({"tool": "hyperfine"} if number == 4 else {}),
         }
         for number, factor, batch in kinds
     ]
     run = load(write_run(tmp_path / "run", samples, streams=streams, alpha=0.05))
     told = trusted(run)
-    assert [len(one.trials) for one in told.batches] == [2, 2]
-    assert [len(side) for side in told.batches[0].trials[0]] == [10, 10]
+    assert [len(one.trials) for one in told.batches] == [2, 2, 2]
+    assert [len(side) for side in told.batches[0].trials[0]] == [120, 120]
     text = "\n".join(as_lines(told, run))
-    assert "| operation | tool | called slower: equal arms | called slower: 10% slower | time, at most |" in text
-    assert "| write | ours | 0 of 2 | 2 of 2 |" in text
-    assert "| write | pytest-benchmark median:5% | 0 of 2 | 2 of 2 |" in text
+    assert "| tool | units a side | called slower: equal arms | called slower: 10% slower | a verdict takes |" in text
+    assert "| write | ours | as many as it takes | 0 of 3 | 2 of 2 |" in text
+    for size, seconds in ((30, 60), (60, 120), (120, 240)):
+        assert f"| write | pytest-benchmark median:5% | {size} | 0 of 2 | 2 of 2 | {seconds:.1f} s |" in text
+    assert "| write | hyperfine, ratio - σ above 1 | 120 | – | 2 of 2 |" in text
+    assert "- write: ours found 2 of 2, in " in text
+    assert "  - pyperf found 2 of 2 with 30 units a side, in 60.0 s a verdict; equal arms it called slower: " in text

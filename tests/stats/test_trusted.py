@@ -10,7 +10,7 @@ import pytest
 from bench.errors import BenchError
 from bench.report.trust import as_lines
 from bench.stats.paired import Word
-from bench.stats.trusted import trusted
+from bench.stats.trusted import Gates, trusted
 from bench.store.reader import Run, load
 from tests.builders import make_sample, write_run
 
@@ -44,7 +44,7 @@ def run_of(directory: Path, factors: list[float], streams: list[dict[str, Any]],
 def test_equal_arms_make_gates_and_a_slowdown_is_found(tmp_path: Path) -> None:
     streams = [described(0, "equal"), described(1, "equal"), described(2, "delay", 0.1)]
     told = trusted(run_of(tmp_path / "run", [1.0, 1.0, 1.1], streams))
-    assert (told.gates, told.false_alarms) == (5, 0)
+    assert told.gates == told.longest == Gates(5, 0, 24)
     slowed = told.streams[2]
     assert [trial.verdict.word for trial in slowed.trials] == [Word.SLOWER] * 5
     assert slowed.long_run.low < 1.1 < slowed.long_run.high
@@ -57,7 +57,17 @@ def test_equal_arms_make_gates_and_a_slowdown_is_found(tmp_path: Path) -> None:
 def test_an_alarm_on_equal_arms_is_counted(tmp_path: Path) -> None:
     """What is called equal and is not shows as false alarms: the count can go up."""
     told = trusted(run_of(tmp_path / "run", [1.0, 1.2], [described(0, "equal"), described(1, "equal")]))
-    assert told.false_alarms == told.gates == 5
+    assert told.gates.false_alarms == told.gates.count == 5
+
+
+def test_equal_arms_are_also_cut_by_the_longest_procedure_of_the_run(tmp_path: Path) -> None:
+    streams = [described(0, "equal", trials=10), {**described(1, "delay", 0.1), "looks": [12, 24, 48]}]
+    run = run_of(tmp_path / "run", [1.02, 1.1], [{**streams[0], "looks": [12]}, streams[1]])
+    told = trusted(run)
+    assert told.gates.pairs == 12
+    assert told.longest.pairs == 48
+    assert 0 < told.longest.count < told.gates.count
+    assert "The same pairs cut into comparisons of at most 48" in "\n".join(as_lines(told, run))
 
 
 def test_the_page_says_all_of_it(tmp_path: Path) -> None:

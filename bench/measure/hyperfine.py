@@ -1,0 +1,76 @@
+"""hyperfine on a scenario's operation: it times a whole program that does it, on the same fresh containers.
+
+The program is the C reference. hyperfine runs it once per unit, because each run needs a container of its own, which
+is what its users write a --prepare command for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import BenchError
+from bench.host.packages import find_program, install_hint
+from bench.measure import reference
+from bench.measure.scenario import Metric, Scenario, Unit
+from bench.model import Support
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["METRIC", "NAME", "probe", "timed"]
+
+NAME = "hyperfine"
+METRIC = Metric("program", "a program that does the operation, from its start to its end")
+NANOSECONDS = 1e9
+
+
+def probe(tools: Mapping[str, str]) -> Support:
+    """Tell whether it can be asked here."""
+    if find_program(NAME) is None:
+        return Support.no("hyperfine is not installed", install_hint(NAME))
+    if reference.NAME not in tools:
+        return Support.no("no C compiler made the program that it would time", install_hint("cc"))
+    return Support.yes()
+
+
+def timed(scenario: Scenario) -> Scenario:
+    """Return `scenario` with its compared operation done by a program that hyperfine times: the metric `program`."""
+    program = scenario.program
+    if program is None:
+        raise BenchError(f"scenario {scenario.name} has no program that does what is compared")
+    return replace(scenario, metrics=(METRIC,), operate=_operation(program), prove=_succeeded)
+
+
+def _operation(arguments: Callable[[Unit], tuple[str, ...]]) -> Callable[[Unit], None]:
+    def operate(unit: Unit) -> None:
+        command = shlex.join([unit.tools[reference.NAME], *arguments(unit)])
+        environment = {**os.environ, reference.DELAY: str(unit.params.get("delay", 0))}
+        with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+            told = Path(directory, "told.json")
+            done = subprocess.run(
+                [NAME, "--shell=none", "--runs=1", "--style=none", f"--export-json={told}", command],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode != 0:
+                said = done.stderr.strip().splitlines()
+                raise BenchError("hyperfine failed", why=said[-1] if said else f"status {done.returncode}")
+            [result] = json.loads(told.read_text(encoding="utf-8"))["results"]
+        unit.record(METRIC.name, [NANOSECONDS * time for time in result["times"]])
+
+    return operate
+
+
+def _succeeded(unit: Unit) -> None:
+    unit.proven(
+        METRIC.name in unit.metrics, "the program ended with status 0, which it does where every call succeeded"
+    )
