@@ -29,12 +29,13 @@ POINTS: dict[str, tuple[str, dict[str, str], dict[float, str]]] = {
     "first write, 1 MiB": ("copy_up", {"size": "1MiB"}, {0.10: "size=1200KiB", 0.20: "size=1400KiB"}),
     "unlink": ("whiteouts", {}, {}),
 }
-PEERS = ("lookup", "first write, 4 KiB", "first write, 1 MiB")  # where other tools are asked too
+# Where other tools are asked too, and units of a side: as many as they may need to find PROMISED[0]. They get half the
+# trials, and a quarter of them, of SHORT units, for larger delays; so does a tool that times whole programs.
+PEERS = {"lookup": 240, "first write, 4 KiB": 240, "first write, 1 MiB": 120}
+SHORT = 60
 SHARES = (0.03, 0.05, 0.10, 0.20)
-PROMISED = (0.05, 0.10)  # delays for which all trials are made; other shares, and real work, get a quarter of them, and
-# other tools half of them
+PROMISED = (0.05, 0.10)  # delays for which all trials are made; other shares, and real work, get a quarter of them
 GATE_PAIRS = 24  # of a comparison of equal arms: many small gates tell more of false alarms than a few large ones
-PROGRAMS = 60  # runs of a whole program on each side
 QUICK = {"gates": 20, "trials": 5, "shares": (0.10,), "batch": 60, "budget": "5m"}
 FULL = {"gates": 200, "trials": 40, "shares": SHARES, "batch": 240, "budget": "6h"}
 
@@ -50,7 +51,9 @@ FULL = {"gates": 200, "trials": 40, "shares": SHARES, "batch": 240, "budget": "6
 @click.option("--pairs", type=int, metavar="N", help="Pairs of a comparison, at most. [default: 384]")
 @click.option("--gate-pairs", type=int, default=GATE_PAIRS, show_default=True, help="And of one of equal arms.")
 @click.option("--peers/--no-peers", default=True, show_default=True, help="Ask other tools about the same operation.")
-@click.option("--batch", type=click.IntRange(2), metavar="N", help="Units a side for those. [default: 240, quick: 60]")
+@click.option(
+    "--batch", type=click.IntRange(2), metavar="N", help="Units a side for those, at most. [default: 240, quick: 60]"
+)
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Error of a gate.")
 @click.option("--delta", type=float, default=0.03, show_default=True, help="Ratios within 1 + DELTA are the same.")
 @click.option("--budget", metavar="TIME", help="Give up after this time. [default: 6h, quick: 5m]")
@@ -134,7 +137,7 @@ def _streams(asked: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Stream]:
         arm = f"overlay2@{volume}"
         kinds = list(_kinds(wanted, work))
         if asked["peers"] and label in PEERS:
-            kinds += _peers(wanted, programs=volume == volumes[0])
+            kinds += _peers(wanted, PEERS[label], programs=volume == volumes[0])
         for kind, share, parameters, trials, more in kinds:
             if trials:
                 judged, first = small if kind == "equal" else procedure, next(number)
@@ -157,11 +160,17 @@ def _kinds(wanted: dict[str, Any], work: dict[float, str]) -> Iterator[Kind]:
             yield "work", share, f",{work[share]}", fewer, {}
 
 
-def _peers(wanted: dict[str, Any], *, programs: bool) -> Iterator[Kind]:
-    """Yield the streams for other tools at one point: half the trials."""
-    trials = -(-wanted["trials"] // 2)
-    for share in (0.0, *(share for share in wanted["shares"] if share in PROMISED)):
+def _peers(wanted: dict[str, Any], most: int, *, programs: bool) -> Iterator[Kind]:
+    """Yield the streams for other tools at one point, of runs of `most` units of a side."""
+    trials, fewer = -(-wanted["trials"] // 2), -(-wanted["trials"] // 4)
+    size = min(wanted["batch"], most)
+    short = min(size, SHORT)
+    shares = [share for share in wanted["shares"] if share in PROMISED] or [0.0]
+    for share in dict.fromkeys((0.0, *shares)):
         kind = "delay" if share else "equal"
-        yield kind, share, "", trials, {"batch": wanted["batch"]}
+        if share <= shares[0]:
+            yield kind, share, "", trials, {"batch": size}
+        else:
+            yield kind, share, "", fewer, {"batch": short}
         if programs:
-            yield kind, share, "", trials, {"batch": min(wanted["batch"], PROGRAMS), "program": True}
+            yield kind, share, "", fewer, {"batch": short, "program": True}

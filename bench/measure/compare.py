@@ -253,7 +253,7 @@ def _block(runner: Runner, comparison: Comparison, setup: int, state: _State) ->
     for side in comparison.order(runner.plan.request.seed, setup, state.blocks):
         cell = comparison.cell(side, setup)
         runner.listener.unit(cell, state.blocks, runner.sequence, runner.deadline - time.monotonic())
-        sample = runner.observe(scenario, cell, state.blocks)
+        sample = runner.observe(scenario, cell, state.blocks, comparison.metric)
         if not sample.error and sample.metrics.get(comparison.metric, 0.0) > 0:
             times[side] = sample.metrics[comparison.metric]
     state.blocks += 1

@@ -117,11 +117,15 @@ class Runner:
         for volume in self.volumes.values():
             volume.sync()
 
-    def observe(self, scenario: Scenario, cell: Cell, block: int) -> Sample:
-        """Run one unit and hand its sample on; what fails becomes an error row, not an exception."""
+    def observe(self, scenario: Scenario, cell: Cell, block: int, judged: str = "") -> Sample:
+        """Run one unit and hand its sample on; what fails becomes an error row, not an exception.
+
+        With `judged` that metric is enough.
+        """
         started = time.time()
         sequence = self.sequence
         unit = self._unit(scenario, cell, block)
+        unit.judged = judged
         error = ""
         fatal: OSError | None = None
         try:

@@ -115,6 +115,7 @@ class Unit:
     # caches go, and a first write to a plain file then took 1.5 times as long.
     settle: Callable[[], None] = lambda: None
     notes: dict[str, Any] = field(default_factory=dict)  # from operate to prove, not recorded
+    judged: str = ""  # the one metric that a comparison judges; what others need may be left out
 
     @property
     def params(self) -> Params:
@@ -130,6 +131,10 @@ class Unit:
     def layers(self) -> Sequence[Layer]:
         """The image's layers, bottom first."""
         return self.container.stack.layers[: self.depth]
+
+    def wants(self, metric: str) -> bool:
+        """Tell whether `metric` is to be measured."""
+        return self.judged in {"", metric}
 
     def record(self, metric: str, times: Sequence[float], *, calls: int = 1) -> None:
         """Record the median of many times, each the mean of `calls` calls, as this unit's one observation."""

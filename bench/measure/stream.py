@@ -162,7 +162,7 @@ def _observed(runner: Runner, stream: Stream, side: str, setup: int, block: int,
     cell = replace(cell, params=(*cell.params, *told))
     runner.listener.unit(cell, block, runner.sequence, runner.deadline - time.monotonic())
     scenario, metric = stream.observed
-    sample = runner.observe(scenario, cell, block)
+    sample = runner.observe(scenario, cell, block, metric)
     value = sample.metrics.get(metric, 0.0)
     return None if sample.error or value <= 0 else value
 

@@ -172,7 +172,7 @@ def _beside(
     for peer in peers():
         mine = {one.share: one for one in batches if one.tool == peer.timed}
         for size in _sizes(mine.values()):
-            runs = {share: one.shorter(size) for share, one in mine.items()}
+            runs = {share: one.shorter(size) for share, one in mine.items() if one.size >= size}
             counts = [
                 "–" if share not in runs else f"{peer.slower(runs[share])} of {len(runs[share].trials)}"
                 if peer.slower
@@ -184,7 +184,7 @@ def _beside(
 
 def _sizes(batches: Iterable[Batched]) -> list[int]:
     """Return the sizes of runs that are told: all that was measured, and for longer runs a half and a quarter too."""
-    most = min((one.size for one in batches), default=0)
+    most = max((one.size for one in batches), default=0)
     return [size for size in (most // 4, most // 2, most) if size >= LEAST or size == most > 0]
 
 

@@ -221,8 +221,9 @@ class Runner:
     def build(self) -> None:
         self.built = True
 
-    def observe(self, scenario: Scenario, cell: Cell, block: int) -> Sample:
+    def observe(self, scenario: Scenario, cell: Cell, block: int, judged: str) -> Sample:
         assert self.built
+        assert judged in {"time", "absent"}
         side, setup = str(cell.values["side"]), int(cell.values["setup"])
         failed = self.shop.fails(side, setup, block)
         metrics = {} if failed else {"time": self.shop.time(side, setup, block)}

@@ -322,6 +322,29 @@ def test_whiteouts_that_are_not_there_are_an_error(place: Path, monkeypatch: pyt
     isolated(work)
 
 
+def test_a_comparison_looks_up_only_what_it_judges(place: Path) -> None:
+    require(volume="ext4")
+    plan = small("lookup", "ext4", "overlay2", depths=(3,))
+    samples: list[Sample] = []
+
+    def work() -> None:
+        volume = discovery.volume("ext4").make(place / "ext4", place, size=192 << 20, inodes=2000)
+        try:
+            runner = Runner(plan, {"ext4": volume}, samples.append, Quiet(), FOREVER)
+            runner.build()
+            cell = next(cell for cell in plan.cells["lookup"] if cell.arm.driver == "overlay2")
+            for judged in ("miss", "nested", ""):
+                runner.observe(discovery.scenario("lookup"), cell, 0, judged)
+            told = [set(sample.metrics) for sample in samples]
+            assert told[:2] == [{"first", "miss"}, {"first", "nested"}]
+            assert told[2] == {metric.name for metric in discovery.scenario("lookup").metrics}
+            assert [sample.error for sample in samples] == ["", "", ""]
+        finally:
+            volume.close()
+
+    isolated(work)
+
+
 def test_layers_that_fill_their_volume_end_the_run(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require(volume="ext4")
     plan = small("copy_up", "ext4", "overlay2", depths=(1,), sizes=(parse_size("16MiB"),))
