@@ -10,7 +10,7 @@ import click
 
 from bench.comparing import measured
 from bench.errors import BenchError
-from bench.options import DIRECTORY, RESULTS_OPTION, WORKDIR, directory_of, listed
+from bench.options import DIRECTORY, REPORTS_OPTION, RESULTS_OPTION, WORKDIR, directory_of, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,10 +58,11 @@ FULL = {"gates": 200, "trials": 40, "shares": SHARES, "batch": 240, "budget": "6
 @click.option("--delta", type=float, default=0.03, show_default=True, help="Ratios within 1 + DELTA are the same.")
 @click.option("--budget", metavar="TIME", help="Give up after this time. [default: 6h, quick: 5m]")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")
-@click.option("--markdown", type=DIRECTORY, metavar="FILE", help="Write the page here too.")
+@click.option("--markdown", type=DIRECTORY, metavar="FILE", help="Write the page here in Markdown.")
 @RESULTS_OPTION
+@REPORTS_OPTION
 @WORKDIR
-def aa(run: str | None, results: Path, workdir: Path | None, markdown: Path | None, **asked: Any) -> int:
+def aa(run: str | None, results: Path, reports: Path, workdir: Path | None, markdown: Path | None, **asked: Any) -> int:
     r"""Tell how often the suite cries wolf, and how small a slowdown it finds, on this machine.
 
     Without RUN it measures long streams of pairs of equal arms and of arms with a known difference, and cuts them
@@ -73,8 +74,7 @@ def aa(run: str | None, results: Path, workdir: Path | None, markdown: Path | No
       python -m bench aa --markdown docs/trust.md
       python -m bench aa RUN
     """
-    from bench.report.trust import as_lines
-    from bench.stats.trusted import trusted
+    from bench.report.product import publish_trust
     from bench.store.reader import load
 
     status = 0
@@ -84,11 +84,12 @@ def aa(run: str | None, results: Path, workdir: Path | None, markdown: Path | No
             return status
     else:
         directory = directory_of(results, run)
-    loaded = load(directory)
-    text = "\n".join(as_lines(trusted(loaded), loaded)) + "\n"
+    told = publish_trust(load(directory), reports)
+    text = "\n".join(told.lines) + "\n"
     if markdown is not None:
         markdown.write_text(text, encoding="utf-8")
     click.echo(text, nl=False)
+    click.echo(f"page: {told.page}")
     return status
 
 

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bench.measure.scenario import Scenario
+    from bench.report.figures import Figure
     from bench.stats.compared import Compared
     from bench.store.reader import Run
 
-__all__ = ["render"]
+__all__ = ["charts", "render", "samples", "texts", "write"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 FOLD_CHARACTERS = 1_000_000  # of folded tables: with plotly.js and the charts the page stays below 7 MB
 _CODE = re.compile(r"`([^`]+)`")
+_STRONG = re.compile(r"\*\*([^*]+)\*\*")
 _INTERVAL = re.compile(r"\[-?[\d.,]+, -?[\d.,]+\]")
 SIGNS = {Outcome.CONFIRMED: "✓", Outcome.QUALIFIED: "≈", Outcome.REFUTED: "✗", Outcome.UNTESTED: "–"}
 
@@ -41,6 +43,11 @@ def render_analysis(
     analysis: Analysis, scenarios: Mapping[str, Scenario], target: Path, comparisons: Sequence[Compared] = ()
 ) -> Path:
     """Do as `render`, with a run that is analysed already and its comparisons."""
+    return write("page.html.j2", context(analysis, scenarios, target, comparisons), target)
+
+
+def write(template: str, told: Mapping[str, Any], target: Path) -> Path:
+    """Write a page to `target` in one step and return it; OSError if it cannot."""
     import jinja2
     from plotly.offline import get_plotlyjs
 
@@ -52,9 +59,7 @@ def render_analysis(
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["prose"] = prose
-    text = environment.get_template("page.html.j2").render(
-        **context(analysis, scenarios, target, comparisons), plotly=get_plotlyjs(), light=LIGHT, dark=DARK
-    )
+    text = environment.get_template(template).render(**told, plotly=get_plotlyjs(), light=LIGHT, dark=DARK)
     temporary = target.with_name(f".{target.name}.new")
     temporary.write_text(text, encoding="utf-8")
     return temporary.replace(target)
@@ -76,7 +81,7 @@ def context(
         "profile": _request(run).get("profile") or "not recorded",
         "command": origin.command(run),
         "complete": run.provenance.get("complete") is True,
-        "warnings": [*_texts(run.provenance.get("warnings")), *run.warnings],
+        "warnings": [*texts(run.provenance.get("warnings")), *run.warnings],
         "units": len(units) + sum(one.units for one in comparisons),
         "failed": int((units["error"] != "").sum()) + sum(one.failed for one in comparisons),
         "comparisons": comparison_sheet(comparisons) if comparisons else None,
@@ -85,29 +90,33 @@ def context(
         "verdicts": [(verdict, sections.evidence(verdict.findings)) for verdict in verdicts(analysis, scenarios)],
         "signs": {outcome.value: sign for outcome, sign in SIGNS.items()},
         "sections": told,
-        "charts": charts(told),
+        "charts": charts(figure for section in told for figure in section.figures),
         "folds": folds(told),
         "skips": [skip for skip in all_skips if not any(sections.about(skip, name) for name in analysis.scenarios)],
         "skipped": len(all_skips),
         "origin": origin.sheets(run),
-        "samples": Path(os.path.relpath(run.directory, target.parent), "samples.jsonl").as_posix(),
+        "samples": samples(run, target),
         "palette": palette,
         "split": split,
     }
 
 
+def samples(run: Run, target: Path) -> str:
+    """Return where the run's rows are, from the page's place."""
+    return Path(os.path.relpath(run.directory, target.parent), "samples.jsonl").as_posix()
+
+
 def prose(text: str) -> Markup:
-    """Return text with what stands in backticks as code and intervals set apart; all of it is escaped."""
-    marked = _CODE.sub(r"<code>\1</code>", str(escape(text)))
+    """Return text with what stands in backticks as code, in ** strong and intervals set apart; all is escaped."""
+    marked = _STRONG.sub(r"<strong>\1</strong>", _CODE.sub(r"<code>\1</code>", str(escape(text))))
     return Markup(_INTERVAL.sub(r'<span class="interval">\g<0></span>', marked))  # noqa: S704
 
 
-def charts(told: Iterable[sections.Section]) -> dict[str, Any]:
+def charts(figures: Iterable[Figure]) -> dict[str, Any]:
     """Return plotly's data and layout of every panel by the id of its place on the page."""
     return {
         f"{figure.id}-{number}": {"data": panel.data, "layout": panel.layout}
-        for section in told
-        for figure in section.figures
+        for figure in figures
         for number, panel in enumerate(figure.panels, 1)
     }
 
@@ -130,5 +139,6 @@ def _request(run: Run) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _texts(told: Any) -> list[str]:
+def texts(told: Any) -> list[str]:
+    """Return what a run tells as a list of texts; none where it is no list."""
     return [str(text) for text in told] if isinstance(told, list) else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,12 @@ from bench.store.reader import Run, load
 from bench.verdicts.claims import Answer, Verdict, verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from bench.measure.scenario import Scenario
 
-__all__ = ["Product", "answers", "publish"]
+__all__ = ["Product", "answers", "publish", "publish_trust"]
 
 
 @dataclass(frozen=True)
@@ -74,21 +75,43 @@ def publish(directory: Path, reports: Path, *, suites: bool = False) -> Product:
     if suites:
         _write_suites(run, known)
     if "streams" in run.provenance:
-        raise BenchError(f"run {run.id} tests the suite", mend=f"`python -m bench aa {run.id}` shows what it found")
+        return publish_trust(run, reports)
     comparisons = compared(run) if "comparisons" in run.provenance else []
     analysis = Analysis(run.surveyed, known)
     judged = verdicts(analysis, known)
-    try:
-        reports.mkdir(parents=True, exist_ok=True)
+    with _place(reports):
         target = page.render_analysis(analysis, known, reports / f"{run.id}.html", comparisons)
-    except OSError as error:
-        raise BenchError(
-            f"cannot write the page to {reports}", why=error.strerror or str(error), mend="give another --reports"
-        ) from error
     told = [f"{item.scenario} {item.name}: {item.sentence()}" for item in comparisons]
     if len(analysis.run.units):
         told += summary.lines(analysis, judged)
     return Product(run, target, told, answers(analysis), judged, comparisons)
+
+
+def publish_trust(run: Run, reports: Path) -> Product:
+    """Write the page of a run that tests the suite; its lines are the page in Markdown.
+
+    Raises BenchError where it does not.
+    """
+    from bench.report import trust, trust_page
+    from bench.stats.trusted import trusted
+
+    told = trusted(run)
+    tools = trust.beside(told)
+    with _place(reports):
+        target = trust_page.render(told, tools, run, reports / f"{run.id}.html")
+    return Product(run, target, trust.as_lines(told, run, tools), [], [], [])
+
+
+@contextmanager
+def _place(reports: Path) -> Iterator[None]:
+    """Make the directory of pages; what goes wrong with it while entered is one clear line."""
+    try:
+        reports.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise BenchError(
+            f"cannot write the page to {reports}", why=error.strerror or str(error), mend="give another --reports"
+        ) from error
 
 
 def _write_suites(run: Run, known: Mapping[str, Scenario]) -> None:

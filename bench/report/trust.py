@@ -1,9 +1,10 @@
-"""The suite's test of itself as Markdown: what its verdicts are worth on the machine that measured."""
+"""What the suite's test of itself found, as parts of a page: text, tables, lists; and as Markdown."""
 
 from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scipy import stats
@@ -11,242 +12,318 @@ from scipy import stats
 from bench.report import origin
 from bench.report.peers import PYPERF, peers
 from bench.report.sections import skips
+from bench.report.sheets import Sheet
 from bench.stats.paired import Word
 from bench.stats.trusted import EQUAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from bench.report.peers import Peer
     from bench.stats.trials import Trial
     from bench.stats.trusted import Batched, Streamed, Trusted
     from bench.store.reader import Run
 
-__all__ = ["as_lines"]
+__all__ = [
+    "CONFIDENCE",
+    "DELAY",
+    "POWER",
+    "Part",
+    "Rate",
+    "Tool",
+    "as_lines",
+    "beside",
+    "command",
+    "detected",
+    "interval",
+    "parts",
+    "share",
+]
 
 _TARGET = re.compile(r" --markdown \S+")  # where the page went is no part of how it was measured
-WORK = "work"  # the kind of a stream whose B does more work
+DELAY = "delay"  # the kind of a stream whose B is slower by a busy wait; the others do more work
+OURS = "ours"
 POWER = 0.95  # the rate of detection at which an effect counts as one that a scenario detects
 CONFIDENCE = 0.95  # of the intervals of shares
 LEAST = 30  # units a side of the shortest run that is told of another tool
 BLOCKS = 0.10  # a scenario that detects no smaller delay than this may warn but not block
+Listed = tuple[str, tuple[str, ...]]  # an item of a list, and what is said below it
 
 
-def as_lines(told: Trusted, run: Run) -> list[str]:
-    """Return the page's lines."""
-    command = _TARGET.sub("", origin.command(run))
+@dataclass(frozen=True)
+class Part:
+    """A section of the page: what it says before its table, the table, and what it says after: a lead and a list."""
+
+    title: str
+    text: tuple[str, ...]
+    sheet: Sheet | None = None
+    lead: str = ""
+    items: tuple[Listed, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How many of the trials were called slower."""
+
+    count: int
+    trials: int
+
+    def __str__(self) -> str:
+        return f"{self.count} of {self.trials}"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """What a tool said of one operation, by injected share (0: equal arms), and how long a verdict took it.
+
+    `size` is its units of a side, 0 for as many as it takes. `reason`: why it could not be asked.
+    """
+
+    label: str
+    name: str
+    size: int
+    rates: dict[float, Rate]
+    seconds: float
+    reason: str = ""
+
+
+def command(run: Run) -> str:
+    """Return the command that measured the run, without where its page went."""
+    return _TARGET.sub("", origin.command(run))
+
+
+def as_lines(told: Trusted, run: Run, tools: Sequence[Tool]) -> list[str]:
+    """Return the page's lines in Markdown."""
     lines = ["# What the verdicts are worth", "", f"Measured on {origin.machine(run)}; run `{run.id}`."]
-    if command:
-        lines.append(f"Again: `{command}`.")
+    if command(run):
+        lines.append(f"Again: `{command(run)}`.")
     if run.provenance.get("complete") is not True:
         lines += ["", "**The run is not complete:** it has fewer verdicts than were asked for."]
     lines += [f"Warning: {text}." for text in run.provenance.get("warnings") or ()]
     lines += [f"Left out: {one.what}: {one.reason} ({one.mend})." for one in skips(run.provenance)]
-    lines += ["", *_false_alarms(told), "", *_power(told), "", *_peers(told), "", *_coverage(told.streams)]
+    for part in parts(told, tools):
+        lines += ["", f"## {part.title}", "", *part.text]
+        if part.sheet:
+            lines += ["", *_table(part.sheet)]
+        if part.lead:
+            lines += ["", part.lead, ""]
+        for item, below in part.items:
+            lines += [f"- {item}", *(f"  - {text}" for text in below)]
+    return lines
+
+
+def parts(told: Trusted, tools: Sequence[Tool]) -> list[Part]:
+    """Return all that is said of the run's streams, and of `tools` (see `beside`) on the same operations."""
     failed = sum(one.failed for one in told.streams)
-    return [*lines, "", f"{failed} of the streams' units failed; none was removed."]
+    left = Part("Failures", (f"{failed} of the streams' units failed; none was removed.",))
+    return [_false_alarms(told), _power(told), _peers(tools), _coverage(told.streams), left]
 
 
-def _false_alarms(told: Trusted) -> Iterator[str]:
+def _false_alarms(told: Trusted) -> Part:
     equal = [one for one in told.streams if one.kind == EQUAL]
-    yield "## Equal arms: how often a gate fails for nothing"
-    yield ""
     gates, longest = told.gates, told.longest
-    yield (
+    text = [
         f"{gates.count} gates over {len(equal)} comparisons each, of at most {gates.pairs} pairs, cut in original "
         "order from one recorded stream of pairs of equal arms for each; the error of a gate, by Holm over its "
         f"comparisons, is {told.alpha:.0%} before a finding is confirmed. **False alarms: {gates.false_alarms} of "
-        f"{gates.count} gates**, {_share(gates.false_alarms, gates.count)}."
-    )
+        f"{gates.count} gates**, {share(gates.false_alarms, gates.count)}."
+    ]
     if longest.pairs != gates.pairs:
-        yield (
+        text.append(
             f"The same pairs cut into comparisons of at most {longest.pairs}, as below: {longest.false_alarms} of "
-            f"{longest.count} gates, {_share(longest.false_alarms, longest.count)}."
+            f"{longest.count} gates, {share(longest.false_alarms, longest.count)}."
         )
-    yield ""
-    yield from _table(
-        ("operation", "comparisons", "slower", "faster", "same", "inconclusive", "pairs", "median time", "long run"),
-        [
-            (
-                one.label,
-                len(one.trials),
-                one.count(Word.SLOWER),
-                one.count(Word.FASTER),
-                one.count(Word.SAME),
-                one.count(Word.INCONCLUSIVE),
-                one.pairs,
-                _seconds(one.per_verdict(0.5)),
-                one.long_run.text("×"),
-            )
-            for one in equal
-        ],
+    columns = (
+        "operation",
+        "comparisons",
+        "slower",
+        "faster",
+        "same",
+        "inconclusive",
+        "pairs",
+        "median time",
+        "long run",
     )
+    rows = [
+        (
+            one.label,
+            len(one.trials),
+            one.count(Word.SLOWER),
+            one.count(Word.FASTER),
+            one.count(Word.SAME),
+            one.count(Word.INCONCLUSIVE),
+            one.pairs,
+            _seconds(one.per_verdict(0.5)),
+            one.long_run.text("×"),
+        )
+        for one in equal
+    ]
+    return Part("Equal arms: how often a gate fails for nothing", tuple(text), _sheet("Equal arms", columns, rows))
 
 
-def _power(told: Trusted) -> Iterator[str]:
+def _power(told: Trusted) -> Part:
+    title = "Known slowdowns: how often they are found, and how soon"
     slowed = [one for one in told.streams if one.kind != EQUAL]
-    yield "## Known slowdowns: how often they are found, and how soon"
-    yield ""
     if not slowed:
-        yield "Not measured in this run."
-        return
-    yield (
+        return Part(title, ("Not measured in this run.",))
+    text = (
         "B is slower by a delay of a known share of A's median, or does more work (more layers, more bytes), whose "
         "effect is then what the long run says. Found means: slower, and confirmed on the pairs that follow. The time "
         "is that of both parts, without the control and the second set-up's building that a real comparison adds."
     )
-    yield ""
-    yield from _table(
-        ("operation", "injected", "long run", "found", "share", "median time", "95 % of verdicts within"),
-        [
-            (
-                one.label,
-                f"{one.share:.0%} {one.kind}",
-                one.long_run.text("×"),
-                f"{one.count(Word.SLOWER)} of {len(one.trials)}",
-                _share(one.count(Word.SLOWER), len(one.trials)),
-                _seconds(one.per_verdict(0.5)),
-                _seconds(one.per_verdict(0.95)),
-            )
-            for one in slowed
-        ],
-    )
-    yield ""
-    yield from _smallest(slowed)
-
-
-def _smallest(slowed: Sequence[Streamed]) -> Iterator[str]:
-    """Say which injected delay each operation detects in at least POWER of the trials, and in all larger ones."""
-    yield (
+    columns = ("operation", "injected", "long run", "found", "share", "median time", "95 % of verdicts within")
+    rows = [
+        (
+            one.label,
+            f"{one.share:.0%} {one.kind}",
+            one.long_run.text("×"),
+            _rate(one.trials),
+            share(one.count(Word.SLOWER), len(one.trials)),
+            _seconds(one.per_verdict(0.5)),
+            _seconds(one.per_verdict(0.95)),
+        )
+        for one in slowed
+    ]
+    lead = (
         f"The smallest delay that was found in at least {POWER:.0%} of the trials; where that is above {BLOCKS:.0%}, a "
         "gate should warn but not block:"
     )
-    yield ""
+    items = []
     for label in dict.fromkeys(one.label for one in slowed):
-        mine = sorted((one for one in slowed if one.label == label and one.kind == "delay"), key=lambda one: -one.share)
-        found = math.nan
-        for one in mine:
-            if not one.trials or one.count(Word.SLOWER) < POWER * len(one.trials):
-                break
-            found = one.share
+        found = detected([one for one in slowed if one.label == label])
         word = "" if found <= BLOCKS else ": warn only"
-        yield f"- {label}: {'none of those tried' if math.isnan(found) else f'{found:.0%}'}{word}"
+        items.append((f"{label}: {'none of those tried' if math.isnan(found) else f'{found:.0%}'}{word}", ()))
+    return Part(title, (text,), _sheet("Known slowdowns", columns, rows), lead, tuple(items))
 
 
-def _peers(told: Trusted) -> Iterator[str]:
-    yield "## Other tools, on the same operation in the same run"
-    yield ""
-    batches = [one for one in told.batches if one.trials]
-    if not batches:
-        yield "Not measured in this run."
-        return
-    yield (
+def detected(streams: Sequence[Streamed]) -> float:
+    """Return the smallest delay that was found in at least POWER of the trials, as were all larger; NaN: none."""
+    found = math.nan
+    for one in sorted((one for one in streams if one.kind == DELAY), key=lambda one: -one.share):
+        if not one.trials or one.count(Word.SLOWER) < POWER * len(one.trials):
+            break
+        found = one.share
+    return found
+
+
+def _peers(tools: Sequence[Tool]) -> Part:
+    title = "Other tools, on the same operation in the same run"
+    if not tools:
+        return Part(title, ("Not measured in this run.",))
+    text = (
         "They compare two runs: fresh units of A, then as many of B, prepared and timed just as ours; each tool's own "
         "code then says whether B is slower. Shorter runs are the end of A and the beginning of B. Times are those of "
         "the units alone, for all of them. hyperfine times a whole program that does the unit's operations, one run "
         "per fresh container; its mean ratio and deviation are computed as in its summary, which has no verdict."
     )
-    yield ""
-    shares = sorted({one.share for one in batches})
-    columns = [f"{one:.0%} slower" if one else "equal arms" for one in shares]
+    shares = sorted({one for tool in tools for one in tool.rates})
+    names = [f"{one:.0%} slower" if one else "equal arms" for one in shares]
+    columns = ("operation", "tool", "units a side", *(f"called slower: {one}" for one in names), "a verdict takes")
     rows = [
-        row
-        for label in dict.fromkeys(one.label for one in batches)
-        for row in _beside(label, shares, told.streams, [one for one in batches if one.label == label])
-    ]
-    yield from _table(
-        ("operation", "tool", "units a side", *(f"called slower: {one}" for one in columns), "a verdict takes"), rows
-    )
-    yield ""
-    yield from _same_power(told.streams, batches)
-
-
-def _beside(
-    label: str, shares: Sequence[float], streams: Iterable[Streamed], batches: Sequence[Batched]
-) -> Iterator[Sequence[object]]:
-    """Yield the rows of one operation: ours, and each tool's by the size of its runs."""
-    ours = {one.share: one for one in streams if one.label == label and one.kind != WORK}
-    found = {share: one.longest if one.kind == EQUAL else one.trials for share, one in ours.items()}
-    said = [_count(found[share]) if share in found else "–" for share in shares]
-    slowest = max((one.per_verdict(0.5) for one in ours.values() if one.kind != EQUAL), default=math.nan)
-    yield label, "ours", "as many as it takes", *said, f"{_seconds(slowest)} or less (median)"
-    for peer in peers():
-        mine = {one.share: one for one in batches if one.tool == peer.timed}
-        for size in _sizes(mine.values()):
-            runs = {share: one.shorter(size) for share, one in mine.items() if one.size >= size}
-            counts = [
-                "–" if share not in runs else f"{peer.slower(runs[share])} of {len(runs[share].trials)}"
-                if peer.slower
-                else peer.reason
-                for share in shares
-            ]  # fmt: skip
-            yield label, peer.name, size, *counts, _seconds(max(one.seconds for one in runs.values()))
-
-
-def _sizes(batches: Iterable[Batched]) -> list[int]:
-    """Return the sizes of runs that are told: all that was measured, and for longer runs a half and a quarter too."""
-    most = max((one.size for one in batches), default=0)
-    return [size for size in (most // 4, most // 2, most) if size >= LEAST or size == most > 0]
-
-
-def _count(trials: Sequence[Trial]) -> str:
-    return f"{sum(one.verdict.word is Word.SLOWER for one in trials)} of {len(trials)}"
-
-
-def _same_power(streams: Sequence[Streamed], batches: Sequence[Batched]) -> Iterator[str]:
-    """Say what pyperf needs to find the smallest delay as often as a gate must, and what that costs on equal arms."""
-    share = min((one.share for one in batches if one.share), default=math.nan)
-    peer = next(one for one in peers() if one.name == PYPERF)
-    if math.isnan(share) or peer.slower is None:
-        return
-    yield f"What it takes to find a delay of {share:.0%} in at least {POWER:.0%} of the trials:"
-    yield ""
-    for label in dict.fromkeys(one.label for one in batches):
-        ours = [one for one in streams if (one.label, one.kind, one.share) == (label, "delay", share)]
-        for one in ours:
-            yield f"- {label}: ours found {_count(one.trials)}, in {_seconds(one.per_verdict(0.5))} (median) a verdict"
-        slowed, equal = (
-            next((one for one in batches if (one.label, one.share, one.tool) == (label, wanted, "")), None)
-            for wanted in (share, 0.0)
+        (
+            tool.label,
+            tool.name,
+            tool.size or "as many as it takes",
+            *(tool.reason or tool.rates.get(one, "–") for one in shares),
+            _seconds(tool.seconds) if tool.size else f"{_seconds(tool.seconds)} or less (median)",
         )
-        for size in _sizes([slowed] if slowed else []):
-            assert slowed is not None
-            run = slowed.shorter(size)
-            enough = peer.slower(run) >= POWER * len(run.trials)
-            if enough or size == slowed.size:
-                wrong = f"{peer.slower(equal.shorter(size))} of {len(equal.trials)}" if equal else "not measured"
-                word = "pyperf" if enough else "pyperf does not; it"
-                yield (
-                    f"  - {word} found {peer.slower(run)} of {len(run.trials)} with {size} units a side, in "
-                    f"{_seconds(run.seconds)} a verdict; equal arms it called slower: {wrong}"
-                )
-                break
+        for tool in tools
+    ]
+    smallest = min((one for one in shares if one), default=math.nan)
+    lead = f"What it takes to find a delay of {smallest:.0%} in at least {POWER:.0%} of the trials:"
+    items = tuple(_same_power(label, smallest, tools) for label in dict.fromkeys(tool.label for tool in tools))
+    sheet = _sheet("Other tools", columns, rows)
+    return Part(title, (text,), sheet) if math.isnan(smallest) else Part(title, (text,), sheet, lead, items)
 
 
-def _coverage(streams: Iterable[Streamed]) -> Iterator[str]:
+def beside(told: Trusted) -> list[Tool]:
+    """Return what ours and each other tool said, by the size of its runs; nothing where no other was asked."""
+    batches = [one for one in told.batches if one.trials]
+    found: list[Tool] = []
+    for label in dict.fromkeys(one.label for one in batches):
+        found.append(_ours(label, told.streams))
+        mine = [one for one in batches if one.label == label]
+        for peer in peers():
+            found += _theirs(label, peer, {one.share: one for one in mine if one.tool == peer.timed})
+    return found
+
+
+def _ours(label: str, streams: Iterable[Streamed]) -> Tool:
+    mine = {one.share: one for one in streams if one.label == label and one.kind in {EQUAL, DELAY}}
+    rates = {one: _rate(stream.longest if stream.kind == EQUAL else stream.trials) for one, stream in mine.items()}
+    slowed = [one.per_verdict(0.5) for one in mine.values() if one.kind == DELAY]
+    return Tool(label, OURS, 0, rates, max(slowed, default=math.nan))
+
+
+def _theirs(label: str, peer: Peer, batches: dict[float, Batched]) -> Iterator[Tool]:
+    most = max((one.size for one in batches.values()), default=0)
+    for size in (most // 4, most // 2, most):
+        if size < LEAST and size < most:
+            continue
+        runs = {share: one.shorter(size) for share, one in batches.items() if one.size >= size}
+        if runs:
+            rates = {
+                share: Rate(peer.slower(one), len(one.trials)) for share, one in runs.items() if peer.slower is not None
+            }
+            yield Tool(label, peer.name, size, rates, max(one.seconds for one in runs.values()), peer.reason)
+
+
+def _rate(trials: Sequence[Trial]) -> Rate:
+    return Rate(sum(one.verdict.word is Word.SLOWER for one in trials), len(trials))
+
+
+def _same_power(label: str, share: float, tools: Iterable[Tool]) -> Listed:
+    """Say what pyperf needs to find the smallest delay as often as a gate must, and what that costs on equal arms."""
+    mine = [tool for tool in tools if tool.label == label and share in tool.rates]
+    ours = [tool for tool in mine if tool.name == OURS]
+    said = f"ours found {ours[0].rates[share]}, in {_seconds(ours[0].seconds)} (median)" if ours else "ours: no trial"
+    below = ""
+    for tool in (tool for tool in mine if tool.name == PYPERF):
+        found = tool.rates[share]
+        enough = found.count >= POWER * found.trials
+        below = (
+            f"pyperf {'found' if enough else 'does not; it found'} {found} with {tool.size} units a side, in "
+            f"{_seconds(tool.seconds)} a verdict; equal arms it called slower: {tool.rates.get(0.0, 'not measured')}"
+        )
+        if enough:
+            break
+    return f"{label}: {said}", (below,) if below else ()
+
+
+def _coverage(streams: Iterable[Streamed]) -> Part:
     streams = list(streams)
     covered, pieces = sum(one.covered for one in streams), sum(one.pieces for one in streams)
-    yield "## Intervals: how often they hold the long-run value"
-    yield ""
-    yield (
+    text = (
         f"Of {pieces} pieces of 24 pairs, the ordinary 95 % interval held the value of its whole stream in {covered}: "
-        f"{_share(covered, pieces)}."
+        f"{share(covered, pieces)}."
     )
+    return Part("Intervals: how often they hold the long-run value", (text,))
 
 
-def _share(count: int, total: int) -> str:
-    """Return a share with its interval (Clopper and Pearson 1934, exact)."""
+def interval(count: int, total: int) -> tuple[float, float]:
+    """Return the interval of a share (Clopper and Pearson 1934, exact); `total` is at least 1."""
+    told = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="exact")
+    return float(told.low), float(told.high)
+
+
+def share(count: int, total: int) -> str:
+    """Return a share with its interval."""
     if not total:
         return "no trial"
-    told = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="exact")
-    return f"{count / total:.1%} [{told.low:.1%}, {told.high:.1%}]"
+    low, high = interval(count, total)
+    return f"{count / total:.1%} [{low:.1%}, {high:.1%}]"
 
 
 def _seconds(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.1f} s"
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    yield f"| {' | '.join(columns)} |"
-    yield f"|{' --- |' * len(columns)}"
-    for row in rows:
-        yield f"| {' | '.join(str(value) for value in row)} |"
+def _sheet(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Sheet:
+    return Sheet(title, tuple(columns), tuple(tuple(str(value) for value in row) for row in rows))
+
+
+def _table(sheet: Sheet) -> Iterator[str]:
+    yield f"| {' | '.join(sheet.columns)} |"
+    yield f"|{' --- |' * len(sheet.columns)}"
+    for row in sheet.rows:
+        yield f"| {' | '.join(row)} |"

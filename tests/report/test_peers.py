@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 
 from bench.report.peers import peers
-from bench.report.trust import as_lines
+from bench.report.trust import as_lines, beside
 from bench.stats.trusted import Batched, trusted
 from bench.store.reader import load
-from tests.builders import make_sample, write_run
+from tests.report.streams import write_streams
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from bench.model import Sample
 
 NAMES = [
     "pyperf compare_to",
@@ -74,40 +72,15 @@ def test_a_shorter_run_is_the_end_of_a_and_the_beginning_of_b() -> None:
 
 
 def test_the_page_has_them_beside_ours(tmp_path: Path) -> None:
-    random = np.random.default_rng(2)
-    kinds = [(0, 1.0, False), (1, 1.1, False), (2, 1.0, True), (3, 1.1, True), (4, 1.1, True)]
-    samples: list[Sample] = []
-    for number, factor, batch in kinds:
-        for block in range(240 if batch else 48):
-            for side in "ab":
-                value = 1000.0 * random.lognormal(0, 0.02) * (factor if side == "b" else 1.0)
-                params: dict[str, int | str] = {"comparison": number, "side": side, "setup": 1, "delay": 0}
-                samples.append(make_sample(len(samples), block=block, params=params, metrics={"time": value}))
-    streams = [
-        {
-            "number": number,
-            "label": "write",
-            "kind": "delay" if factor > 1 else "equal",
-            "metric": "time",
-            "share": 0.1 if factor > 1 else 0.0,
-            "trials": 2,
-            "alpha": 0.05,
-            "delta": 0.03,
-            "looks": [12, 24],
-            **({"batch": 120} if batch else {}),
-            **({"tool": "hyperfine"} if number == 4 else {}),
-        }
-        for number, factor, batch in kinds
-    ]
-    run = load(write_run(tmp_path / "run", samples, streams=streams, alpha=0.05))
+    run = load(write_streams(tmp_path / "run"))
     told = trusted(run)
     assert [len(one.trials) for one in told.batches] == [2, 2, 2]
     assert [len(side) for side in told.batches[0].trials[0]] == [120, 120]
-    text = "\n".join(as_lines(told, run))
+    text = "\n".join(as_lines(told, run, beside(told)))
     assert "| tool | units a side | called slower: equal arms | called slower: 10% slower | a verdict takes |" in text
-    assert "| write | ours | as many as it takes | 0 of 3 | 2 of 2 |" in text
+    assert "| write, ext4 | ours | as many as it takes | 0 of 3 | 2 of 2 |" in text
     for size, seconds in ((30, 60), (60, 120), (120, 240)):
-        assert f"| write | pytest-benchmark median:5% | {size} | 0 of 2 | 2 of 2 | {seconds:.1f} s |" in text
-    assert "| write | hyperfine, ratio - σ above 1 | 120 | – | 2 of 2 |" in text
-    assert "- write: ours found 2 of 2, in " in text
+        assert f"| write, ext4 | pytest-benchmark median:5% | {size} | 0 of 2 | 2 of 2 | {seconds:.1f} s |" in text
+    assert "| write, ext4 | hyperfine, ratio - σ above 1 | 120 | – | 2 of 2 |" in text
+    assert "- write, ext4: ours found 2 of 2, in " in text
     assert "  - pyperf found 2 of 2 with 30 units a side, in 60.0 s a verdict; equal arms it called slower: " in text

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.errors import BenchError
-from bench.report.trust import as_lines
+from bench.report.trust import as_lines, beside
 from bench.stats.paired import Word
 from bench.stats.trusted import Gates, trusted
 from bench.store.reader import Run, load
@@ -67,13 +67,13 @@ def test_equal_arms_are_also_cut_by_the_longest_procedure_of_the_run(tmp_path: P
     assert told.gates.pairs == 12
     assert told.longest.pairs == 48
     assert 0 < told.longest.count < told.gates.count
-    assert "The same pairs cut into comparisons of at most 48" in "\n".join(as_lines(told, run))
+    assert "The same pairs cut into comparisons of at most 48" in "\n".join(as_lines(told, run, beside(told)))
 
 
 def test_the_page_says_all_of_it(tmp_path: Path) -> None:
     streams = [described(0, "equal"), described(1, "delay", 0.1), described(2, "delay", 0.03)]
     run = run_of(tmp_path / "run", [1.0, 1.1, 1.0], streams)
-    text = "\n".join(as_lines(trusted(run), run))
+    text = "\n".join(as_lines(trusted(run), run, []))
     assert "**False alarms: 0 of 5 gates**, 0.0% [0.0%, 52.2%]" in text
     assert "| write delay | 10% delay | 1.1" in text
     assert "5 of 5" in text

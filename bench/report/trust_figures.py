@@ -1,0 +1,164 @@
+"""Charts of what the suite's test of itself found: detection against effect, and beside other tools against time."""
+
+from __future__ import annotations
+
+import html
+import math
+from typing import TYPE_CHECKING, Any
+
+from bench.report import marks
+from bench.report.axes import Axis
+from bench.report.figures import Figure, Panel
+from bench.report.palette import DASHES, GREY, OKABE_ITO, SYMBOLS, Look
+from bench.report.trust import CONFIDENCE, DELAY, POWER, interval
+from bench.stats.paired import Word
+from bench.stats.trusted import EQUAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bench.report.trust import Tool
+    from bench.stats.trusted import Streamed, Trusted
+
+__all__ = ["power_figure", "tools_figure"]
+
+HEIGHT = 340
+LEGEND = {"orientation": "h", "y": -0.22, "x": 0, "yanchor": "top"}
+LEGEND_PIXELS = 90
+SHARES = Axis("called slower", "% of trials", 0.01, linear_range=(-4.0, 104.0))
+SOURCE = "the streams of run.json, cut into comparisons in the order measured"
+
+
+def power_figure(told: Trusted) -> Figure | None:
+    """Return how often B was called slower against what it is slower by in the long run, a panel for each volume."""
+    panels = []
+    operations = list(dict.fromkeys(_split(one.label)[0] for one in told.streams))
+    for volume in dict.fromkeys(_split(one.label)[1] for one in told.streams):
+        mine = [one for one in told.streams if _split(one.label)[1] == volume and one.trials]
+        x = Axis("B slower by, in the long run", "%", 0.01)
+        data = []
+        for place, operation in enumerate(operations):
+            look = _look(place)
+            for real in (False, True):
+                streams = [one for one in mine if _split(one.label)[0] == operation and _is_work(one) == real]
+                if streams:
+                    data.append(_power_trace(operation, streams, look, x, real=real))
+        if data:
+            panels.append(Panel(volume, data, _layout(x, SHARES, POWER), "", HEIGHT + LEGEND_PIXELS))
+    notes = (
+        f"The dotted line is {POWER:.0%}. Whiskers are exact {CONFIDENCE:.0%} intervals of the share. Open marks: B "
+        "does more work; others: a delay, and at 0 equal arms, whose comparisons are cut by the longest procedure.",
+    )
+    return Figure("Found, against how much slower", tuple(panels), SOURCE, notes, id="power") if panels else None
+
+
+def tools_figure(tools: Sequence[Tool]) -> Figure | None:
+    """Return what each tool called slower against how long its verdict took, a panel for each operation."""
+    panels = []
+    names = list(dict.fromkeys(tool.name for tool in tools))
+    shares = sorted({share for tool in tools for share in tool.rates if share})
+    for label in dict.fromkeys(tool.label for tool in tools):
+        mine = [tool for tool in tools if tool.label == label]
+        x = _seconds_axis([tool.seconds for tool in mine])
+        data = []
+        for place, name in enumerate(names):
+            for share in (0.0, *shares[:1]):
+                told_here = [tool for tool in mine if tool.name == name and share in tool.rates]
+                if told_here:
+                    data.append(_tool_trace(name, told_here, share, _look(place), x))
+        panels.append(Panel(label, data, _layout(x, SHARES, POWER), "", HEIGHT + LEGEND_PIXELS))
+    if not panels or not shares:
+        return None
+    notes = (
+        f"Filled marks: B is {shares[0]:.0%} slower, and the higher the better. Open marks: equal arms, and the lower "
+        f"the better. Left is sooner. Whiskers are exact {CONFIDENCE:.0%} intervals of the share.",
+    )
+    return Figure("What each tool says, against how long it takes", tuple(panels), SOURCE, notes, id="tools")
+
+
+def _power_trace(operation: str, streams: Sequence[Streamed], look: Look, x: Axis, *, real: bool) -> dict[str, Any]:
+    points = []
+    for one in sorted(streams, key=lambda one: one.long_run.value):
+        trials = one.longest if one.kind == EQUAL else one.trials
+        points.append(
+            (
+                x.place(one.long_run.value - 1),
+                sum(trial.verdict.word is Word.SLOWER for trial in trials),
+                len(trials),
+                f"{one.share:.0%} {one.kind}, {one.long_run.text('×')} in the long run",
+            )
+        )
+    name = f"{operation}, more work" if real else operation
+    return _trace(name, points, look, hollow=real, line=not real)
+
+
+def _tool_trace(name: str, tools: Sequence[Tool], share: float, look: Look, x: Axis) -> dict[str, Any]:
+    points = [
+        (
+            x.place(tool.seconds),
+            tool.rates[share].count,
+            tool.rates[share].trials,
+            f"{f'{share:.0%} slower' if share else 'equal arms'}, {tool.size or 'as many as it takes'} units a side",
+        )
+        for tool in tools
+    ]
+    return _trace(name, points, look, hollow=not share, line=True)
+
+
+def _trace(
+    name: str, points: Iterable[tuple[float | None, int, int, str]], look: Look, *, hollow: bool, line: bool
+) -> dict[str, Any]:
+    known = [(at, count, trials, words) for at, count, trials, words in points if trials and at is not None]
+    rates = [100 * count / trials for _, count, trials, _ in known]
+    ranges = [interval(count, trials) for _, count, trials, _ in known]
+    told = marks.marker(look)
+    return {
+        "type": "scatter",
+        "mode": "lines+markers" if line else "markers",
+        "name": html.escape(name),
+        "legendgroup": name,
+        "showlegend": not hollow,
+        "meta": {"driver": "", "stack": name, "volume": ""},
+        "x": [at for at, *_ in known],
+        "y": rates,
+        "customdata": [[html.escape(words), f"{count} of {trials}"] for _, count, trials, words in known],
+        "hovertemplate": "<b>%{fullData.name}</b><br>%{customdata[0]}<br><b>%{customdata[1]}</b><extra></extra>",
+        "marker": told | {"symbol": f"{look.symbol}-open" if hollow else look.symbol},
+        "line": {"color": look.colour, "width": 1.2, "dash": look.dash},
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [100 * high - rate for (_, high), rate in zip(ranges, rates, strict=True)],
+            "arrayminus": [rate - 100 * low for (low, _), rate in zip(ranges, rates, strict=True)],
+            "thickness": 1.2,
+            "width": 3,
+            "color": marks.faint(look.colour),
+        },
+    }
+
+
+def _layout(x: Axis, y: Axis, line: float) -> dict[str, Any]:
+    told = marks.layout(x, y, HEIGHT + LEGEND_PIXELS)
+    bound: dict[str, Any] = {"type": "line", "line": {"width": 1, "dash": "dot", "color": GREY}}
+    told["shapes"] = [bound | {"x0": 0, "x1": 1, "xref": "paper", "y0": 100 * line, "y1": 100 * line}]
+    return told | {"showlegend": True, "legend": LEGEND}
+
+
+def _seconds_axis(values: Sequence[float]) -> Axis:
+    known = [value for value in values if math.isfinite(value) and value > 0]
+    reach = (math.log10(min(known) / 1.5), math.log10(max(known) * 1.5)) if known else None
+    return Axis("time of a verdict", "s", log=True, log_range=reach)
+
+
+def _look(place: int) -> Look:
+    kind = place % len(OKABE_ITO)
+    return Look(OKABE_ITO[kind], SYMBOLS[place % len(SYMBOLS)], DASHES[place % len(DASHES)], "", 0)
+
+
+def _split(label: str) -> tuple[str, str]:
+    operation, _, volume = label.rpartition(", ")
+    return operation, volume
+
+
+def _is_work(one: Streamed) -> bool:
+    return one.kind not in {EQUAL, DELAY}
