@@ -73,6 +73,7 @@ def start(made: Plan, session: Session, run_id: str, work: Work, **facts: Any) -
 def resume(directory: Path, session: Session) -> tuple[Path, int]:
     """Go on with a run that was cut short, with its own request; return as `execute`."""
     from bench.store.reader import load
+    from bench.store.rows import PACKED
 
     earlier = load(directory)
     provenance = earlier.provenance
@@ -81,6 +82,8 @@ def resume(directory: Path, session: Session) -> tuple[Path, int]:
         raise BenchError(f"run {directory.name} is no survey and cannot go on", why=why, mend="start a new one")
     if provenance.get("complete"):
         raise BenchError(f"run {directory.name} is complete", mend="start a new one")
+    if earlier.samples.suffix == PACKED:
+        raise BenchError(f"run {directory.name} is packed", mend=f"`unxz {earlier.samples}`")
     try:
         wanted = provenance["request"]
         fields: dict[str, Any] = {

@@ -103,7 +103,7 @@ def context(
 
 def samples(run: Run, target: Path) -> str:
     """Return where the run's rows are, from the page's place."""
-    return Path(os.path.relpath(run.directory, target.parent), "samples.jsonl").as_posix()
+    return Path(os.path.relpath(run.directory, target.parent), run.samples.name).as_posix()
 
 
 def prose(text: str) -> Markup:

@@ -15,9 +15,11 @@ from bench.report.counted import counter_figure
 from bench.report.dots import headline_figure, metrics_figure
 from bench.report.figures import Figure, law_figures
 from bench.report.palette import split
+from bench.store.rows import PACKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     import pandas as pd
 
@@ -136,14 +138,16 @@ def section(analysis: Analysis, name: str, scenario: Scenario | None, palette: P
         failures=tuple(failures(failed, "error")),
         units=len(units),
         failed=len(failed),
-        query=query(name),
+        query=query(name, analysis.run.samples),
     )
 
 
-def query(name: str) -> str:
+def query(name: str, samples: Path) -> str:
     """Return the command that prints a scenario's rows."""
     chosen = f'select(.scenario == {json.dumps(name)} and .error == "")'
-    return f"jq -c {shlex.quote(chosen)} samples.jsonl"
+    if samples.suffix == PACKED:
+        return f"xzcat {samples.name} | jq -c {shlex.quote(chosen)}"
+    return f"jq -c {shlex.quote(chosen)} {samples.name}"
 
 
 def skips(provenance: Mapping[str, Any]) -> list[Skip]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
-from bench.store.rows import RESERVED, read
+from bench.store.rows import RESERVED, read, rows_of
 from bench.store.schema import SCHEMA
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ class Run:
         return self.directory.name
 
     @property
+    def samples(self) -> Path:
+        """The file of its rows."""
+        return rows_of(self.directory)
+
+    @property
     def parameters(self) -> tuple[str, ...]:
         """The parameters of all scenarios of the run, each a column of the three frames."""
         return tuple(str(column) for column in self.units.columns if column not in RESERVED)
@@ -67,9 +72,9 @@ class Run:
 
 
 def load(directory: Path) -> Run:
-    """Read results/<run-id>; raises BenchError for what cannot be read or is not a run."""
+    """Read results/<run-id>, its rows packed or not; raises BenchError for what cannot be read or is not a run."""
     provenance = _provenance(directory)
-    columns, warnings = read(directory / "samples.jsonl")
+    columns, warnings = read(rows_of(directory))
     return Run(directory, provenance, columns.times(), columns.counters(), columns.units(), tuple(warnings))
 
 

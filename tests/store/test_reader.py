@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -34,6 +35,31 @@ def run_of(directory: Path, *lines: str) -> Path:
 
 def test_good_rows_are_read(tmp_path: Path) -> None:
     assert len(load(run_of(tmp_path / "run", json.dumps(good(0)), json.dumps(good(1)))).units) == 2
+
+
+def packed(directory: Path) -> Path:
+    path = run_of(directory, json.dumps(good(0)), json.dumps(good(1))) / "samples.jsonl"
+    target = path.with_name("samples.jsonl.xz")
+    target.write_bytes(lzma.compress(path.read_bytes()))
+    path.unlink()
+    return target
+
+
+def test_packed_rows_are_read_where_there_are_no_others(tmp_path: Path) -> None:
+    target = packed(tmp_path / "run")
+    told = load(target.parent)
+    assert (len(told.units), told.samples, told.warnings) == (2, target, ())
+    run_of(target.parent, json.dumps(good(0)))
+    told = load(target.parent)
+    assert (len(told.units), told.samples.name) == (1, "samples.jsonl")
+
+
+@pytest.mark.parametrize("kept", [-20, 10])
+def test_packed_rows_that_were_cut_are_refused(kept: int, tmp_path: Path) -> None:
+    target = packed(tmp_path / "run")
+    target.write_bytes(target.read_bytes()[:kept])
+    with pytest.raises(BenchError, match=r"samples.jsonl.xz is damaged: .*; restore the file"):
+        load(target.parent)
 
 
 @pytest.mark.parametrize(
