@@ -17,7 +17,7 @@ from bench.stats.paired import Word
 from bench.stats.trusted import EQUAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from bench.report.peers import Peer
     from bench.stats.trials import Trial
@@ -225,7 +225,7 @@ def _peers(tools: Sequence[Tool]) -> Part:
             tool.name,
             tool.size or "as many as it takes",
             *(tool.reason or tool.rates.get(one, "–") for one in shares),
-            _seconds(tool.seconds) if tool.size else f"{_seconds(tool.seconds)} or less (median)",
+            _seconds(tool.seconds) if tool.size else f"{_seconds(tool.seconds)} (median)",
         )
         for tool in tools
     ]
@@ -241,18 +241,21 @@ def beside(told: Trusted) -> list[Tool]:
     batches = [one for one in told.batches if one.trials]
     found: list[Tool] = []
     for label in dict.fromkeys(one.label for one in batches):
-        found.append(_ours(label, told.streams))
         mine = [one for one in batches if one.label == label]
+        found.append(_ours(label, told.streams, {one.share for one in mine}))
         for peer in peers():
             found += _theirs(label, peer, {one.share: one for one in mine if one.tool == peer.timed})
     return found
 
 
-def _ours(label: str, streams: Iterable[Streamed]) -> Tool:
-    mine = {one.share: one for one in streams if one.label == label and one.kind in {EQUAL, DELAY}}
+def _ours(label: str, streams: Iterable[Streamed], shares: Collection[float]) -> Tool:
+    """Return our own verdicts at these shares; the time is that of the smallest delay, which takes longest."""
+    mine = {
+        one.share: one for one in streams if one.label == label and one.kind in {EQUAL, DELAY} and one.share in shares
+    }
     rates = {one: _rate(stream.longest if stream.kind == EQUAL else stream.trials) for one, stream in mine.items()}
-    slowed = [one.per_verdict(0.5) for one in mine.values() if one.kind == DELAY]
-    return Tool(label, OURS, 0, rates, max(slowed, default=math.nan))
+    slowed = [one for share, one in sorted(mine.items()) if share]
+    return Tool(label, OURS, 0, rates, slowed[0].per_verdict(0.5) if slowed else math.nan)
 
 
 def _theirs(label: str, peer: Peer, batches: dict[float, Batched]) -> Iterator[Tool]:
