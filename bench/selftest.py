@@ -29,9 +29,9 @@ POINTS: dict[str, tuple[str, dict[str, str], dict[float, str]]] = {
     "first write, 1 MiB": ("copy_up", {"size": "1MiB"}, {0.10: "size=1200KiB", 0.20: "size=1400KiB"}),
     "unlink": ("whiteouts", {}, {}),
 }
-# Where other tools are asked too, and units of a side: as many as they may need to find PROMISED[0]. They get half the
-# trials, and a quarter of them, of SHORT units, for larger delays; so does a tool that times whole programs.
-PEERS = {"lookup": 240, "first write, 4 KiB": 120, "first write, 1 MiB": 120}
+# Where other tools are asked too, and units of a side: as many as they may need to find PROMISED[0]. For larger delays
+# they get half as many trials, of SHORT units; so does a tool that times whole programs.
+PEERS = {"lookup": 240, "first write, 4 KiB": 120, "first write, 1 MiB": 60}
 SHORT = 60
 SHARES = (0.03, 0.05, 0.10, 0.20)
 PROMISED = (0.05, 0.10)  # delays for which all trials are made; other shares, and real work, get a quarter of them
@@ -53,6 +53,9 @@ FULL = {"gates": 200, "trials": 40, "shares": SHARES, "batch": 240, "budget": "6
 @click.option("--peers/--no-peers", default=True, show_default=True, help="Ask other tools about the same operation.")
 @click.option(
     "--batch", type=click.IntRange(2), metavar="N", help="Units a side for those, at most. [default: 240, quick: 60]"
+)
+@click.option(
+    "--work/--no-work", default=True, show_default=True, help="Slow down by real work too, not by delays alone."
 )
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Error of a gate.")
 @click.option("--delta", type=float, default=0.03, show_default=True, help="Ratios within 1 + DELTA are the same.")
@@ -104,6 +107,8 @@ def _measure(asked: dict[str, Any], results: Path, workdir: Path | None) -> tupl
         wanted["gates"] = 0
     if asked["trials"] == 0:
         wanted["trials"] = 0
+    peers = asked["peer_trials"]
+    wanted["peer_trials"] = -(-wanted["trials"] // 2) if peers is None else peers
     streams = list(_streams(asked, wanted))
     if not streams:
         raise BenchError("nothing to test", why="no gates and no trials", mend="give --gates or --trials")
@@ -137,7 +142,7 @@ def _streams(asked: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Stream]:
     for label, scenario, volume, where, work in places:
         arm = f"overlay2@{volume}"
         cloned = scenario == "copy_up" and discovery.volume(volume).clones  # then more bytes are no more work
-        kinds = list(_kinds(wanted, {} if cloned else work))
+        kinds = list(_kinds(wanted, work if asked["work"] and not cloned else {}))
         if asked["peers"] and label in PEERS:
             kinds += _peers(wanted, PEERS[label], programs=volume == volumes[0])
         for kind, share, parameters, trials, more in kinds:
@@ -163,8 +168,9 @@ def _kinds(wanted: dict[str, Any], work: dict[float, str]) -> Iterator[Kind]:
 
 
 def _peers(wanted: dict[str, Any], most: int, *, programs: bool) -> Iterator[Kind]:
-    """Yield the streams for other tools at one point, of runs of `most` units of a side."""
-    trials, fewer = -(-wanted["trials"] // 2), -(-wanted["trials"] // 4)
+    """Yield the streams for other tools at one point, of runs of at most `most` units of a side."""
+    trials = wanted["peer_trials"]
+    fewer = -(-trials // 2)
     size = min(wanted["batch"], most)
     short = min(size, SHORT)
     shares = [share for share in wanted["shares"] if share in PROMISED] or [0.0]
