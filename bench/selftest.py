@@ -51,12 +51,11 @@ FULL = {"gates": 200, "trials": 40, "shares": SHARES, "batch": 240, "budget": "6
 @click.option("--pairs", type=int, metavar="N", help="Pairs of a comparison, at most. [default: 384]")
 @click.option("--gate-pairs", type=int, default=GATE_PAIRS, show_default=True, help="And of one of equal arms.")
 @click.option("--peers/--no-peers", default=True, show_default=True, help="Ask other tools about the same operation.")
+@click.option("--peer-trials", type=click.IntRange(0), metavar="N", help="Of each. [default: half of --trials]")
 @click.option(
     "--batch", type=click.IntRange(2), metavar="N", help="Units a side for those, at most. [default: 240, quick: 60]"
 )
-@click.option(
-    "--work/--no-work", default=True, show_default=True, help="Slow down by real work too, not by delays alone."
-)
+@click.option("--work/--no-work", default=True, show_default=True, help="Slow down by real work too.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Error of a gate.")
 @click.option("--delta", type=float, default=0.03, show_default=True, help="Ratios within 1 + DELTA are the same.")
 @click.option("--budget", metavar="TIME", help="Give up after this time. [default: 6h, quick: 5m]")
