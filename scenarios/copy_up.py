@@ -282,6 +282,7 @@ SCENARIO = Scenario(
     content=("size",),
     layer=layer,
     applies=applies,
+    changes=True,
     before=before,
     touch=touch,
     operate=operate,

@@ -169,6 +169,7 @@ SCENARIO = Scenario(
     layer=layer,
     touch=touch,
     applies=applies,
+    changes=True,
     operate=operate,
     prove=prove,
     answers=answers,

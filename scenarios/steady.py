@@ -142,4 +142,5 @@ SCENARIO = Scenario(
     working_bytes=lambda params: 2 * FILE_BYTES,
     answers=answers,
     requires=("fio",),
+    changes=True,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ from bench.verdicts.claims import Answer, Finding, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from bench.stats.analysis import Analysis
 
@@ -29,7 +27,6 @@ COPIED_DIRECTORIES = 1  # of them, those that were copied up: `victims`
 # Bytes that `deletions` may add: directory blocks of upper hold one entry each, 64 bytes at most with
 # the names used here; ext4 and xfs allocate them in blocks, xfs inodes in chunks of 64.
 ENTRY_BYTES, CHUNK_BYTES = 64, 128 * 1024
-OPAQUE_NAMES = ("trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverlayfs.opaque")
 
 
 def grids(profile: str) -> Iterable[Grid]:
@@ -81,27 +78,8 @@ def operate(unit: Unit) -> None:
 
 
 def mark(unit: Unit, name: str) -> str:
-    """Say what upper holds at `name`: whiteout, opaque directory, directory, or nothing."""
-    upper = unit.container.upper
-    if upper is None:
-        return "in place"
-    path = upper / name
-    try:
-        mode = path.lstat()
-    except FileNotFoundError:
-        return "whiteout file" if (path.parent / f".wh.{path.name}").exists() else "nothing"
-    if stat.S_ISCHR(mode.st_mode) and mode.st_rdev == 0:
-        return "whiteout"
-    return "opaque directory" if opaque(path) else "directory"
-
-
-def opaque(path: Path) -> bool:
-    """Tell whether a directory hides the layers below, by attribute or by marker file."""
-    names = set(os.listxattr(path))
-    return (
-        any(name in names and os.getxattr(path, name) == b"y" for name in OPAQUE_NAMES)
-        or (path / ".wh..wh..opq").exists()
-    )
+    """Say what the container's layer has of `name`."""
+    return unit.driver.mark(unit.container, name)
 
 
 def prove(unit: Unit) -> None:
@@ -123,7 +101,8 @@ def prove(unit: Unit) -> None:
         unit.expect(
             "recreated_opaque", int(mark(unit, "gone") == "opaque directory"), 1, why="it must hide the image's"
         )
-        distinct = len({(upper / f"victims/{number}").lstat().st_ino for number in range(deletions)})
+        paths = [unit.driver.whiteout(unit.container, f"victims/{number}") for number in range(deletions)]
+        distinct = len({path.lstat().st_ino for path in paths})
         unit.expect("whiteout_inodes", distinct, whiteouts, why="the driver shares whiteouts, or not")
         expected = (
             whiteouts + UPPER_DIRECTORIES + unit.driver.opaque_inodes + unit.driver.index_inodes(COPIED_DIRECTORIES)
@@ -225,6 +204,7 @@ SCENARIO = Scenario(
     headline="list",
     grids=grids,
     content=("deletions",),
+    changes=True,
     layer=layer,
     touch=touch,
     operate=operate,

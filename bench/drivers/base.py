@@ -18,13 +18,24 @@ from bench.layers.content import File, Layer
 from bench.model import Support
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from bench.volumes.base import Recipe
 
-__all__ = ["BLOCK", "Container", "CopyUp", "Driver", "Footprint", "Stack", "copy_tree", "data_bytes"]
+__all__ = [
+    "BLOCK",
+    "Container",
+    "CopyUp",
+    "Driver",
+    "Footprint",
+    "Stack",
+    "copy_file",
+    "copy_tree",
+    "data_bytes",
+    "write_text",
+]
 
 BLOCK = 4096  # the block size that mkfs chooses for every volume here
 _COPY_CHUNK = 1 << 20
@@ -83,7 +94,9 @@ class Driver(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     order: ClassVar[int] = 99
+    profile: ClassVar[str] = "quick"  # the least thorough profile that measures it unasked
     layered: ClassVar[bool] = True  # False: an image is one directory, so depth changes nothing
+    copies_on_write: ClassVar[bool] = True  # False: a container cannot change a file of its image
     max_depth: ClassVar[int | None] = None
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by name, the values it takes; (): any text
     opaque_inodes: ClassVar[int] = 0  # files that mark a re-created directory, beside the directory itself
@@ -133,6 +146,15 @@ class Driver(ABC):
     def layer_path(self, container: Container, layer: int) -> Path:
         """Return the directory that holds the files of image layer `layer` (0: bottom) on disk."""
 
+    def whiteout(self, container: Container, name: str) -> Path:
+        """Return where the container's layer marks `name` of the image as deleted."""
+        assert container.upper is not None
+        return container.upper / name
+
+    def mark(self, container: Container, name: str) -> str:
+        """Say what the container's layer has of `name`: whiteout, opaque directory, directory, nothing; or in place."""
+        return "in place"
+
     def whiteout_inodes(self, deletions: int) -> int | None:
         """Return the inodes that deleting so many image files adds for whiteouts; None if it has none."""
         return None
@@ -146,17 +168,27 @@ class Driver(ABC):
         """Return what opening a lower file of `size` bytes for writing does."""
 
 
+def write_text(path: Path, text: str, mode: int) -> None:
+    """Write a small file of bookkeeping with this mode, less the umask."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, mode)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
 def data_bytes(entries: Iterable[object]) -> int:
     """Return the bytes of the blocks that the files among `entries` fill."""
     return sum(-(-entry.size // BLOCK) * BLOCK for entry in entries if isinstance(entry, File))
 
 
-def copy_tree(source: str, target: str) -> None:
+def copy_tree(source: str, target: str, copy: Callable[[str, str], None] | None = None) -> None:
     """Copy a tree of directories, regular files and symbolic links by reading and writing every byte.
 
     Neither FICLONE nor copy_file_range: both share extents on file systems that clone, and a full
-    copy is what is being measured.
+    copy is what is being measured. `copy` does another thing to a file than to copy it, such as os.link.
     """
+    copy = copy or copy_file
     os.mkdir(target)
     directories = []
     with os.scandir(source) as entries:
@@ -166,13 +198,14 @@ def copy_tree(source: str, target: str) -> None:
             elif entry.is_symlink():
                 os.symlink(os.readlink(entry.path), f"{target}/{entry.name}")
             else:
-                _copy_file(entry.path, f"{target}/{entry.name}")
+                copy(entry.path, f"{target}/{entry.name}")
     for name in directories:
-        copy_tree(f"{source}/{name}", f"{target}/{name}")
+        copy_tree(f"{source}/{name}", f"{target}/{name}", copy)
     shutil.copystat(source, target)
 
 
-def _copy_file(source: str, target: str) -> None:
+def copy_file(source: str, target: str) -> None:
+    """Copy a regular file, and its mode, by reading and writing every byte."""
     reader = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
         mode = os.fstat(reader).st_mode & 0o7777

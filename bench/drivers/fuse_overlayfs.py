@@ -2,108 +2,34 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
-import subprocess
-import tempfile
-import time
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from bench.drivers.base import Container, CopyUp
-from bench.drivers.layout import LinkedLayout
-from bench.errors import BenchError
-from bench.kernel import mounts
-from bench.model import Support
-from bench.volumes.base import Recipe, require_program
+from bench.drivers.base import CopyUp
+from bench.drivers.fuse import FuseUnion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Sequence
+
+    from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "FuseOverlayfs"]
 
-PROGRAM = "fuse-overlayfs"
-START_SECONDS = STOP_SECONDS = 10.0
 MAX_LAYERS = 500  # as the kernel's overlayfs; its own limit is the length of one argument
 
 
-class FuseOverlayfs(LinkedLayout):
-    """One daemon per container, in the foreground, so that it dies with the run."""
+class FuseOverlayfs(FuseUnion):
+    """Podman's driver for users without root, and Docker's since 20.10."""
 
-    name = "fuse-overlayfs"
+    name = default_program = "fuse-overlayfs"
     title = "fuse-overlayfs (user space)"
     order = 2
     max_depth = MAX_LAYERS
     options: ClassVar = {"binary": ()}  # another build of it: a path
     opaque_inodes = 2  # seen with 1.10: `.wh..wh..opq` (main.c, set_fd_opaque) and a device node `.wh..opq`
 
-    def probe(self, volume: Recipe) -> Support:
-        """Tell whether the program and /dev/fuse are there."""
-        if self.rootless:
-            return Support.no("not measured without root: fuse-overlayfs needs a device mount", "run as root")
-        if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-            return Support.no("/dev/fuse is missing or not accessible", "modprobe fuse")
-        if self.launcher and shutil.which(self.launcher[0]) is None:
-            return Support.no(f"the program {self.launcher[0]} is not installed", "apt-get install util-linux")
-        if "binary" in self.chosen and shutil.which(self.program) is None:
-            return Support.no(f"{self.program} is no program that can be run", "give the path of a build of it")
-        return require_program(self.program)
-
-    @property
-    def program(self) -> str:
-        """The program of this arm: a path stays valid wherever the harness's working directory is."""
-        chosen = self.chosen.get("binary", PROGRAM)
-        return os.path.abspath(chosen) if "/" in chosen else chosen
-
-    @contextmanager
-    def get(self, container: Container) -> Iterator[Path]:
-        """Start the daemon, wait for its mount, and end both."""
-        home, path = container.stack.home, container.path
-        lower = ":".join(str(home / link) for link in self.lower(container))
-        options = f"lowerdir={lower},upperdir={path / 'diff'},workdir={path / 'work'}"
-        with self.merged(container) as merged, tempfile.TemporaryFile() as said:
-            # A session of its own: a ^C at the terminal must reach the run, not the daemon.
-            command = [*self.launcher, self.program, "-f", "-o", options, str(merged)]
-            daemon = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
-            try:
-                os.sched_setaffinity(daemon.pid, range(os.cpu_count() or 1))  # not on the harness's CPU alone
-                try:
-                    self._wait(daemon, merged, said)
-                    container.how["mount"] = f"{self.program} -f"
-                    container.how["options"] = mounts.mount_table()[-1].summary
-                    yield merged
-                except OSError as error:
-                    if _ended(daemon, error):
-                        raise self._died(daemon, said) from error
-                    raise
-                finally:
-                    _unmount(merged, daemon)
-                daemon.wait(STOP_SECONDS)
-            finally:
-                if daemon.poll() is None:
-                    daemon.kill()
-                    daemon.wait()
-
-    def _wait(self, daemon: subprocess.Popen[bytes], merged: Path, said: IO[Any]) -> None:
-        outside = merged.parent.stat().st_dev
-        end = time.monotonic() + START_SECONDS
-        while merged.stat().st_dev == outside:
-            if daemon.poll() is not None:
-                raise self._died(daemon, said)
-            if time.monotonic() > end:
-                raise BenchError(f"{self.program} did not mount within {START_SECONDS:g} s")
-            time.sleep(0.001)
-
-    def _died(self, daemon: subprocess.Popen[bytes], said: IO[Any]) -> BenchError:
-        said.seek(0)
-        lines = said.read().decode(errors="replace").strip().splitlines()
-        return BenchError(
-            f"the {self.program} daemon died (status {daemon.returncode})",
-            why=lines[-1] if lines else "it said nothing",
-            mend="its unit is recorded as an error; run again, or leave the driver out",
-        )
+    def command(self, lower: Sequence[str], upper: str, work: str) -> list[str]:
+        """All in one option."""
+        return [self.program, "-f", "-o", f"lowerdir={':'.join(lower)},upperdir={upper},workdir={work}"]
 
     def whiteout_inodes(self, deletions: int) -> int:
         """One device node for each deletion: fuse-overlayfs main.c, create_whiteout."""
@@ -112,23 +38,6 @@ class FuseOverlayfs(LinkedLayout):
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
         """A copy through the page cache without fsync; whether it clones is seen from the extents."""
         return CopyUp(0, "deferred", "fuse-overlayfs main.c, copyup: FICLONE, else a copy, and no fsync")
-
-
-def _ended(daemon: subprocess.Popen[bytes], error: OSError) -> bool:
-    """Tell whether the daemon is dead; its mount may say so a moment before the kernel's process table does."""
-    try:
-        daemon.wait(STOP_SECONDS if error.errno in {errno.ENOTCONN, errno.ECONNABORTED} else 0)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _unmount(merged: Path, daemon: subprocess.Popen[bytes]) -> None:
-    try:
-        mounts.unmount(merged, detach=daemon.poll() is not None)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # it did not come as far as mounting
-            raise
 
 
 DRIVER = FuseOverlayfs

@@ -20,7 +20,8 @@ from contextlib import contextmanager
 from itertools import repeat
 from typing import TYPE_CHECKING
 
-from bench.drivers.base import BLOCK, Container, Driver, Footprint, Stack, data_bytes
+from bench.drivers.base import BLOCK, Container, Driver, Footprint, Stack, data_bytes, write_text
+from bench.drivers.marks import overlay_mark
 from bench.layers.content import Directory, Layer, materialise
 
 if TYPE_CHECKING:
@@ -32,14 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["LinkedLayout"]
 
 LINK_BYTES = 16  # of randomness: 26 characters of base32, moby's idLength
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, mode)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)
 
 
 class LinkedLayout(Driver):
@@ -68,15 +61,15 @@ class LinkedLayout(Driver):
         (path / "diff").mkdir(mode=0o755)
         link = base64.b32encode(secrets.token_bytes(LINK_BYTES)).decode().rstrip("=")
         os.symlink(f"../{identity}/diff", home / "l" / link)
-        _write(path / "link", link, 0o644)
+        write_text(path / "link", link, 0o644)
         if below:
             parent = home / below[-1]
             (path / "work").mkdir(mode=0o700)
-            _write(parent / "committed", "", 0o600)
+            write_text(parent / "committed", "", 0o600)
             lower = [f"l/{(parent / 'link').read_text()}"]
             if len(below) > 1:
                 lower.append((parent / "lower").read_text())
-            _write(path / "lower", ":".join(lower), 0o644)
+            write_text(path / "lower", ":".join(lower), 0o644)
         return identity
 
     def create_read_write(self, stack: Stack, depth: int) -> Container:
@@ -93,6 +86,10 @@ class LinkedLayout(Driver):
     def layer_path(self, container: Container, layer: int) -> Path:
         """Return the layer's `diff`."""
         return container.stack.home / container.stack.ids[layer] / "diff"
+
+    def mark(self, container: Container, name: str) -> str:
+        """As overlayfs marks it."""
+        return overlay_mark(container.path / "diff", name)
 
     def lower(self, container: Container) -> list[str]:
         """Return the lower directories, topmost first, as paths relative to the driver's home."""

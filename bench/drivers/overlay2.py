@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import errno
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.drivers.base import Container, CopyUp
 from bench.drivers.layout import LinkedLayout
+from bench.drivers.overlayfs import OverlayFs
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.kernel.directory import working_directory
-from bench.model import Support
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from bench.volumes.base import Recipe
+    from bench.drivers.base import Container
 
 __all__ = ["DRIVER", "MAX_LOWER", "Overlay2"]
 
@@ -25,7 +24,7 @@ MAX_LOWER = 500  # fs/overlayfs/params.c, OVL_MAX_STACK
 SWITCH = ("on", "off")
 
 
-class Overlay2(LinkedLayout):
+class Overlay2(OverlayFs, LinkedLayout):
     """Mounted by fsconfig `lowerdir+` where the kernel has it (6.7), else by mount(2) from the home."""
 
     name = "overlay2"
@@ -41,12 +40,6 @@ class Overlay2(LinkedLayout):
         "nfs_export": SWITCH,
         "via": ("auto", "fsconfig", "mount2"),
     }
-
-    def probe(self, volume: Recipe) -> Support:
-        """Tell whether the kernel knows overlayfs."""
-        if "overlay" in Path("/proc/filesystems").read_text().split():
-            return Support.yes()
-        return Support.no("not supported by this kernel: no overlay in /proc/filesystems", "modprobe overlay")
 
     def mount_options(self) -> list[tuple[str, str | None]]:
         """Return the options of this arm; index=off unless asked otherwise, as Docker passes it."""
@@ -112,24 +105,6 @@ class Overlay2(LinkedLayout):
         options += [f"lowerdir={':'.join(lower)}", f"upperdir={name}/diff", f"workdir={name}/work"]
         with working_directory(container.stack.home):
             mounts.mount("overlay", f"{name}/merged", "overlay", options=",".join(options))
-
-    def whiteout_inodes(self, deletions: int) -> int:
-        """One character device, hard-linked for each deletion: fs/overlayfs/dir.c, ovl_whiteout."""
-        return min(deletions, 1)
-
-    def index_inodes(self, directories: int) -> int:
-        """With nfs_export each gets an entry in work/index: fs/overlayfs/copy_up.c, ovl_need_index."""
-        return directories if self.chosen.get("nfs_export") == "on" else 0
-
-    def copy_up(self, volume: Recipe, size: int) -> CopyUp:
-        """One clone where the volume clones, else a copy with one fsync: fs/overlayfs/copy_up.c."""
-        if not size:
-            return CopyUp(0, "none", "ovl_copy_up_data: an empty file has no data to copy or sync")
-        if volume.clones:
-            return CopyUp(0, "none", "ovl_copy_up_file: a clone that succeeds skips copy and fsync")
-        if self.chosen.get("volatile") == "on":
-            return CopyUp(0, "deferred", "ovl_should_sync: volatile skips the fsync")
-        return CopyUp(2, "whole", "ovl_copy_up_file: copy, then one fsync (journal pre-flush and commit)")
 
 
 DRIVER = Overlay2

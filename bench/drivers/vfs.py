@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, copy_tree, data_bytes
+from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, copy_file, copy_tree, data_bytes
+from bench.kernel.reflink import clone
 from bench.layers.content import Directory, Layer, flatten, materialise
 
 if TYPE_CHECKING:
@@ -19,11 +20,15 @@ __all__ = ["DRIVER", "Vfs"]
 
 
 class Vfs(Driver):
-    """Docker's layout `dir/<id>`, without FICLONE, so that the copy is a copy on every file system."""
+    """Docker's layout `dir/<id>`; without FICLONE unless `reflink=on`, so that the copy is a copy on every file system.
+
+    Docker asks for a clone first (daemon/graphdriver/copy/copy.go), which is what `reflink=on` does.
+    """
 
     name = "vfs"
     title = "vfs (full copy per layer)"
     order = 3
+    options: ClassVar = {"reflink": ("on", "off")}
     inode_law = "2 + Σ over layers k (1 + objects of the tree merged up to k)"
 
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
@@ -34,7 +39,7 @@ class Vfs(Driver):
         for layer in layers:
             target = root / secrets.token_hex(32)
             if ids:
-                copy_tree(str(root / ids[-1]), str(target))
+                self._copy(root / ids[-1], target)
             else:
                 target.mkdir()
             materialise(layer, target, seed)
@@ -44,8 +49,15 @@ class Vfs(Driver):
     def create_read_write(self, stack: Stack, depth: int) -> Container:
         """Copy the image's topmost layer."""
         path = stack.home / "dir" / secrets.token_hex(32)
-        copy_tree(str(stack.home / "dir" / stack.ids[depth - 1]), str(path))
-        return Container(stack, depth, path, None, {"mount": "none: a full copy"})
+        self._copy(stack.home / "dir" / stack.ids[depth - 1], path)
+        return Container(stack, depth, path, None, {"mount": f"none: a full copy{', cloned' if self._clones else ''}"})
+
+    @property
+    def _clones(self) -> bool:
+        return self.chosen.get("reflink") == "on"
+
+    def _copy(self, source: Path, target: Path) -> None:
+        copy_tree(str(source), str(target), _clone_or_copy if self._clones else None)
 
     @contextmanager
     def get(self, container: Container) -> Iterator[Path]:
@@ -57,13 +69,16 @@ class Vfs(Driver):
         inodes, size = 2, 2 * volume.directory_bytes
         merged: dict[str, int] = {}  # the bytes of each path so far
         tree = volume.directory_bytes
+        shared = self._clones and volume.clones
         for layer in layers:
+            if shared:  # but for its own, a layer has only the directories to itself
+                size += data_bytes(layer)
             for entry in layer:
                 taken = volume.directory_bytes if isinstance(entry, Directory) else data_bytes((entry,))
                 tree += taken - merged.get(entry.path, 0)
                 merged[entry.path] = taken
             inodes += 1 + len(merged)
-            size += tree
+            size += 0 if shared else tree
         return Footprint(inodes, size)
 
     def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:
@@ -78,6 +93,11 @@ class Vfs(Driver):
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
         """The copy was made when the container was created."""
         return CopyUp(0, "none", "a container is a full copy already")
+
+
+def _clone_or_copy(source: str, target: str) -> None:
+    if not clone(source, target):
+        copy_file(source, target)
 
 
 DRIVER = Vfs

@@ -41,7 +41,10 @@ PROGRAMS = {
     for item in (
         Package("mkfs.ext4", "e2fsprogs", "ext4 volumes"),
         Package("mkfs.xfs", "xfsprogs", "xfs and xfs-noreflink volumes"),
+        Package("mkfs.btrfs", "btrfs-progs", "btrfs volumes and the btrfs driver"),
         Package("fuse-overlayfs", "fuse-overlayfs", "the fuse-overlayfs driver"),
+        Package("unionfs", "unionfs-fuse", "the unionfs-fuse driver"),
+        Package("mergerfs", "mergerfs", "the mergerfs driver"),
         Package("fio", "fio", "the steady state after copy_up (scenario steady)"),
         Package("chromium", "chromium", "tests of the report in a real browser", TESTS),
         Package("chromedriver", "chromium-driver", "tests of the report in a real browser", TESTS),

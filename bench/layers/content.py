@@ -6,7 +6,6 @@ or a symbolic link.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import random
@@ -126,13 +125,11 @@ def _link(link: Link, name: str, parent: int) -> None:
 
 
 def _write(file: File, name: str, parent: int, seed: int) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         descriptor = os.open(name, flags, file.mode, dir_fd=parent)
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        os.unlink(name, dir_fd=parent)  # a link of a layer below
+    except FileExistsError:  # what a layer below brought is replaced, not written to: it may have other names
+        os.unlink(name, dir_fd=parent)
         descriptor = os.open(name, flags, file.mode, dir_fd=parent)
     try:
         for piece in pieces(file, seed):

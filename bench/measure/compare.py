@@ -143,7 +143,7 @@ def _cell(scenario: Scenario, text: str, where: Mapping[str, str | int], *, root
         why = "only a file system that is made for the run can be mounted again, which needs root"
         raise BenchError(f"no cold cells on {recipe.name}", why=why)
     cell = Cell(scenario.name, arm, depth, temperature, tuple((key, values[key]) for key in point.params))
-    reason = scenario.applies(cell, driver)
+    reason = scenario.excludes(cell, driver)
     if reason:
         raise BenchError(f"{scenario.name} does not apply to {text}", why=reason)
     return cell

@@ -191,7 +191,8 @@ def make(request: Request) -> Plan:
         if cells:
             plan.cells[scenario.name] = cells
     if not any(cell.arm.driver != NATIVE for cells in plan.cells.values() for cell in cells):
-        reasons = "; ".join(f"{skip.what}: {skip.reason}" for skip in plan.skips[:3])
+        forced = [skip for skip in plan.skips if not skip.by_choice] or plan.skips
+        reasons = "; ".join(f"{skip.what}: {skip.reason}" for skip in forced[:3])
         raise BenchError(
             "nothing to measure", why=reasons or "the choice leaves no cell", mend="see `python -m bench doctor`"
         )
@@ -217,6 +218,9 @@ def _volumes(plan: Plan) -> list[str]:
             if request.rootless:
                 plan.skips.append(Skip(f"volume {recipe.name}", "loop devices and mounts need root", "run as root"))
             continue
+        if not request.volumes and not _included(recipe.profile, request):
+            plan.skips.append(_unasked(f"volume {recipe.name}", recipe.profile, f"--volume {recipe.name}", request))
+            continue
         support = recipe.probe()
         if support.ok:
             chosen.append(recipe.name)
@@ -229,21 +233,46 @@ def _volumes(plan: Plan) -> list[str]:
 
 def _arms(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
     request = plan.request
-    wanted = [parse_driver(text) for text in request.drivers] or [(name, ()) for name in discovery.drivers()]
+    wanted = [parse_driver(text) for text in request.drivers] or _usual(plan)
     if NATIVE not in {name for name, _ in wanted}:
         wanted.insert(0, (NATIVE, ()))
-    arms = []
-    for (name, options), volume in product(dict.fromkeys(wanted), volumes):
-        driver = discovery.driver(name)(dict(options), rootless=request.rootless)
-        arm = Arm(name, volume, options)
-        support = driver.probe(discovery.volume(volume))
-        if support.ok:
-            arms.append((arm, driver))
-        elif request.drivers and name != NATIVE:
+    arms: list[tuple[Arm, Driver]] = []
+    for name, options in dict.fromkeys(wanted):
+        refused: list[tuple[Arm, Support]] = []
+        for volume in volumes:
+            driver = discovery.driver(name)(dict(options), rootless=request.rootless)
+            arm = Arm(name, volume, options)
+            support = driver.probe(discovery.volume(volume))
+            if support.ok:
+                arms.append((arm, driver))
+            else:
+                refused.append((arm, support))
+        if refused and request.drivers and name != NATIVE and name not in {arm.driver for arm, _ in arms}:
+            arm, support = refused[0]
             raise BenchError(f"arm {arm.name} cannot run here", why=support.reason, mend=support.mend)
-        else:
-            plan.skips.append(Skip(f"arm {arm.name}", support.reason, support.mend))
+        plan.skips += [Skip(f"arm {arm.name}", support.reason, support.mend) for arm, support in refused]
     return arms
+
+
+def _usual(plan: Plan) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+    """Return the drivers that the profile measures unasked; the others are skips, by choice."""
+    chosen: list[tuple[str, tuple[tuple[str, str], ...]]] = []
+    for name, kind in discovery.drivers().items():
+        if _included(kind.profile, plan.request):
+            chosen.append((name, ()))
+        else:
+            plan.skips.append(_unasked(f"driver {name}", kind.profile, f"--driver {name}", plan.request))
+    return chosen
+
+
+def _included(profile: str, request: Request) -> bool:
+    """Tell whether the request's profile is at least as thorough."""
+    order = list(PROFILES)
+    return order.index(profile) <= order.index(request.profile)
+
+
+def _unasked(what: str, profile: str, option: str, request: Request) -> Skip:
+    return Skip(what, f"profile {request.profile} leaves it out", f"--profile {profile}, or {option}", by_choice=True)
 
 
 def _check_depths(request: Request, arms: Iterable[tuple[Arm, Driver]]) -> None:
@@ -286,7 +315,7 @@ def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> li
             support = _fits(plan, scenario, arm, driver, depth, params, profile)
             for temperature in grid.temperatures if support.ok else ():
                 cell = Cell(scenario.name, arm, depth, temperature, params, grid.blocks)
-                reason = scenario.applies(cell, driver)
+                reason = scenario.excludes(cell, driver)
                 if reason:
                     what = f"{scenario.name} on {arm.name}"
                     skipped.setdefault(what + reason, Skip(what, reason))

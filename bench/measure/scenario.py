@@ -192,6 +192,7 @@ class Scenario:
     touch: Callable[[Unit], None] = _nothing
     after: Callable[[Unit], None] = _nothing
     applies: Callable[[Cell, Driver], str] = lambda cell, driver: ""  # the reason why not, or ""
+    changes: bool = False  # whether its units change files of the image
     working_bytes: Callable[[Params], int] = lambda params: 0  # written during a unit, at most
     laws: tuple[Law, ...] = ()
     compared: Point | None = None  # None: its times are not compared (they take too long, or are no times)
@@ -202,6 +203,12 @@ class Scenario:
     tables: Callable[[Analysis], Iterable[Table]] = lambda analysis: ()  # beside those of every section
     requires: tuple[str, ...] = ()  # programs
     mounts: bool = True  # False: units get no image and no container; `operate` builds what it needs
+
+    def excludes(self, cell: Cell, driver: Driver) -> str:
+        """Return why a cell is not measured on `driver`; empty where it is."""
+        if self.changes and not driver.copies_on_write:
+            return f"{driver.name} has no copy-on-write: a container cannot change a file of its image"
+        return self.applies(cell, driver)
 
     def metric(self, name: str) -> Metric:
         """Return the metric `name`."""

@@ -56,6 +56,7 @@ class Recipe:
     inode_bytes: int = 512
     journal_flushes: int = 0
     needs_root: bool = True
+    profile: str = "quick"  # the least thorough profile that measures on it unasked
 
     def probe(self) -> Support:
         """Tell whether this kernel and machine can make it."""

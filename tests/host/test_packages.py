@@ -31,7 +31,7 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_groups() -> None:
     bench = {item.program for item in PROGRAMS.values() if "bench" in item.groups}
-    assert bench == {"mkfs.ext4", "mkfs.xfs", "fuse-overlayfs", "fio"}
+    assert bench == {"mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "fuse-overlayfs", "unionfs", "mergerfs", "fio"}
     tests = {name for item in PROGRAMS.values() if "tests" in item.groups for name in item.names}
     assert {"e2fsprogs", "xfsprogs", "fuse-overlayfs", "fio", "chromium", "chromium-driver", "gcc"} <= tests
     aa = {item.program for item in PROGRAMS.values() if "aa" in item.groups}

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["DRIVERS", "LAYERED", "LOOPED", "device_reads", "made", "require"]
 
 LOOPED = ("ext4", "xfs", "xfs-noreflink")
-LAYERED = ("overlay2", "fuse-overlayfs")
-DRIVERS = ("native", "vfs", *LAYERED)
+LAYERED = ("overlay2", "fuse-overlayfs", "unionfs-fuse", "mergerfs")  # on overlay2's layout
+DRIVERS = ("native", "vfs", "overlay", *LAYERED)
 SIZE = 128 << 20
 
 

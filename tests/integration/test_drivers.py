@@ -22,6 +22,7 @@ from bench.drivers.base import BLOCK
 from bench.drivers.overlay2 import MAX_LOWER
 from bench.errors import BenchError
 from bench.kernel import mounts
+from bench.kernel.extents import extents
 from bench.kernel.mounts import OptionsTooLongError
 from bench.layers.content import Copy, Directory, File, Link, flatten
 from tests.host.isolated import isolated
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 SEED = 5
+SUBVOLUME_INODE = 256  # of the root directory of every subvolume (BTRFS_FIRST_FREE_OBJECTID)
 FEW = settings(max_examples=8, database=None, suppress_health_check=[HealthCheck.too_slow])
 CHAINS = st.lists(layers(), min_size=1, max_size=4)
 SAMPLE: list[Layer] = [
@@ -103,6 +105,8 @@ def test_a_container_shows_the_flattened_layers_and_the_footprint_is_exact(
 @pytest.mark.parametrize("name", DRIVERS)
 def test_what_a_container_writes_is_in_it_alone(name: str, place: Path) -> None:
     require(volume="ext4", driver=name)
+    if not discovery.driver(name).copies_on_write:
+        pytest.skip(f"{name} has no copy-on-write")
 
     def work() -> None:
         with made("ext4", place) as volume, ExitStack() as undo:
@@ -118,7 +122,11 @@ def test_what_a_container_writes_is_in_it_alone(name: str, place: Path) -> None:
             assert changed["a/common"] == b"changed"
             assert "a/b/bottom" not in changed
             if one.upper is not None:
-                assert set(written(one.upper)) >= {"a", "a/common", "a/b", "a/b/bottom", "fresh"}
+                assert set(written(one.upper)) >= {"a", "a/common", "fresh"}
+                assert driver.mark(one, "a/b/bottom").startswith("whiteout")
+                assert driver.mark(one, "a/b") in {"directory", "nothing"}
+                assert driver.mark(one, "a") == "directory"
+                assert driver.whiteout(one, "a/b/bottom").lstat()
             for index, layer in enumerate(SAMPLE):
                 for entry in layer:
                     path = driver.layer_path(one, index) / entry.path
@@ -508,7 +516,6 @@ def test_a_daemon_that_never_serves_is_named_and_leaves_nothing(
 
 def test_vfs_copies_and_shares_no_block(place: Path) -> None:
     require(volume="xfs")
-    from bench.kernel.extents import extents
 
     def work() -> None:
         with made("xfs", place) as volume:
@@ -521,6 +528,100 @@ def test_vfs_copies_and_shares_no_block(place: Path) -> None:
                         assert extents(merged / entry.path).shared == 0
 
     isolated(work)
+
+
+@pytest.mark.parametrize(("volume_name", "shares"), [("ext4", False), ("xfs", True)])
+def test_vfs_clones_if_it_is_asked_to_and_the_volume_can(volume_name: str, shares: bool, place: Path) -> None:
+    require(volume=volume_name, driver="vfs")
+
+    def work() -> None:
+        with made(volume_name, place) as volume:
+            driver = discovery.driver("vfs")({"reflink": "on"})
+            before = volume.usage()
+            stack = driver.build(volume.path / "home", SAMPLE, (3,), SEED)
+            after, want = volume.usage(), driver.footprint(SAMPLE, (3,), volume.recipe)
+            assert after.inodes is not None
+            assert before.inodes is not None
+            assert after.inodes - before.inodes == want.inodes
+            assert after.bytes - before.bytes >= want.bytes
+            container = driver.create_read_write(stack, 3)
+            volume.sync()
+            assert (extents(container.path / "c/new").shared > 0) == shares
+            with driver.get(container) as merged:
+                assert written(merged) == expected(flatten(SAMPLE), SEED)
+                (merged / "c/new").write_bytes(b"changed")
+            assert written(driver.layer_path(container, 2)) == expected(flatten(SAMPLE), SEED)
+
+    isolated(work)
+
+
+def test_overlay_links_files_and_has_one_lower_directory(place: Path) -> None:
+    """Docker 20.10's layout, where a layer holds the tree up to it."""
+    require(volume="ext4", driver="overlay")
+
+    def work() -> None:
+        with made("ext4", place) as volume:
+            old = os.umask(0o022)
+            driver = discovery.driver("overlay")()
+            home = volume.path / "home"
+            stack = driver.build(home, SAMPLE, (3,), SEED)
+            container = driver.create_read_write(stack, 3)
+            os.umask(old)
+            roots = [home / one / "root" for one in stack.ids]
+            assert [state(root.parent) for root in roots] == [("directory", 0o710)] * 3
+            assert [os.listdir(root.parent) for root in roots] == [["root"]] * 3
+            assert len({(root / "a/b/bottom").stat().st_ino for root in roots}) == 1
+            assert (roots[0] / "a/b/bottom").stat().st_nlink == 3
+            assert (roots[0] / "a/common").stat().st_nlink == 1, "the second layer's replaces it"
+            assert (roots[0] / "a/common").stat().st_size == 10
+            assert len({(root / "a").stat().st_ino for root in roots}) == 3
+            assert set(os.listdir(container.path)) == {"lower-id", "upper", "work"}
+            assert (container.path / "lower-id").read_text() == stack.ids[-1]
+            assert state(container.path / "lower-id") == ("file", 0o644)
+            assert state(container.path / "upper") == ("directory", 0o755)
+            assert state(container.path / "work") == ("directory", 0o700)
+            with driver.get(container) as merged:
+                assert merged == container.path / "merged"
+                assert state(merged.parent / "merged")[0] == "directory"
+                shown = mounts.mount_entry(merged).options.split(",")
+                assert [option for option in shown if option.startswith("lowerdir")] == [f"lowerdir={roots[-1]}"]
+                (merged / "a/b/bottom").write_bytes(b"changed")
+            assert (roots[0] / "a/b/bottom").stat().st_size == 5000
+            assert set(os.listdir(container.path)) == {"lower-id", "upper", "work"}
+
+    isolated(work)
+
+
+def test_btrfs_layers_are_snapshots_and_a_container_is_one(place: Path) -> None:
+    require(volume="btrfs", driver="btrfs")
+
+    def work() -> None:
+        with made("btrfs", place) as volume:
+            driver = discovery.driver("btrfs")()
+            stack = driver.build(volume.path / "home", SAMPLE, (1, 3), SEED)
+            root = volume.path / "home/subvolumes"
+            assert [(root / one).stat().st_ino for one in stack.ids] == [SUBVOLUME_INODE] * 3
+            one, other = (driver.create_read_write(stack, 3) for _ in range(2))
+            volume.sync()
+            assert extents(one.path / "c/new").shared >= 70_000 // BLOCK * BLOCK
+            with driver.get(one) as merged, driver.get(other) as clean:
+                (merged / "a/common").write_bytes(b"changed")
+                (merged / "a/b/bottom").unlink()
+                assert written(clean) == expected(flatten(SAMPLE), SEED)
+                assert written(driver.layer_path(one, 2)) == expected(flatten(SAMPLE), SEED)
+            for container in (one, other):
+                driver.remove(container)
+            assert sorted(os.listdir(root)) == sorted(stack.ids)
+            shallow = driver.create_read_write(stack, 1)
+            with driver.get(shallow) as merged:
+                assert written(merged) == expected(flatten(SAMPLE[:1]), SEED)
+
+    isolated(work)
+
+
+def test_btrfs_needs_a_volume_of_its_own(place: Path) -> None:
+    told = discovery.driver("btrfs")().probe(discovery.volume("ext4"))
+    assert (told.ok, told.reason, told.mend) == (False, "its layers are subvolumes of btrfs", "--volume btrfs")
 
 
 @pytest.mark.parametrize("name", DRIVERS)

@@ -22,14 +22,16 @@ from tests.integration.traces import Traces, left
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.root, pytest.mark.parametrize("name", LOOPED)]
+pytestmark = [pytest.mark.root, pytest.mark.parametrize("name", [*LOOPED, "btrfs"])]
 FICLONE = 0x40049409  # include/uapi/linux/fs.h
 DATA = 1 << 20
 
 
 @pytest.fixture(autouse=True)
-def works(name: str) -> None:
+def works(name: str, request: pytest.FixtureRequest) -> None:
     require(volume=name)
+    if name == "btrfs" and request.node.get_closest_marker("exact") is not None:
+        pytest.skip("statfs of btrfs counts no inodes, and bytes by chunks of metadata")
 
 
 def test_it_is_what_its_recipe_says(name: str, place: Path) -> None:
@@ -45,6 +47,7 @@ def test_it_is_what_its_recipe_says(name: str, place: Path) -> None:
     isolated(work)
 
 
+@pytest.mark.exact
 def test_it_has_room_for_what_was_asked(name: str, place: Path) -> None:
     def work() -> None:
         with made(name, place, size=400 << 20, inodes=30_000) as volume:
@@ -130,7 +133,8 @@ def test_a_remount_makes_it_cold(name: str, place: Path) -> None:
             assert volume.remount().ok
             before = device_reads(volume)
             assert file.stat().st_size == DATA
-            assert device_reads(volume) > before, "cold: not even the inode is in memory"
+            if name != "btrfs":  # whose whole tree of so few files is one node, which mounting reads
+                assert device_reads(volume) > before, "cold: not even the inode is in memory"
             with resident(file) as hot:
                 assert not hot
             before = device_reads(volume)
@@ -150,6 +154,7 @@ def test_a_busy_volume_is_not_silently_left_warm(name: str, place: Path) -> None
     isolated(work)
 
 
+@pytest.mark.exact
 def test_it_counts_inodes_exactly_up_and_down(name: str, place: Path) -> None:
     def work() -> None:
         with made(name, place) as volume:
@@ -171,6 +176,7 @@ def test_it_counts_inodes_exactly_up_and_down(name: str, place: Path) -> None:
     isolated(work)
 
 
+@pytest.mark.exact
 def test_it_counts_the_bytes_of_data(name: str, place: Path) -> None:
     def work() -> None:
         with made(name, place) as volume:

@@ -102,7 +102,7 @@ def test_a_plan_holds_all_four_sides_and_their_stacks() -> None:
     ("a", "rest", "words"),
     [
         ("overlay2", {}, r"'overlay2' is not an arm; write it like overlay2,"),
-        ("overlay@ext4", {}, r"unknown driver 'overlay'; did you mean 'overlay2'\?"),
+        ("overlay22@ext4", {}, r"unknown driver 'overlay22'; did you mean 'overlay2'\?"),
         ("overlay2@exts4", {}, r"unknown volume 'exts4'; did you mean 'ext4'\?"),
         ("overlay2,metacop=on@ext4", {}, r"unknown option of overlay2 'metacop'; did you mean 'metacopy'\?"),
         ("overlay2,metacopy=maybe@ext4", {}, r"metacopy='maybe' is not known; one of: on, off"),

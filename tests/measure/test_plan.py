@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import discovery
+from bench.drivers.btrfs import Btrfs
 from bench.errors import BenchError
 from bench.measure import plan as planning
 from bench.measure.plan import PROFILES, Request, make, parse_arm, parse_depth, parse_driver
@@ -33,7 +34,8 @@ def everything_works(monkeypatch: pytest.MonkeyPatch) -> None:
     def yes(self: object, volume: object = None) -> Support:
         return Support.yes()
 
-    for kind in {Recipe, *map(type, discovery.volumes().values()), *discovery.drivers().values()}:
+    drivers = {kind for kind in discovery.drivers().values() if kind is not Btrfs}  # which asks the volume only
+    for kind in {Recipe, *map(type, discovery.volumes().values()), *drivers}:
         monkeypatch.setattr(kind, "probe", yes)
     monkeypatch.setattr(planning, "require_program", lambda name: Support.yes())
 
@@ -69,7 +71,7 @@ def test_an_arm_comes_back_from_its_name_in_any_order_of_options(arm: Arm, data:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("overlay@ext4", "unknown driver 'overlay'; did you mean 'overlay2'?"),
+        ("overlay22@ext4", "unknown driver 'overlay22'; did you mean 'overlay2'?"),
         ("overlay2@ext3", "unknown volume 'ext3'; did you mean 'ext4'?"),
         ("overlay2,metacop=on@ext4", "unknown option of overlay2 'metacop'; did you mean 'metacopy'?"),
         ("overlay2,metacopy=yes@ext4", "overlay2 option metacopy='yes' is not known; one of: on, off"),
@@ -157,7 +159,39 @@ def test_every_scenario_driver_and_volume_is_planned_unless_left_out() -> None:
     assert set(plan.cells) == set(discovery.scenarios())
     assert set(plan.volumes) == set(VOLUMES)
     arms = {cell.arm.name for cells in plan.cells.values() for cell in cells}
-    assert arms == {f"{driver}@{volume}" for driver in discovery.drivers() for volume in VOLUMES}
+    usual = [name for name, kind in discovery.drivers().items() if kind.profile == "quick"]
+    assert arms == {f"{driver}@{volume}" for driver in usual for volume in VOLUMES}
+
+
+def test_a_more_thorough_profile_has_every_driver_where_it_can_be_and_a_quick_one_says_what_it_leaves_out() -> None:
+    plan = make(Request(profile="standard"))
+    arms = {cell.arm.name for cells in plan.cells.values() for cell in cells}
+    everywhere = [name for name in discovery.drivers() if name != "btrfs"]
+    assert arms == {"btrfs@btrfs", *(f"{name}@{volume}" for name in everywhere for volume in (*VOLUMES, "btrfs"))}
+    told = {skip.what: skip for skip in make(Request()).skips}
+    for what, mend in (
+        ("driver overlay", "--profile standard, or --driver overlay"),
+        ("volume btrfs", "--profile standard, or --volume btrfs"),
+    ):
+        assert (told[what].reason, told[what].mend) == ("profile quick leaves it out", mend)
+        assert told[what].by_choice
+
+
+def test_a_driver_that_is_named_is_measured_where_it_can_be_and_refused_where_it_cannot_be_anywhere() -> None:
+    plan = make(Request(drivers=("btrfs",), volumes=("ext4", "btrfs")))
+    arms = {cell.arm.name for cells in plan.cells.values() for cell in cells}
+    assert arms == {"native@ext4", "native@btrfs", "btrfs@btrfs"}
+    with pytest.raises(BenchError, match="arm btrfs@ext4 cannot run here: its layers are subvolumes of btrfs"):
+        make(Request(drivers=("btrfs",), volumes=("ext4",)))
+
+
+def test_what_changes_files_of_the_image_is_not_measured_without_copy_on_write() -> None:
+    plan = make(Request(drivers=("mergerfs",), volumes=("ext4",)))
+    measured = {name for name, cells in plan.cells.items() if "mergerfs" in {cell.arm.driver for cell in cells}}
+    assert measured == {"lookup", "inodes"}
+    reasons = {skip.what: skip.reason for skip in plan.skips}
+    for name in ("copy_up", "whiteouts", "steady"):
+        assert reasons[f"{name} on mergerfs@ext4"].startswith("mergerfs has no copy-on-write")
 
 
 @pytest.mark.parametrize("profile", list(PROFILES))

@@ -94,7 +94,8 @@ def test_it_runs_without_an_error_or_a_mismatch(scenario: str, volume: str, plac
     plan = small(scenario, volume)
     if scenario not in plan.cells:
         pytest.skip("; ".join(skip.reason for skip in plan.skips))
-    working = {name for name, kind in discovery.drivers().items() if kind().probe(discovery.volume(volume)).ok}
+    usual = {name: kind for name, kind in discovery.drivers().items() if kind.profile == "quick"}
+    working = {name for name, kind in usual.items() if kind().probe(discovery.volume(volume)).ok}
     two = {"native", "overlay2"}
     seen = {cell.arm.driver for cell in plan.cells[scenario]}
     assert seen == {"limits": {"overlay2"}, "harness": two, "steady": two}.get(scenario, working)
@@ -104,6 +105,43 @@ def test_it_runs_without_an_error_or_a_mismatch(scenario: str, volume: str, plac
         assert {sample.arm.driver for sample in block.samples} == seen
         block.check()
         assert block.problems == []
+
+    isolated(work)
+
+
+OTHERS = [name for name, kind in discovery.drivers().items() if kind.profile != "quick"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name not in {"limits", "harness"}])
+def test_it_runs_on_the_drivers_of_other_profiles(scenario: str, name: str, place: Path) -> None:
+    volume = "btrfs" if name == "btrfs" else "ext4"
+    require(volume=volume, driver=name)
+    if discovery.scenario(scenario).changes and not discovery.driver(name).copies_on_write:
+        with pytest.raises(BenchError, match=f"{name} has no copy-on-write"):
+            small(scenario, volume, name)
+        return
+    plan = small(scenario, volume, name)
+
+    def work() -> None:
+        block = one_block(plan, place, thinned)
+        assert {sample.arm.driver for sample in block.samples} == {"native", name}
+        block.check()
+        assert block.problems == []
+
+    isolated(work)
+
+
+@pytest.mark.parametrize("scenario", ["copy_up", "inodes", "lookup", "whiteouts"])
+def test_every_driver_runs_on_btrfs(scenario: str, place: Path) -> None:
+    require(volume="btrfs")
+    plan = small(scenario, "btrfs", depths=(1, 3), profile="standard")
+
+    def work() -> None:
+        block = one_block(plan, place, thinned)
+        assert {"native", "overlay2", "btrfs"} <= {sample.arm.driver for sample in block.samples}
+        block.check()
 
     isolated(work)
 

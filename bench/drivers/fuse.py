@@ -1,0 +1,122 @@
+"""Unions in user space: one daemon per container, in the foreground, so that it dies with the run."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from abc import abstractmethod
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+from bench.drivers.layout import LinkedLayout
+from bench.errors import BenchError
+from bench.kernel import mounts
+from bench.model import Support
+from bench.volumes.base import require_program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from bench.drivers.base import Container
+    from bench.volumes.base import Recipe
+
+__all__ = ["FuseUnion"]
+
+START_SECONDS = STOP_SECONDS = 10.0
+
+
+class FuseUnion(LinkedLayout):
+    """A driver on overlay2's layout whose daemon mounts the container."""
+
+    default_program: ClassVar[str]
+
+    @property
+    def program(self) -> str:
+        """The program of this arm: a path stays valid wherever the harness's working directory is."""
+        chosen = self.chosen.get("binary", self.default_program)
+        return os.path.abspath(chosen) if "/" in chosen else chosen
+
+    @abstractmethod
+    def command(self, lower: Sequence[str], upper: str, work: str) -> list[str]:
+        """Return the command that stays in the foreground, without the directory to mount at; topmost lower first."""
+
+    def probe(self, volume: Recipe) -> Support:
+        """Tell whether the program and /dev/fuse are there."""
+        if self.rootless:
+            return Support.no(f"not measured without root: {self.name} needs a device mount", "run as root")
+        if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+            return Support.no("/dev/fuse is missing or not accessible", "modprobe fuse")
+        if self.launcher and shutil.which(self.launcher[0]) is None:
+            return Support.no(f"the program {self.launcher[0]} is not installed", "apt-get install util-linux")
+        if "binary" in self.chosen and shutil.which(self.program) is None:
+            return Support.no(f"{self.program} is no program that can be run", "give the path of a build of it")
+        return require_program(self.program)
+
+    @contextmanager
+    def get(self, container: Container) -> Iterator[Path]:
+        """Start the daemon, wait for its mount, and end both."""
+        home, path = container.stack.home, container.path
+        lower = [str(home / link) for link in self.lower(container)]
+        with self.merged(container) as merged, tempfile.TemporaryFile() as said:
+            command = [*self.launcher, *self.command(lower, str(path / "diff"), str(path / "work")), str(merged)]
+            # A session of its own: a ^C at the terminal must reach the run, not the daemon.
+            daemon = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+            try:
+                os.sched_setaffinity(daemon.pid, range(os.cpu_count() or 1))  # not on the harness's CPU alone
+                try:
+                    self._wait(daemon, merged, said)
+                    container.how["mount"] = f"{self.program} -f"
+                    container.how["options"] = mounts.mount_table()[-1].summary
+                    yield merged
+                except OSError as error:
+                    if _ended(daemon, error):
+                        raise self._died(daemon, said) from error
+                    raise
+                finally:
+                    _unmount(merged, daemon)
+                daemon.wait(STOP_SECONDS)
+            finally:
+                if daemon.poll() is None:
+                    daemon.kill()
+                    daemon.wait()
+
+    def _wait(self, daemon: subprocess.Popen[bytes], merged: Path, said: IO[Any]) -> None:
+        outside = merged.parent.stat().st_dev
+        end = time.monotonic() + START_SECONDS
+        while merged.stat().st_dev == outside:
+            if daemon.poll() is not None:
+                raise self._died(daemon, said)
+            if time.monotonic() > end:
+                raise BenchError(f"{self.program} did not mount within {START_SECONDS:g} s")
+            time.sleep(0.001)
+
+    def _died(self, daemon: subprocess.Popen[bytes], said: IO[Any]) -> BenchError:
+        said.seek(0)
+        lines = said.read().decode(errors="replace").strip().splitlines()
+        return BenchError(
+            f"the {self.program} daemon died (status {daemon.returncode})",
+            why=lines[-1] if lines else "it said nothing",
+            mend="its unit is recorded as an error; run again, or leave the driver out",
+        )
+
+
+def _ended(daemon: subprocess.Popen[bytes], error: OSError) -> bool:
+    """Tell whether the daemon is dead; its mount may say so a moment before the kernel's process table does."""
+    try:
+        daemon.wait(STOP_SECONDS if error.errno in {errno.ENOTCONN, errno.ECONNABORTED} else 0)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _unmount(merged: Path, daemon: subprocess.Popen[bytes]) -> None:
+    try:
+        mounts.unmount(merged, detach=daemon.poll() is not None)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # it did not come as far as mounting
+            raise

@@ -1,0 +1,40 @@
+"""mergerfs: several directories shown as one, in user space; what is in the image's cannot be changed apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.drivers.base import CopyUp
+from bench.drivers.fuse import FuseUnion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.volumes.base import Recipe
+
+__all__ = ["DRIVER", "Mergerfs"]
+
+
+class Mergerfs(FuseUnion):
+    """No storage driver, but the union that people know; without copy-on-write it shows what lookups cost."""
+
+    name = default_program = "mergerfs"
+    title = "mergerfs (user space, no copy-on-write)"
+    order = 8
+    profile = "standard"
+    copies_on_write = False
+
+    def command(self, lower: Sequence[str], upper: str, work: str) -> list[str]:
+        """First found, so that the topmost file wins; NC keeps new files out of the image's branches."""
+        branches = ":".join([f"{upper}=RW", *(f"{path}=NC" for path in lower)])
+        options = (
+            f"func.access=ff,func.getattr=ff,func.open=ff,category.search=ff,category.create=ff,fsname={self.name}"
+        )
+        return [self.program, "-f", "-o", options, branches]
+
+    def copy_up(self, volume: Recipe, size: int) -> CopyUp:
+        """It opens the image's own file: nothing is copied, which is why first writes are not measured."""
+        return CopyUp(None, "none", "mergerfs has no copy-on-write")
+
+
+DRIVER = Mergerfs

@@ -1,0 +1,122 @@
+"""overlay: Docker's first driver of overlayfs, with a single lower directory.
+
+    <64 hex>/root                              an image's layer: the whole tree up to it
+    <64 hex>/lower-id, upper, work             a container's layer
+    <64 hex>/merged                            only while mounted
+
+Each layer of an image begins as a copy of the tree below in which regular files are hard links, so that no layer is
+asked for a name but the topmost; what that takes is inodes. From daemon/graphdriver/overlay/overlay.go of Docker
+20.10, functions create, Get and ApplyDiff.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bench.drivers.base import BLOCK, Container, Footprint, Stack, copy_tree, data_bytes, write_text
+from bench.drivers.marks import overlay_mark
+from bench.drivers.overlayfs import OverlayFs
+from bench.errors import BenchError
+from bench.kernel import mounts
+from bench.layers.content import Directory, File, Layer, flatten, materialise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from bench.volumes.base import Recipe
+
+__all__ = ["DRIVER", "Overlay"]
+
+
+class Overlay(OverlayFs):
+    """Mounted by mount(2) with one lower directory."""
+
+    name = "overlay"
+    title = "overlay (legacy: hard links, one lower)"
+    order = 4
+    profile = "standard"
+    inode_law = "1 + Σ over layers k (2 + directories and links of the tree merged up to k + files of layer k)"
+
+    def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
+        """Link the tree of the layer below, then apply the layer, for each layer."""
+        home.mkdir(mode=0o710)
+        ids: list[str] = []
+        for layer in layers:
+            identity = secrets.token_hex(32)
+            path = home / identity
+            path.mkdir(mode=0o710)
+            root = path / "root"
+            if ids:
+                copy_tree(str(home / ids[-1] / "root"), str(root), os.link)
+            else:
+                root.mkdir(mode=0o755)
+            materialise(layer, root, seed)
+            ids.append(identity)
+        return Stack(home, layers, seed, ids, tuple(depths))
+
+    def create_read_write(self, stack: Stack, depth: int) -> Container:
+        """Create a container's layer over the whole tree of the image's topmost layer."""
+        parent = stack.ids[depth - 1]
+        path = stack.home / secrets.token_hex(32)
+        path.mkdir(mode=0o710)
+        (path / "upper").mkdir(mode=(stack.home / parent / "root").stat().st_mode & 0o777)
+        (path / "work").mkdir(mode=0o700)
+        write_text(path / "lower-id", parent, 0o644)
+        return Container(stack, depth, path, path / "upper")
+
+    @contextmanager
+    def get(self, container: Container) -> Iterator[Path]:
+        """Mount the container at its `merged`."""
+        path = container.path
+        merged = path / "merged"
+        lower = container.stack.home / (path / "lower-id").read_text() / "root"
+        options = ["index=off", *(["userxattr"] if self.rootless else [])]
+        options += [f"lowerdir={lower}", f"upperdir={path / 'upper'}", f"workdir={path / 'work'}"]
+        merged.mkdir(mode=0o700)
+        try:
+            try:
+                mounts.mount("overlay", merged, "overlay", options=",".join(options))
+            except OSError as error:
+                raise BenchError(
+                    "the kernel refuses overlay with one lower directory",
+                    why=error.strerror or str(error),
+                    mend="see the last lines of dmesg",
+                ) from error
+            container.how["mount"] = "mount(2)"
+            container.how["options"] = mounts.mount_table()[-1].summary
+            try:
+                yield merged
+            finally:
+                mounts.unmount(merged)
+        finally:
+            merged.rmdir()
+
+    def mark(self, container: Container, name: str) -> str:
+        """As overlayfs marks it."""
+        return overlay_mark(container.path / "upper", name)
+
+    def layer_path(self, container: Container, layer: int) -> Path:
+        """The topmost layer holds what all below it hold."""
+        return container.stack.home / container.stack.ids[container.depth - 1] / "root"
+
+    def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
+        """Return the home and, per layer, its directory, its root, the tree's directories and links, its own files."""
+        inodes, size = 1, volume.directory_bytes
+        for count, layer in enumerate(layers, 1):
+            tree = flatten(layers[:count])
+            directories = 2 + sum(isinstance(entry, Directory) for entry in tree)
+            files = sum(isinstance(entry, File) for entry in tree)
+            inodes += 2 + len(tree) - files + sum(isinstance(entry, File) for entry in layer)
+            size += directories * volume.directory_bytes + data_bytes(layer)
+        return Footprint(inodes, size)
+
+    def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:
+        """Nothing but directories and one name."""
+        return 16 * BLOCK
+
+
+DRIVER = Overlay

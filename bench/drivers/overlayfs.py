@@ -1,0 +1,42 @@
+"""What the kernel's overlayfs does, however the layers are laid out for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.drivers.base import CopyUp, Driver
+from bench.model import Support
+
+if TYPE_CHECKING:
+    from bench.volumes.base import Recipe
+
+__all__ = ["OverlayFs"]
+
+
+class OverlayFs(Driver):
+    """A driver that mounts overlayfs with the options of its arm."""
+
+    def probe(self, volume: Recipe) -> Support:
+        """Tell whether the kernel knows overlayfs."""
+        if "overlay" in Path("/proc/filesystems").read_text().split():
+            return Support.yes()
+        return Support.no("not supported by this kernel: no overlay in /proc/filesystems", "modprobe overlay")
+
+    def whiteout_inodes(self, deletions: int) -> int:
+        """One character device, hard-linked for each deletion: fs/overlayfs/dir.c, ovl_whiteout."""
+        return min(deletions, 1)
+
+    def index_inodes(self, directories: int) -> int:
+        """With nfs_export each gets an entry in work/index: fs/overlayfs/copy_up.c, ovl_need_index."""
+        return directories if self.chosen.get("nfs_export") == "on" else 0
+
+    def copy_up(self, volume: Recipe, size: int) -> CopyUp:
+        """One clone where the volume clones, else a copy with one fsync: fs/overlayfs/copy_up.c."""
+        if not size:
+            return CopyUp(0, "none", "ovl_copy_up_data: an empty file has no data to copy or sync")
+        if volume.clones:
+            return CopyUp(0, "none", "ovl_copy_up_file: a clone that succeeds skips copy and fsync")
+        if self.chosen.get("volatile") == "on":
+            return CopyUp(0, "deferred", "ovl_should_sync: volatile skips the fsync")
+        return CopyUp(2, "whole", "ovl_copy_up_file: copy, then one fsync (journal pre-flush and commit)")

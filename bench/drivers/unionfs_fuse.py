@@ -1,0 +1,59 @@
+"""unionfs-fuse: a union in user space with copy-on-write, on overlay2's layout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.drivers.base import Container, CopyUp
+from bench.drivers.fuse import FuseUnion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bench.volumes.base import Recipe
+
+__all__ = ["DRIVER", "UnionfsFuse"]
+
+META = ".unionfs-fuse"  # in the writable branch: a tree of marks beside the files (src/unionfs.h, METADIR)
+HIDDEN = "_HIDDEN~"  # the suffix of a mark (HIDETAG)
+
+
+class UnionfsFuse(FuseUnion):
+    """The writable branch first, all others read-only."""
+
+    name = "unionfs-fuse"
+    title = "unionfs-fuse (user space)"
+    order = 7
+    profile = "standard"
+    default_program = "unionfs"
+    # Of the directories and marks of a deletion only `victims` lies where the scenario counts one: in the tree of
+    # marks. Beside it: that tree, its `gone`, and in it the marks of `gone/inside` and of `gone` (seen with 1.0).
+    opaque_inodes = 4
+
+    def command(self, lower: Sequence[str], upper: str, work: str) -> list[str]:
+        """Branches, topmost first; no more than the kernel's cache of names, which overlayfs has too."""
+        branches = ":".join([f"{upper}=RW", *(f"{path}=RO" for path in lower)])
+        return [self.program, "-f", "-o", f"cow,fsname={self.name}", branches]
+
+    def whiteout(self, container: Container, name: str) -> Path:
+        """A file, or for a directory a directory, in the tree of marks."""
+        return container.path / "diff" / META / f"{name}{HIDDEN}"
+
+    def mark(self, container: Container, name: str) -> str:
+        """A directory that was made again lies beside the mark that still hides the image's."""
+        hidden = self.whiteout(container, name).exists()
+        if not (container.path / "diff" / name).is_dir():
+            return "whiteout file" if hidden else "nothing"
+        return "opaque directory" if hidden else "directory"
+
+    def whiteout_inodes(self, deletions: int) -> int:
+        """One empty file for each deletion: src/findbranch.c and src/unlink.c, hide_file."""
+        return deletions
+
+    def copy_up(self, volume: Recipe, size: int) -> CopyUp:
+        """A copy by read and write without fsync."""
+        return CopyUp(0, "deferred", "unionfs-fuse src/cow_utils.c, copy_file: read and write, no fsync")
+
+
+DRIVER = UnionfsFuse

@@ -1,0 +1,19 @@
+"""btrfs as mkfs makes it: one device, metadata twice."""
+
+from __future__ import annotations
+
+from bench.volumes.base import Recipe
+
+VOLUME = Recipe(
+    name="btrfs",
+    title="btrfs",
+    filesystem="btrfs",
+    program="mkfs.btrfs",
+    arguments=("-q", "-f"),
+    clones=True,
+    directory_bytes=0,  # items of the metadata tree, which statfs counts by chunks
+    minimum_bytes=512 << 20,  # it gives out metadata in chunks of up to 256 MiB
+    inode_bytes=2048,  # item, directory entries and name, twice
+    profile="standard",
+    order=4,
+)
