@@ -11,7 +11,7 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import BenchError, nearest
 from bench.layers.content import File, Layer
@@ -28,6 +28,7 @@ __all__ = [
     "BLOCK",
     "Container",
     "CopyUp",
+    "Difference",
     "Driver",
     "Footprint",
     "Stack",
@@ -67,6 +68,29 @@ class CopyUp:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """One way in which a container is known not to behave as a plain directory.
+
+    `operations` are those of bench.oracle that it concerns; none: all. `refused`: the error that they end with here,
+    and not there. `hides`: the fact of a name (a field of bench.oracle's Seen) that is another here. `avoids` tells
+    which of them, given the kinds of the image's names and the open root, are not done at all, because what they leave
+    behind is wrong ever after.
+    With none of these they are done in both places and may show something else.
+    """
+
+    name: str
+    source: str
+    operations: tuple[str, ...] = ()
+    refused: str = ""
+    hides: str = ""
+    avoids: Callable[[Any, Mapping[str, str], int], bool] | None = None
+
+    def concerns(self, operation: str) -> bool:
+        """Tell whether it is about such an operation."""
+        return not self.operations or operation in self.operations
+
+
+@dataclass(frozen=True)
 class Stack:
     """A chain of layers on a volume, of which the lowest `depth` are an image."""
 
@@ -99,6 +123,7 @@ class Driver(ABC):
     copies_on_write: ClassVar[bool] = True  # False: a container cannot change a file of its image
     max_depth: ClassVar[int | None] = None
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by name, the values it takes; (): any text
+    differences: ClassVar[tuple[Difference, ...]] = ()  # from a plain directory (scenario `differences`)
     opaque_inodes: ClassVar[int] = 0  # files that mark a re-created directory, beside the directory itself
     inode_law: ClassVar[str]  # the formula of `footprint`, for the reader
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import os
+import stat
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.drivers.base import CopyUp
+from bench.drivers.base import CopyUp, Difference
 from bench.drivers.fuse import FuseUnion
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "FuseOverlayfs"]
 
 MAX_LAYERS = 500  # as the kernel's overlayfs; its own limit is the length of one argument
+
+
+def _near_the_image(operation: Any, image: Mapping[str, str], root: int) -> bool:
+    """Tell whether it would rename to a name that the image has, or a directory from the name of an image's file."""
+    if operation.to in image:
+        return True
+    try:
+        mode = os.stat(operation.path, dir_fd=root, follow_symlinks=False).st_mode
+    except OSError:
+        return False
+    return stat.S_ISDIR(mode) and image.get(operation.path, "directory") != "directory"
 
 
 class FuseOverlayfs(FuseUnion):
@@ -25,6 +38,20 @@ class FuseOverlayfs(FuseUnion):
     order = 2
     max_depth = MAX_LAYERS
     options: ClassVar = {"binary": ()}  # another build of it: a path
+    differences: ClassVar[tuple[Difference, ...]] = (
+        Difference(
+            "what is renamed to a name of the image, or a directory from one, lets the image's file appear again",
+            "seen with 1.10: rename('new', 'of-the-image'), unlink('of-the-image'), and it is there; not done here",
+            ("rename",),
+            avoids=_near_the_image,
+        ),
+        Difference(
+            "a directory of the image cannot be renamed (EXDEV)",
+            "fuse-overlayfs main.c, ovl_rename_direct",
+            ("rename",),
+            "EXDEV",
+        ),
+    )
     opaque_inodes = 2  # seen with 1.10: `.wh..wh..opq` (main.c, set_fd_opaque) and a device node `.wh..opq`
 
     def command(self, lower: Sequence[str], upper: str, work: str) -> list[str]:

@@ -14,9 +14,9 @@ from __future__ import annotations
 import os
 import secrets
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from bench.drivers.base import BLOCK, Container, Footprint, Stack, copy_tree, data_bytes, write_text
+from bench.drivers.base import BLOCK, Container, Difference, Footprint, Stack, copy_tree, data_bytes, write_text
 from bench.drivers.marks import overlay_mark
 from bench.drivers.overlayfs import OverlayFs
 from bench.errors import BenchError
@@ -39,6 +39,14 @@ class Overlay(OverlayFs):
     title = "overlay (legacy: hard links, one lower)"
     order = 4
     profile = "standard"
+    differences: ClassVar[tuple[Difference, ...]] = (
+        *OverlayFs.differences,
+        Difference(
+            "a file of the image has as many links as layers hold it",
+            "daemon/graphdriver/overlay/copy (hard links between layers)",
+            hides="links",
+        ),
+    )
     inode_law = "1 + Σ over layers k (2 + directories and links of the tree merged up to k + files of layer k)"
 
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from bench.drivers.base import CopyUp, Driver
+from bench.drivers.base import CopyUp, Difference, Driver
 from bench.model import Support
 
 if TYPE_CHECKING:
@@ -16,6 +16,20 @@ __all__ = ["OverlayFs"]
 
 class OverlayFs(Driver):
     """A driver that mounts overlayfs with the options of its arm."""
+
+    differences: ClassVar[tuple[Difference, ...]] = (
+        Difference(
+            "a directory of the image cannot be renamed (EXDEV)",
+            "Documentation/filesystems/overlayfs.rst, renaming directories; Docker leaves redirect_dir off",
+            ("rename",),
+            "EXDEV",
+        ),
+        Difference(
+            "a mapping of a file of the image, made before its copy_up, does not show later writes",
+            "Documentation/filesystems/overlayfs.rst, non-standard behavior",
+            ("map-open-file",),
+        ),
+    )
 
     def probe(self, volume: Recipe) -> Support:
         """Tell whether the kernel knows overlayfs."""

@@ -17,6 +17,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("bench.host",),
     ("bench.volumes", "bench.layers"),
     ("bench.drivers",),
+    ("bench.oracle",),
     ("bench.measure.scenario", "bench.measure.clock", "bench.measure.temperature", "bench.measure.reference"),
     ("scenarios",),
     ("bench.discovery",),

@@ -11,7 +11,7 @@ import pytest
 
 from bench import discovery
 from bench.errors import BenchError
-from bench.layers.content import Directory, File
+from bench.layers.content import Directory, File, Link
 from bench.measure import reference
 from bench.measure.plan import Plan, Request, StackKey, make
 from bench.measure.runner import Runner
@@ -443,4 +443,4 @@ def test_an_image_is_a_prefix_of_one_chain(scenario: str) -> None:
                 parent = entry.path.rpartition("/")[0]
                 assert not parent or parent in paths[:number]
                 assert kinds.setdefault(entry.path, type(entry)) is type(entry)
-                assert isinstance(entry, File | Directory)
+                assert isinstance(entry, File | Directory | Link)

@@ -1,0 +1,157 @@
+"""How a driver differs from a plain file system: the same operations on a container and on a directory.
+
+Each unit draws a stream of operations on few names, does each of them in a fresh container and in a plain directory
+with the same content, and compares what they said, and every so often all that is there. Known differences are
+declared by the driver with their source (`Driver.differences`); any other is a counter off its expectation.
+"""
+
+from __future__ import annotations
+
+import shutil
+from itertools import islice
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from bench.layers.content import Directory, File, Layer, Link, flatten, materialise
+from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
+from bench.model import Temperature
+from bench.oracle.operations import stream
+from bench.oracle.replay import compared, tree
+from bench.verdicts.claims import Finding, Outcome, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from bench.stats.analysis import Analysis
+
+DEPTH = 3
+DIRECTORIES = ("", "top", "middle", "bottom", "all", "all/deep")
+NAMES = ("a", "b", "c", "d", "e")
+OPERATIONS = {"quick": 500, "standard": 2000}
+MOST = 10_000
+SOURCE = "; from "  # between a declared difference and its source, in the name of its counter
+
+
+def grids(profile: str) -> Iterable[Grid]:
+    """One stream a unit, the same on all arms; another one in every block."""
+    blocks = 1 if profile == "quick" else 3
+    yield Grid((DEPTH,), (Temperature.NEW,), {"length": (OPERATIONS.get(profile, MOST),)}, blocks=blocks)
+
+
+def layer(index: int, params: Params) -> Layer:
+    """A directory that only this layer has, one that all have, files of all sizes, and a link."""
+    own = ("bottom", "middle", "top")[min(index, 2)]
+    return (
+        Directory(own),
+        File(f"{own}/a", 100, origin=index),
+        File(f"{own}/b", 0),
+        Link(f"{own}/c", "a"),
+        Directory("all"),
+        Directory("all/deep", 0o700),
+        File("all/a", 5000 * (index + 1), origin=index),
+        File(f"all/deep/{NAMES[index % len(NAMES)]}", 10, origin=index),
+        File("d", 3, origin=index, mode=0o600),
+    )
+
+
+def plain(unit: Unit) -> Path:
+    """The plain directory of a unit, beside the stacks of its volume."""
+    return unit.volume.path / "plain"
+
+
+def before(unit: Unit) -> None:
+    """Make the plain directory."""
+    shutil.rmtree(plain(unit), ignore_errors=True)
+    plain(unit).mkdir()
+    materialise(flatten(unit.layers), plain(unit), unit.seed)
+    unit.notes["image"] = image(unit)
+
+
+def image(unit: Unit) -> list[object]:
+    """All that the image's layers hold on disk."""
+    return [tree(unit.driver.layer_path(unit.container, index)) for index in range(unit.depth)]
+
+
+def operate(unit: Unit) -> None:
+    """Do the stream in both."""
+    operations = list(islice(stream(unit.random, MOST, DIRECTORIES, NAMES), int(unit.params["length"])))
+    start = perf_counter_ns()
+    told = compared(operations, unit.merged, plain(unit), unit.driver.differences)
+    unit.record("operation", [(perf_counter_ns() - start) / max(told.operations, 1)], calls=told.operations)
+    unit.notes["told"] = told
+
+
+def prove(unit: Unit) -> None:
+    """No difference but those declared."""
+    told = unit.notes["told"]
+    unit.expect("undeclared", int(told.mismatch is not None), 0, why=str(told.mismatch))
+    unit.counters["operations"] = told.operations
+    for difference in unit.driver.differences:
+        unit.counters[f"{difference.name}{SOURCE}{difference.source}"] = told.declared[difference.name]
+    shutil.rmtree(plain(unit))
+
+
+def after(unit: Unit) -> None:
+    """The image is as it was."""
+    unit.expect(
+        "image_unchanged", int(image(unit) == unit.notes["image"]), 1, why="a container writes to its own layer"
+    )
+
+
+def tables(analysis: Analysis) -> Iterator[Table]:
+    """How each driver differs, and how often that was seen."""
+    rows = []
+    for arm in analysis.arms(SCENARIO.name):
+        counters = analysis.run.counters
+        mine = counters[(counters["scenario"] == SCENARIO.name) & (counters["arm"] == arm)]
+        sums = {str(name): float(values.sum()) for name, values in mine.groupby("counter", observed=True)["value"]}
+        done = f"{sums.get('operations', 0):,.0f}"
+        found = {name: count for name, count in sums.items() if SOURCE in name}
+        for name, count in sorted(found.items()):
+            words, _, source = name.partition(SOURCE)
+            rows.append((arm, words, source, f"{count:,.0f}", done))
+        if (off := sums.get("undeclared", 0)) or not found:
+            rows.append((arm, f"undeclared, in {off:,.0f} units" if off else "none", "", f"{off:,.0f}", done))
+    if rows:
+        columns = ("arm", "it differs from a plain directory", "source", "times", "operations")
+        yield Table("How does this driver differ from a file system?", columns, tuple(rows))
+
+
+def judge_image(analysis: Analysis) -> Iterator[Finding]:
+    """C9: image layers are as they were after everything that could be done to a container."""
+    for arm in analysis.arms(SCENARIO.name):
+        same = analysis.tally(SCENARIO.name, arm, "image_unchanged")
+        if same is not None:
+            yield Finding(
+                arm,
+                Outcome.CONFIRMED if same[0] == same[1] else Outcome.REFUTED,
+                f"the lower trees were the same after random operations in {same[0]:,} of {same[1]:,} units",
+            )
+
+
+SCENARIO = Scenario(
+    name="differences",
+    question="How does this driver differ from a file system?",
+    method=(
+        "A stream of random operations (create, write, append, truncate, unlink, mkdir, rmdir, rename, link, symlink, "
+        "chmod, chown, utimes, extended attributes, mknod, mkfifo, mmap, reading what is being written, listing what "
+        "is being changed) on few names, done in a fresh container and in a plain directory with the same content. "
+        "What each said is compared, errors included, and every 250 operations all that is there; the image's trees "
+        "are compared with themselves before and after. `operation` is the time of one in both, with the comparison."
+    ),
+    order=8,
+    weight=0.02,
+    metrics=(Metric("operation", "one operation in both places, with the comparison"),),
+    headline="operation",
+    grids=grids,
+    layer=layer,
+    before=before,
+    operate=operate,
+    prove=prove,
+    after=after,
+    changes=True,
+    gated=False,  # its counters belong to streams that a seed draws
+    claims={"C9": judge_image},
+    tables=tables,
+)

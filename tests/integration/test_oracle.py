@@ -1,0 +1,147 @@
+"""Every driver's container beside a plain directory: the same operations do the same, but for what is declared."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench import discovery
+from bench.layers.content import flatten, materialise
+from bench.oracle import operations as ops
+from bench.oracle.operations import stream
+from bench.oracle.replay import Replay, compared
+from bench.oracle.shrink import shrunk
+from scenarios.differences import DEPTH, DIRECTORIES, NAMES, layer
+from tests.host.isolated import isolated
+from tests.integration.places import made, require
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bench.drivers.base import Driver, Stack
+    from bench.oracle.operations import Operation
+    from bench.volumes.base import LoopVolume
+
+pytestmark = pytest.mark.root
+OPERATIONS = int(os.environ.get("BENCH_ORACLE_OPERATIONS", "2000"))  # per driver
+LAYERS = [layer(index, {}) for index in range(DEPTH)]
+PLACES = [
+    *(("ext4", name) for name, kind in discovery.drivers().items() if kind.copies_on_write and name != "btrfs"),
+    *(("xfs", "overlay2"), ("btrfs", "overlay2"), ("btrfs", "btrfs")),
+]
+
+
+def beside(driver: Driver, volume: LoopVolume, operations: Sequence[Operation], *, declared: bool = True) -> Replay:
+    """Do them in a fresh container of the image and in a fresh plain directory."""
+    plain = volume.path / "plain"
+    shutil.rmtree(plain, ignore_errors=True)
+    plain.mkdir()
+    materialise(flatten(LAYERS), plain, 1)
+    home = volume.path / "home"
+    if home not in STACKS:
+        STACKS[home] = driver.build(home, LAYERS, (DEPTH,), 1)
+    container = driver.create_read_write(STACKS[home], DEPTH)
+    try:
+        with driver.get(container) as merged:
+            return compared(operations, merged, plain, driver.differences if declared else ())
+    finally:
+        driver.remove(container)
+
+
+STACKS: dict[Path, Stack] = {}  # of this process: each test works in a forked child
+
+
+@pytest.mark.parametrize(("volume_name", "name"), PLACES)
+def test_a_stream_of_operations_shows_no_undeclared_difference(volume_name: str, name: str, place: Path) -> None:
+    require(volume=volume_name, driver=name)
+
+    def work() -> None:
+        with made(volume_name, place) as volume:
+            driver = discovery.driver(name)()
+            drawn = list(stream(random.Random(7), OPERATIONS, DIRECTORIES, NAMES))
+            told = beside(driver, volume, drawn)
+            if told.mismatch is not None:
+                shortest = shrunk(
+                    drawn[: told.mismatch.number + 500], lambda some: bool(beside(driver, volume, some).mismatch)
+                )
+                raise AssertionError(f"{told.mismatch}; the shortest way there: {'; '.join(map(str, shortest))}")
+            assert told.operations + sum(told.declared.values()) >= OPERATIONS
+
+    isolated(work)
+
+
+ONE = st.integers(0, 2**32).map(lambda seed: next(iter(stream(random.Random(seed), 1, DIRECTORIES, NAMES))))
+
+
+def test_overlay2_under_streams_that_hypothesis_finds(place: Path) -> None:
+    require(volume="ext4", driver="overlay2")
+
+    def work() -> None:
+        with made("ext4", place) as volume:
+            driver = discovery.driver("overlay2")()
+
+            @settings(max_examples=60, database=None, suppress_health_check=[HealthCheck.too_slow])
+            @given(st.lists(ONE, max_size=40))
+            def check(operations: list[Operation]) -> None:
+                assert beside(driver, volume, operations).mismatch is None
+
+            check()
+
+    isolated(work)
+
+
+# What a declaration says, as short as it can be done, and what is seen then.
+SHOWN: list[tuple[str, list[Operation], str]] = [
+    ("overlay2", [ops.Rename("bottom", "new")], "EXDEV"),
+    ("overlay", [ops.Rename("bottom", "new")], "EXDEV"),
+    ("overlay2", [ops.MapOlder("all/a", b"new")], "map-open-file"),
+    ("overlay", [ops.Look("bottom/b")], "links=3"),
+    ("fuse-overlayfs", [ops.Create("new", 0o600), ops.Rename("new", "bottom/a"), ops.Unlink("bottom/a")], "unlink"),
+    ("unionfs-fuse", [ops.SetAttribute("d", "user.one", b"1")], "ENOTSUP"),
+    ("unionfs-fuse", [ops.HardLink("d", "new")], "False"),
+    ("unionfs-fuse", [ops.Create("all/e", 0o600), ops.Rename("all", "new"), ops.Look("new")], "look('new')"),
+]
+
+
+@pytest.mark.parametrize(("name", "operations", "words"), SHOWN)
+def test_what_is_declared_is_so(name: str, operations: list[Operation], words: str, place: Path) -> None:
+    require(volume="ext4", driver=name)
+    if name == "fuse-overlayfs" and " 1.10" not in subprocess.check_output([name, "--version"], text=True):
+        pytest.skip("the declaration is of fuse-overlayfs 1.10")
+
+    def work() -> None:
+        with made("ext4", place) as volume:
+            told = beside(discovery.driver(name)(), volume, operations, declared=False)
+            assert told.mismatch is not None
+            assert words in str(told.mismatch)
+
+    isolated(work)
+
+
+@pytest.mark.parametrize("name", ["overlay2", "fuse-overlayfs"])
+def test_an_undeclared_difference_is_found_and_shrunk(name: str, place: Path) -> None:
+    """With nothing declared, the oracle comes to what was declared by itself."""
+    require(volume="ext4", driver=name)
+
+    def work() -> None:
+        with made("ext4", place) as volume:
+            driver = discovery.driver(name)()
+            drawn = list(stream(random.Random(2), 3000, DIRECTORIES, NAMES))
+            told = beside(driver, volume, drawn, declared=False)
+            assert told.mismatch is not None
+            shortest = shrunk(
+                drawn[: told.mismatch.number + 1],
+                lambda some: beside(driver, volume, some, declared=False).mismatch is not None,
+            )
+            assert len(shortest) <= 4
+            assert {operation.name for operation in shortest} & {"rename", "map-open-file"}
+
+    isolated(work)
