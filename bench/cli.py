@@ -13,7 +13,7 @@ from bench import __version__
 from bench.comparing import ab
 from bench.errors import EXIT_USAGE, BenchError
 from bench.gating import gate
-from bench.options import JSON, REPORTS_OPTION, RESULTS_OPTION, STARTED, WORKDIR, directory_of, listed, print_json
+from bench.options import JSON, REPORTS_OPTION, RESULTS_OPTION, WORKDIR, directory_of, listed, print_json, session_of
 from bench.selftest import aa
 
 if TYPE_CHECKING:
@@ -180,20 +180,10 @@ def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdi
       python -m bench run --driver overlay2 --driver overlay2,metacopy=on --scenario copy_up
       python -m bench run --resume 20260102T030405Z-quick-s1
     """
-    from bench.console import Console
-    from bench.host import workdir as places
     from bench.measure import session
-    from bench.measure.workshop import Session
 
     request = _request(asked)
-    seconds = request.seconds
-    where = Session(
-        workdir=workdir or places.default(),
-        results=results,
-        command=["python", "-m", "bench", *sys.argv[1:]],
-        listener=lambda: Console(seconds, quiet=as_json),
-        started=STARTED,
-    )
+    where = session_of(results, workdir, request.seconds, quiet=as_json)
     if resumed:
         directory, status = session.resume(directory_of(results, resumed), where)
     else:

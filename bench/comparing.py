@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench.errors import BenchError
 from bench.gate.verdict import EXIT_INCONCLUSIVE
-from bench.options import JSON, RESULTS_OPTION, STARTED, WORKDIR, listed, print_json
+from bench.options import JSON, RESULTS_OPTION, WORKDIR, listed, print_json, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,20 +125,10 @@ def measured(
     facts: Mapping[str, Any] | None = None,
 ) -> tuple[Path, int]:
     """Measure comparisons (or do other `work` on the plan) as a new run; return its directory and exit status."""
-    from bench.console import Console
-    from bench.host import workdir as places
     from bench.measure import session
     from bench.measure.compare import Compare
-    from bench.measure.workshop import Session
 
-    seconds = plan.request.seconds
-    where = Session(
-        workdir=workdir or places.default(),
-        results=results,
-        command=["python", "-m", "bench", *sys.argv[1:]],
-        listener=lambda: Console(seconds, quiet=quiet),
-        started=STARTED,
-    )
+    where = session_of(results, workdir, plan.request.seconds, quiet=quiet)
     told: dict[str, Any] = {"kind": kind, **(facts or {})}
     if comparisons:
         told["comparisons"] = [one.described() for one in comparisons]

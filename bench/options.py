@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bench.measure.workshop import Session
 
 __all__ = [
     "DIRECTORY",
@@ -21,6 +24,7 @@ __all__ = [
     "directory_of",
     "listed",
     "print_json",
+    "session_of",
 ]
 
 STARTED = time.monotonic()  # when the command began
@@ -48,6 +52,21 @@ def listed(text: str | None, parse: Callable[[str], Any]) -> tuple[Any, ...]:
 def directory_of(results: Path, name: str) -> Path:
     """Return the run that `name` means: a path, or a name below `results`."""
     return Path(name) if Path(name).is_dir() else results / name
+
+
+def session_of(results: Path, workdir: Path | None, seconds: float, *, quiet: bool) -> Session:
+    """Return where a command's run works and writes; a person is told how it goes on for `seconds`, unless `quiet`."""
+    from bench.console import Console
+    from bench.host import workdir as places
+    from bench.measure.workshop import Session
+
+    return Session(
+        workdir=workdir or places.default(),
+        results=results,
+        command=["python", "-m", "bench", *sys.argv[1:]],
+        listener=lambda: Console(seconds, quiet=quiet),
+        started=STARTED,
+    )
 
 
 def print_json(value: Any) -> None:

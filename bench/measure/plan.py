@@ -315,7 +315,7 @@ def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> li
             support = _fits(plan, scenario, arm, driver, depth, params, profile)
             for temperature in grid.temperatures if support.ok else ():
                 cell = Cell(scenario.name, arm, depth, temperature, params, grid.blocks)
-                reason = scenario.excludes(cell, driver)
+                reason = _no_cold(cell) or scenario.excludes(cell, driver)
                 if reason:
                     what = f"{scenario.name} on {arm.name}"
                     skipped.setdefault(what + reason, Skip(what, reason))
@@ -326,6 +326,13 @@ def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> li
                 skipped.setdefault(what, Skip(what, support.reason, support.mend, by_choice=True))
     plan.skips.extend(skipped.values())
     return list(found)
+
+
+def _no_cold(cell: Cell) -> str:
+    """Return why a cell cannot be cold, empty where it can or need not."""
+    if cell.temperature is Temperature.COLD and not discovery.volume(cell.arm.volume).filesystem:
+        return "no cold cells: the file system of a directory is not the run's to mount again"
+    return ""
 
 
 def _words(params: Iterable[tuple[str, Param]]) -> str:

@@ -129,11 +129,10 @@ def _run(made: Plan, session: Session, directory: Path, task: Work, facts: Mappi
         try:
             status = namespaces.run_isolated(worker.main, user_namespace=made.request.rootless)
         except OSError as error:
-            raise BenchError(
-                "cannot make a private namespace",
-                why=f"unshare: {error.strerror}",
-                mend="run as root outside of a container, or allow user namespaces (sysctl user.max_user_namespaces)",
-            ) from error
+            mend = "run as root outside of a container, or allow user namespaces (sysctl user.max_user_namespaces)"
+            if error.errno == errno.EINVAL:  # mount(2), of MS_PRIVATE
+                mend = "in a chroot, make its / a mount point before: mount --bind DIRECTORY DIRECTORY"
+            raise BenchError("cannot make a private namespace", why=f"unshare: {error.strerror}", mend=mend) from error
     return status
 
 

@@ -279,6 +279,13 @@ def test_an_ordinary_user_gets_the_directory_no_cold_cells_and_the_reasons() -> 
         assert told[what].mend == "run as root"
 
 
+def test_a_directory_is_never_cold_for_root_either() -> None:
+    plan = make(Request(volumes=("dir",), scenarios=("lookup",)))
+    assert {cell.temperature for cell in plan.cells["lookup"]} == {Temperature.HOT, Temperature.NEW}
+    reasons = [skip.reason for skip in plan.skips if skip.what == "lookup on overlay2@dir"]
+    assert any(reason.startswith("no cold cells: the file system of a directory") for reason in reasons)
+
+
 def test_an_absent_program_leaves_out_its_scenario_and_says_how_to_add_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "require_program", lambda name: Support.no(f"no {name}"))
     plan = make(Request(volumes=("ext4",)))
