@@ -204,11 +204,11 @@ SCENARIO = Scenario(
     method=(
         "access(2) on names relative to the container's root, each name once per unit; a unit's observation of a "
         "kind of lookup is the median of its names (32 in the bottom layer and of misses, else 8), in random order "
-        f"(hot: of {HOT_PARTS} times {PASSES} passes over them, each timed as a whole). The first access in a directory is "
-        "timed apart (`first`): it brings that directory in from every layer. `nested` walks a path of four "
-        "directories that nothing has walked before. A comparison looks up only the kind that it judges. "
-        "Hot: this container has looked the names up. New container: "
-        "another container of the image has. Cold: the backing file system was unmounted and mounted again."
+        f"(hot: of {HOT_PARTS} times {PASSES} passes over them, each timed as a whole). The first access in a "
+        "directory is timed apart (`first`): it brings that directory in from every layer. `nested` walks a path of "
+        "four directories that nothing has walked before. A comparison looks up only the kind that it judges. Hot: "
+        "this container has looked the names up. New container: another container of the image has. Cold: the backing "
+        "file system was unmounted and mounted again."
     ),
     order=1,
     weight=0.4,
