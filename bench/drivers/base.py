@@ -18,10 +18,11 @@ from bench.layers.content import File, Layer
 from bench.model import Support
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from bench.layers.changes import Change
     from bench.volumes.base import Recipe
 
 __all__ = [
@@ -180,6 +181,10 @@ class Driver(ABC):
         """Say what the container's layer has of `name`: whiteout, opaque directory, directory, nothing; or in place."""
         return "in place"
 
+    def changes(self, container: Container) -> Iterator[Change] | None:
+        """Return what the container changed, told by its own layer; None where whole trees have to be compared."""
+        return None
+
     def whiteout_inodes(self, deletions: int) -> int | None:
         """Return the inodes that deleting so many image files adds for whiteouts; None if it has none."""
         return None
@@ -230,15 +235,16 @@ def copy_tree(source: str, target: str, copy: Callable[[str, str], None] | None 
 
 
 def copy_file(source: str, target: str) -> None:
-    """Copy a regular file, and its mode, by reading and writing every byte."""
+    """Copy a regular file, with its mode and times, by reading and writing every byte."""
     reader = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        mode = os.fstat(reader).st_mode & 0o7777
-        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        told = os.fstat(reader)
+        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, told.st_mode & 0o7777)
         try:
             while chunk := os.read(reader, _COPY_CHUNK):
                 if os.write(writer, chunk) != len(chunk):
                     raise OSError(28, os.strerror(28), target)
+            os.utime(writer, ns=(told.st_atime_ns, told.st_mtime_ns))
         finally:
             os.close(writer)
     finally:

@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING
 
 from bench.drivers.base import BLOCK, Container, Driver, Footprint, Stack, data_bytes, write_text
 from bench.drivers.marks import overlay_mark
+from bench.layers.changes import of_upper
 from bench.layers.content import Directory, Layer, materialise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from bench.layers.changes import Change
     from bench.volumes.base import Recipe
 
 __all__ = ["LinkedLayout"]
@@ -86,6 +88,10 @@ class LinkedLayout(Driver):
     def layer_path(self, container: Container, layer: int) -> Path:
         """Return the layer's `diff`."""
         return container.stack.home / container.stack.ids[layer] / "diff"
+
+    def changes(self, container: Container) -> Iterator[Change] | None:
+        """The container's layer holds what it changed, and marks of what it deleted."""
+        return of_upper(container.path / "diff")
 
     def mark(self, container: Container, name: str) -> str:
         """As overlayfs marks it."""

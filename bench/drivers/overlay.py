@@ -21,12 +21,14 @@ from bench.drivers.marks import overlay_mark
 from bench.drivers.overlayfs import OverlayFs
 from bench.errors import BenchError
 from bench.kernel import mounts
+from bench.layers.changes import of_upper
 from bench.layers.content import Directory, File, Layer, flatten, materialise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from bench.layers.changes import Change
     from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "Overlay"]
@@ -102,6 +104,10 @@ class Overlay(OverlayFs):
                 mounts.unmount(merged)
         finally:
             merged.rmdir()
+
+    def changes(self, container: Container) -> Iterator[Change] | None:
+        """The container's layer holds what it changed, and marks of what it deleted."""
+        return of_upper(container.path / "upper")
 
     def mark(self, container: Container, name: str) -> str:
         """As overlayfs marks it."""

@@ -14,13 +14,14 @@ _UNABLE = frozenset({errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, 
 
 
 def clone(source: str, target: str) -> bool:
-    """Make the new file `target` share all extents of `source`, with its mode; False, and no file, if it cannot."""
+    """Make the new file `target` share the extents of `source`, with mode and times; False, and no file, if not."""
     reader = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        mode = os.fstat(reader).st_mode & 0o7777
-        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        told = os.fstat(reader)
+        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, told.st_mode & 0o7777)
         try:
             fcntl.ioctl(writer, FICLONE, reader)
+            os.utime(writer, ns=(told.st_atime_ns, told.st_mtime_ns))
         except OSError as error:
             os.unlink(target)
             if error.errno not in _UNABLE:

@@ -103,10 +103,13 @@ def _without(told: object, fact: str) -> object:
     return told
 
 
-def tree(path: Path) -> dict[str, Outcome]:
-    """Return all that is below a directory: by path, metadata and content, entries, target or attributes."""
+def tree(path: Path, *, links: bool = True) -> dict[str, object]:
+    """Return all that is below a directory: by path, metadata and content, entries, target or attributes.
+
+    Without `links`, how many names a file has is left out.
+    """
     with _opened(path) as root:
-        return _tree(root)
+        return {name: told if links else _without(told, "links") for name, told in _tree(root).items()}
 
 
 def replay(operation: Operation, root: int) -> Outcome:
