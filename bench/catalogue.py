@@ -14,7 +14,6 @@ __all__ = ["catalogue"]
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:
     """Return scenarios, drivers, volumes and claims, each as name, title and, where it can fail, ok, reason, mend."""
-    first = next(iter(discovery.volumes().values()))
     return {
         "scenarios": [
             {"name": item.name, "title": item.question, **_state(_programs(item.requires))}
@@ -26,7 +25,7 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
                 "title": kind.title,
                 "options": {key: list(values) for key, values in kind.options.items()},
                 "max_depth": kind.max_depth,
-                **_state(kind().probe(first)),
+                **_state(discovery.driver_support(kind)),
             }
             for kind in discovery.drivers().values()
         ],

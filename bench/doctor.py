@@ -51,9 +51,10 @@ def examine(directory: Path) -> list[Check]:
         checks.append(Check("privilege", "loop devices", trial))
     checks += _mount_api(place)
     checks += [Check("volume", name, recipe.probe()) for name, recipe in discovery.volumes().items()]
-    volume, rootless = discovery.volume("ext4"), os.geteuid() != 0
+    rootless = os.geteuid() != 0
     checks += [
-        Check("driver", name, driver(rootless=rootless).probe(volume)) for name, driver in discovery.drivers().items()
+        Check("driver", name, discovery.driver_support(kind, rootless=rootless))
+        for name, kind in discovery.drivers().items()
     ]
     checks += [Check("program", program, _program(program)) for program in PROGRAMS if program != "cc"]
     checks.append(Check("program", "cc", _compiler()))

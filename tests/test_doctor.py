@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench import doctor
+from bench import discovery, doctor
 from bench.doctor import attempt, examine
 from bench.host import engines
 from bench.kernel import mounts
+from bench.model import Support
 from tests.host.isolated import needs_root
 
 if TYPE_CHECKING:
@@ -23,6 +24,16 @@ def test_every_check_has_a_name_and_every_refusal_a_reason(tmp_path: Path) -> No
     assert {check.area for check in checks} == areas
     assert all(check.support.reason for check in checks if not check.support.ok)
     assert len({(check.area, check.name) for check in checks}) == len(checks)
+
+
+@needs_root
+def test_a_driver_that_needs_a_volume_of_its_own_works_where_that_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = discovery.drivers()["btrfs"]
+    volume = discovery.volume("btrfs")
+    monkeypatch.setattr(type(volume), "probe", lambda self: Support.yes())
+    assert discovery.driver_support(own).ok
+    monkeypatch.setattr(type(volume), "probe", lambda self: Support.no("no mkfs.btrfs", "apt-get"))
+    assert discovery.driver_support(own) == Support.no("no mkfs.btrfs", "apt-get")
 
 
 def test_nothing_is_left(tmp_path: Path) -> None:
