@@ -37,6 +37,7 @@ MARGIN = 1.35  # of a volume's computed content, for metadata that grows in chun
 SPARE_BYTES = 128 << 20  # of a volume, for its journal or log and a file system's own reserve
 SPARE_INODES = 20_000
 MAX_DEPTH = 500  # of drivers without a limit of their own: deeper than overlayfs goes, nothing is compared
+UNASKED = "leaves it out"  # the end of a skip's reason: nobody named it
 CONTAINERS = 2  # alive at once: the one measured, and the one that warmed the image
 
 
@@ -191,8 +192,8 @@ def make(request: Request) -> Plan:
         if cells:
             plan.cells[scenario.name] = cells
     if not any(cell.arm.driver != NATIVE for cells in plan.cells.values() for cell in cells):
-        forced = [skip for skip in plan.skips if not skip.by_choice] or plan.skips
-        reasons = "; ".join(f"{skip.what}: {skip.reason}" for skip in forced[:3])
+        ranked = sorted(plan.skips, key=lambda skip: (skip.by_choice, skip.reason.endswith(UNASKED)))
+        reasons = "; ".join(f"{skip.what}: {skip.reason}" for skip in ranked[:3])
         raise BenchError(
             "nothing to measure", why=reasons or "the choice leaves no cell", mend="see `python -m bench doctor`"
         )
@@ -272,7 +273,7 @@ def _included(profile: str, request: Request) -> bool:
 
 
 def _unasked(what: str, profile: str, option: str, request: Request) -> Skip:
-    return Skip(what, f"profile {request.profile} leaves it out", f"--profile {profile}, or {option}", by_choice=True)
+    return Skip(what, f"profile {request.profile} {UNASKED}", f"--profile {profile}, or {option}", by_choice=True)
 
 
 def _check_depths(request: Request, arms: Iterable[tuple[Arm, Driver]]) -> None:

@@ -79,7 +79,7 @@ def test_gate_measures_judges_and_makes_a_baseline_that_it_passes(bench: Bench) 
 
 
 TABLE: list[tuple[list[str], str]] = [
-    (["ab", "overlay2@ext4", "overlay@ext4"], "unknown driver 'overlay'; did you mean 'overlay2'?"),
+    (["ab", "overlay2@ext4", "overlay22@ext4"], "unknown driver 'overlay22'; did you mean 'overlay2'?"),
     (["ab", "overlay2@ext4", "overlay2"], "'overlay2' is not an arm; write it like overlay2,"),
     (["ab", "overlay2@exts4", "overlay2@ext4"], "unknown volume 'exts4'; did you mean 'ext4'?"),
     (["ab", "overlay2,volatil=on@ext4", "overlay2@ext4"], "unknown option of overlay2 'volatil'; did you mean"),
@@ -110,9 +110,9 @@ TABLE: list[tuple[list[str], str]] = [
     (["gate", "nothing"], "no run at results/nothing"),
     (["gate", "--config", "missing.toml"], "no missing.toml; give the pyproject.toml that has the gate's settings"),
     (["gate", "--no-counters"], "nothing to judge: no counters and no comparison; give --compare A B"),
-    (["gate", "--no-counters", "--compare", "overlay2@ext4", "overlay@ext4"], "unknown driver 'overlay'"),
+    (["gate", "--no-counters", "--compare", "overlay2@ext4", "overlay22@ext4"], "unknown driver 'overlay22'"),
     (["gate", "--scenario", "copyup"], "unknown scenario 'copyup'"),
-    (["gate", "--driver", "overlay"], "unknown driver 'overlay'"),
+    (["gate", "--driver", "overlay22"], "unknown driver 'overlay22'"),
     (["gate", "--budget", "soon"], "'soon' is not a time"),
     (["gate"], "no baseline bench-baseline.json; make one from a run you trust, and commit it"),
     (["gate", "--junit", "missing/gate.xml"], "cannot write missing/gate.xml: missing is no directory; make it first"),
@@ -142,7 +142,7 @@ def test_bad_input_is_one_line_before_anything_is_measured(bench: Bench, argumen
         ("stored-times = 'on'", "value of stored-times, 'on'"),
         ("budget = 'soon'", "[tool.bench.gate] budget: 'soon' is not a time"),
         ("compare = [{a = 'overlay2@ext4'}]", "[tool.bench.gate] comparison 1 has no b"),
-        ("compare = [{a = 'overlay2@ext4', b = 'overlay@ext4'}]", "unknown driver 'overlay'"),
+        ("compare = [{a = 'overlay2@ext4', b = 'overlay22@ext4'}]", "unknown driver 'overlay22'"),
         ("compare = [{a = 'overlay2@ext4', b = 'x', scenario = 'copyup'}]", "unknown scenario in [tool.bench.gate]"),
         ("scenario.copyup.block = false", "unknown scenario in [tool.bench.gate] 'copyup'"),
         ("scenario.copy_up.blok = false", "unknown [tool.bench.gate.scenario.copy_up] key 'blok'"),

@@ -492,7 +492,7 @@ def test_a_daemon_that_never_serves_is_named_and_leaves_nothing(
     (programs / "fuse-overlayfs").chmod(0o755)
     monkeypatch.setenv("REAL", str(shutil.which("fuse-overlayfs")))
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    monkeypatch.setattr("bench.drivers.fuse_overlayfs.START_SECONDS", 0.3)
+    monkeypatch.setattr("bench.drivers.fuse.START_SECONDS", 0.3)
 
     def work() -> None:
         with made("ext4", place) as volume:

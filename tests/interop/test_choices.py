@@ -93,7 +93,7 @@ def refused(done: Done) -> str:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--layer-driver", "overlay3"], "ERROR: unknown driver 'overlay3'; did you mean 'overlay2'?"),
+        (["--layer-driver", "overlay22"], "ERROR: unknown driver 'overlay22'; did you mean 'overlay2'?"),
         (["--layer-driver", "overlay2,metacpy=on"], "unknown option of overlay2 'metacpy'; did you mean 'metacopy'?"),
         (
             ["--layer-driver", "overlay2,metacopy=maybe"],
@@ -119,7 +119,7 @@ def test_an_option_that_names_nothing_is_refused(arguments: list[str], said: str
 @pytest.mark.parametrize(
     ("marker", "said"),
     [
-        ("driver='overlay3'", "unknown driver 'overlay3'; did you mean 'overlay2'?"),
+        ("driver='overlay22'", "unknown driver 'overlay22'; did you mean 'overlay2'?"),
         ("drivers='vfs'", "unknown argument of marker layers 'drivers'; did you mean 'driver'?"),
         ("'vfs'", "marker layers takes no positional argument; write layers(driver=…, depth=…)"),
         ("volume=[]", "marker layers names no volume: the list is empty"),

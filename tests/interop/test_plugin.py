@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bench import discovery
 from bench.containers.choice import Choice, UnavailableError
 from bench.containers.stacks import Stacks
 from bench.errors import BenchError
@@ -153,6 +154,8 @@ def test_each_call(overlay_containers):
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_container_is_fresh(driver: str, session: Session) -> None:
     require(volume="ext4", driver=driver)
+    if not discovery.driver(driver).copies_on_write:
+        pytest.skip(f"{driver} has no copy-on-write")
     session.write(test_fresh=FRESH)
     counts, said = ran(session, "--layer-driver", driver, "--layer-depth", "3", "-p", "no:benchmark", "-W", "error")
     assert counts == {"passed": 3}, said

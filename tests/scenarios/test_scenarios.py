@@ -98,7 +98,9 @@ def test_it_runs_without_an_error_or_a_mismatch(scenario: str, volume: str, plac
     working = {name for name, kind in usual.items() if kind().probe(discovery.volume(volume)).ok}
     two = {"native", "overlay2"}
     seen = {cell.arm.driver for cell in plan.cells[scenario]}
-    assert seen == {"limits": {"overlay2"}, "harness": two, "steady": two}.get(scenario, working)
+    assert seen == {"limits": {"overlay2"}, "harness": two, "steady": two, "commit": {*two, "vfs"}}.get(
+        scenario, working
+    )
 
     def work() -> None:
         block = one_block(plan, place, thinned)
@@ -223,6 +225,8 @@ def test_a_driver_that_built_something_else_gives_errors_and_no_samples(
     scenario: str, sabotage: Sabotage, error: str, driver: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require(volume="ext4", driver=driver)
+    if discovery.scenario(scenario).changes and not discovery.driver(driver).copies_on_write:
+        pytest.skip(f"{driver} has no copy-on-write")
     sabotage.apply(monkeypatch, driver)
     request = {"depths": (3,), "sizes": (8192,)}
     plan = small(scenario, "ext4", *({driver, "overlay2"} - {"native"}), **request)
