@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, copy_file, copy_tree, data_bytes
-from bench.kernel.reflink import clone
 from bench.layers.content import Directory, Layer, flatten, materialise
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Vfs(Driver):
         return self.chosen.get("reflink") == "on"
 
     def _copy(self, source: Path, target: Path) -> None:
-        copy_tree(str(source), str(target), _clone_or_copy if self._clones else None)
+        copy_tree(str(source), str(target), partial(copy_file, reflink=self._clones))
 
     @contextmanager
     def get(self, container: Container) -> Iterator[Path]:
@@ -93,11 +93,6 @@ class Vfs(Driver):
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
         """The copy was made when the container was created."""
         return CopyUp(0, "none", "a container is a full copy already")
-
-
-def _clone_or_copy(source: str, target: str) -> None:
-    if not clone(source, target):
-        copy_file(source, target)
 
 
 DRIVER = Vfs

@@ -11,10 +11,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["DELETED", "OPAQUE", "OPAQUE_FILE", "PRESENT", "WHITEOUT", "Change", "naive", "of_upper"]
+__all__ = [
+    "DELETED",
+    "OPAQUE",
+    "OPAQUE_FILE",
+    "PRESENT",
+    "WHITEOUT",
+    "Change",
+    "is_opaque",
+    "is_whiteout",
+    "naive",
+    "of_upper",
+]
 
 DELETED, OPAQUE, PRESENT = "deleted", "opaque", "present"
 WHITEOUT, OPAQUE_FILE = ".wh.", ".wh..wh..opq"
+# Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories"; userxattr; fuse-overlayfs main.c
 OPAQUE_ATTRIBUTES = ("trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverlayfs.opaque")
 
 
@@ -40,7 +52,7 @@ def _upper(top: str, below: str) -> Iterator[Change]:
     for entry in entries:
         path = f"{below}{entry.name}"
         told = entry.stat(follow_symlinks=False)
-        if stat.S_ISCHR(told.st_mode) and told.st_rdev == 0:
+        if is_whiteout(told):
             if not entry.name.startswith(WHITEOUT):  # fuse-overlayfs makes one beside its mark of an opaque directory
                 yield Change(path, DELETED)
         elif entry.name == OPAQUE_FILE:
@@ -48,7 +60,7 @@ def _upper(top: str, below: str) -> Iterator[Change]:
         elif entry.name.startswith(WHITEOUT):
             yield Change(f"{below}{entry.name.removeprefix(WHITEOUT)}", DELETED)
         elif stat.S_ISDIR(told.st_mode):
-            if _is_opaque(entry.path):
+            if is_opaque(entry.path):
                 yield Change(path, OPAQUE)
             yield Change(path, PRESENT)
             yield from _upper(top, f"{path}/")
@@ -56,7 +68,13 @@ def _upper(top: str, below: str) -> Iterator[Change]:
             yield Change(path, PRESENT)
 
 
-def _is_opaque(path: str) -> bool:
+def is_whiteout(told: os.stat_result) -> bool:
+    """Tell whether it is overlayfs's mark of a deleted name: a character device 0:0."""
+    return stat.S_ISCHR(told.st_mode) and told.st_rdev == 0
+
+
+def is_opaque(path: str) -> bool:
+    """Tell whether a directory of a container's layer hides the image's, by attribute or by a file in it."""
     names = os.listxattr(path, follow_symlinks=False)
     return any(name in names and os.getxattr(path, name) == b"y" for name in OPAQUE_ATTRIBUTES) or os.path.lexists(
         f"{path}/{OPAQUE_FILE}"

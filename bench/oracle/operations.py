@@ -7,6 +7,7 @@ import hashlib
 import mmap
 import os
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -65,12 +66,9 @@ class Write(Operation):
 
     def do(self, root: int) -> object:
         """Return the content afterwards."""
-        descriptor = _open(root, self.path, os.O_RDWR)
-        try:
+        with _opened(root, self.path, os.O_RDWR) as descriptor:
             os.pwrite(descriptor, self.data, self.offset)
             return _content(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @dataclass(frozen=True)
@@ -82,11 +80,8 @@ class Append(Operation):
 
     def do(self, root: int) -> object:
         """O_APPEND; return the content afterwards, read by another name."""
-        descriptor = _open(root, self.path, os.O_WRONLY | os.O_APPEND)
-        try:
+        with _opened(root, self.path, os.O_WRONLY | os.O_APPEND) as descriptor:
             os.write(descriptor, self.data)
-        finally:
-            os.close(descriptor)
         return _read(root, self.path)
 
 
@@ -99,12 +94,9 @@ class Truncate(Operation):
 
     def do(self, root: int) -> object:
         """By a descriptor that was opened for writing."""
-        descriptor = _open(root, self.path, os.O_RDWR)
-        try:
+        with _opened(root, self.path, os.O_RDWR) as descriptor:
             os.ftruncate(descriptor, self.size)
             return _content(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @dataclass(frozen=True)
@@ -116,11 +108,8 @@ class Overwrite(Operation):
 
     def do(self, root: int) -> object:
         """O_CREAT too, as a shell's > does."""
-        descriptor = _open(root, self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        try:
+        with _opened(root, self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:
             os.write(descriptor, self.data)
-        finally:
-            os.close(descriptor)
         return _read(root, self.path)
 
 
@@ -306,15 +295,12 @@ class MapAndWrite(Operation):
 
     def do(self, root: int) -> object:
         """Return the content by another descriptor after the mapping was written back."""
-        descriptor = _open(root, self.path, os.O_RDWR)
-        try:
+        with _opened(root, self.path, os.O_RDWR) as descriptor:
             if os.fstat(descriptor).st_size < len(self.data):
                 return "too short"
             with mmap.mmap(descriptor, 0) as mapped:
                 mapped[: len(self.data)] = self.data
                 mapped.flush()
-        finally:
-            os.close(descriptor)
         return _read(root, self.path)
 
 
@@ -327,16 +313,10 @@ class ReadOlder(Operation):
 
     def do(self, root: int) -> object:
         """Return what the older descriptor reads then."""
-        older = _open(root, self.path, os.O_RDONLY)
-        try:
-            descriptor = _open(root, self.path, os.O_WRONLY | os.O_APPEND)
-            try:
+        with _opened(root, self.path, os.O_RDONLY) as older:
+            with _opened(root, self.path, os.O_WRONLY | os.O_APPEND) as descriptor:
                 os.write(descriptor, self.data)
-            finally:
-                os.close(descriptor)
             return _content(older)
-        finally:
-            os.close(older)
 
 
 @dataclass(frozen=True)
@@ -348,20 +328,14 @@ class MapOlder(Operation):
 
     def do(self, root: int) -> object:
         """Return what the mapping shows then."""
-        older = _open(root, self.path, os.O_RDONLY)
-        try:
+        with _opened(root, self.path, os.O_RDONLY) as older:
             size = os.fstat(older).st_size
             if not stat.S_ISREG(os.fstat(older).st_mode) or size < len(self.data):
                 return "too short"
             with mmap.mmap(older, 0, prot=mmap.PROT_READ) as mapped:
-                descriptor = _open(root, self.path, os.O_WRONLY)
-                try:
+                with _opened(root, self.path, os.O_WRONLY) as descriptor:
                     os.pwrite(descriptor, self.data, 0)
-                finally:
-                    os.close(descriptor)
                 return _digest(mapped[:size])
-        finally:
-            os.close(older)
 
 
 @dataclass(frozen=True)
@@ -501,6 +475,16 @@ def _open(root: int, path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o644, dir_fd=root)
 
 
+@contextmanager
+def _opened(root: int, path: str, flags: int) -> Iterator[int]:
+    """Open as `_open` does while entered."""
+    descriptor = _open(root, path, flags)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def _digest(data: bytes) -> str:
     return f"{len(data)} bytes {hashlib.blake2b(data, digest_size=8).hexdigest()}"
 
@@ -510,11 +494,8 @@ def _content(descriptor: int) -> str:
 
 
 def _read(root: int, path: str) -> str:
-    descriptor = _open(root, path, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
+    with _opened(root, path, os.O_RDONLY | os.O_NOFOLLOW) as descriptor:
         return _content(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _names(root: int, path: str) -> list[str]:
