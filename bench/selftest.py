@@ -29,7 +29,7 @@ POINTS: dict[str, tuple[str, dict[str, str], dict[float, str]]] = {
     "first write, 1 MiB": ("copy_up", {"size": "1MiB"}, {0.10: "size=1200KiB", 0.20: "size=1400KiB"}),
     "unlink": ("whiteouts", {}, {}),
 }
-# Where other tools are asked too, and units of a side: as many as they may need to find PROMISED[0]. For larger delays
+# Where other tools are asked too, and units of a side: the time that ours takes to find PROMISED[0]. For larger delays
 # they get half as many trials, of SHORT units; so does a tool that times whole programs.
 PEERS = {"lookup": 120, "first write, 4 KiB": 120, "first write, 1 MiB": 60}
 SHORT = 60
@@ -37,7 +37,7 @@ SHARES = (0.03, 0.05, 0.10, 0.20)
 PROMISED = (0.05, 0.10)  # delays for which all trials are made; other shares, and real work, get a quarter of them
 GATE_PAIRS = 24  # of a comparison of equal arms: many small gates tell more of false alarms than a few large ones
 QUICK = {"gates": 20, "trials": 5, "shares": (0.10,), "batch": 60, "budget": "5m"}
-FULL = {"gates": 200, "trials": 40, "shares": SHARES, "batch": 240, "budget": "6h"}
+FULL = {"gates": 200, "trials": 40, "shares": SHARES, "batch": None, "budget": "6h"}
 
 
 @click.command()
@@ -53,7 +53,10 @@ FULL = {"gates": 200, "trials": 40, "shares": SHARES, "batch": 240, "budget": "6
 @click.option("--peers/--no-peers", default=True, show_default=True, help="Ask other tools about the same operation.")
 @click.option("--peer-trials", type=click.IntRange(0), metavar="N", help="Of each. [default: half of --trials]")
 @click.option(
-    "--batch", type=click.IntRange(2), metavar="N", help="Units a side for those, at most. [default: 240, quick: 60]"
+    "--batch",
+    type=click.IntRange(2),
+    metavar="N",
+    help="Their units a side. [default: 60 or 120; quick: 60]",
 )
 @click.option("--work/--no-work", default=True, show_default=True, help="Slow down by real work too.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Error of a gate.")
@@ -166,11 +169,11 @@ def _kinds(wanted: dict[str, Any], work: dict[float, str]) -> Iterator[Kind]:
             yield "work", share, f",{work[share]}", fewer, {}
 
 
-def _peers(wanted: dict[str, Any], most: int, *, programs: bool) -> Iterator[Kind]:
-    """Yield the streams for other tools at one point, of runs of at most `most` units of a side."""
+def _peers(wanted: dict[str, Any], usual: int, *, programs: bool) -> Iterator[Kind]:
+    """Yield the streams for other tools at one point, of `usual` units of a side unless others were asked for."""
     trials = wanted["peer_trials"]
     fewer = -(-trials // 2)
-    size = min(wanted["batch"], most)
+    size = wanted["batch"] or usual
     short = min(size, SHORT)
     shares = [share for share in wanted["shares"] if share in PROMISED] or [0.0]
     for share in dict.fromkeys((0.0, *shares)):

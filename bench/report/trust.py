@@ -37,6 +37,7 @@ __all__ = [
     "detected",
     "interval",
     "parts",
+    "rate",
     "share",
 ]
 
@@ -177,7 +178,7 @@ def _power(told: Trusted) -> Part:
             one.label,
             f"{one.share:.0%} {one.kind}",
             one.long_run.text("×"),
-            _rate(one.trials),
+            rate(one.trials),
             share(one.count(Word.SLOWER), len(one.trials)),
             _seconds(one.per_verdict(0.5)),
             _seconds(one.per_verdict(0.95)),
@@ -253,7 +254,7 @@ def _ours(label: str, streams: Iterable[Streamed], shares: Collection[float]) ->
     mine = {
         one.share: one for one in streams if one.label == label and one.kind in {EQUAL, DELAY} and one.share in shares
     }
-    rates = {one: _rate(stream.longest if stream.kind == EQUAL else stream.trials) for one, stream in mine.items()}
+    rates = {one: rate(stream.told) for one, stream in mine.items()}
     slowed = [one for share, one in sorted(mine.items()) if share]
     return Tool(label, OURS, 0, rates, slowed[0].per_verdict(0.5) if slowed else math.nan)
 
@@ -271,7 +272,8 @@ def _theirs(label: str, peer: Peer, batches: dict[float, Batched]) -> Iterator[T
             yield Tool(label, peer.name, size, rates, max(one.seconds for one in runs.values()), peer.reason)
 
 
-def _rate(trials: Sequence[Trial]) -> Rate:
+def rate(trials: Sequence[Trial]) -> Rate:
+    """Count the comparisons that said slower."""
     return Rate(sum(one.verdict.word is Word.SLOWER for one in trials), len(trials))
 
 

@@ -10,8 +10,7 @@ from bench.report import marks
 from bench.report.axes import Axis
 from bench.report.figures import Figure, Panel
 from bench.report.palette import DASHES, GREY, OKABE_ITO, SYMBOLS, Look
-from bench.report.trust import CONFIDENCE, DELAY, POWER, interval
-from bench.stats.paired import Word
+from bench.report.trust import CONFIDENCE, DELAY, POWER, interval, rate
 from bench.stats.trusted import EQUAL
 
 if TYPE_CHECKING:
@@ -79,15 +78,9 @@ def tools_figure(tools: Sequence[Tool]) -> Figure | None:
 def _power_trace(operation: str, streams: Sequence[Streamed], look: Look, x: Axis, *, real: bool) -> dict[str, Any]:
     points = []
     for one in sorted(streams, key=lambda one: one.long_run.value):
-        trials = one.longest if one.kind == EQUAL else one.trials
-        points.append(
-            (
-                x.place(one.long_run.value - 1),
-                sum(trial.verdict.word is Word.SLOWER for trial in trials),
-                len(trials),
-                f"{one.share:.0%} {one.kind}, {one.long_run.text('×')} in the long run",
-            )
-        )
+        said = rate(one.told)
+        words = f"{one.share:.0%} {one.kind}, {one.long_run.text('×')} in the long run"
+        points.append((x.place(one.long_run.value - 1), said.count, said.trials, words))
     name = f"{operation}, more work" if real else operation
     return _trace(name, points, look, hollow=real, line=not real)
 

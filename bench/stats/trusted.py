@@ -54,6 +54,11 @@ class Streamed:
         """Return how many comparisons said `word`."""
         return sum(one.verdict.word is word for one in self.trials)
 
+    @property
+    def told(self) -> tuple[Trial, ...]:
+        """The comparisons that stand beside others' verdicts: of equal arms those by the longest procedure."""
+        return self.longest if self.kind == EQUAL else self.trials
+
     def per_verdict(self, share: float) -> float:
         """Return the seconds of a comparison at this quantile; NaN without one."""
         if not self.trials:
