@@ -6,7 +6,9 @@ for; bench.stats.trials cuts it. There is no control beside it: equal arms are w
 
 from __future__ import annotations
 
+import statistics
 import time
+from collections import deque
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Stream", "Streams"]
 
-CALIBRATION = 24  # units from which a delay's length is taken, after as many that warm up: right after the build,
-# while the device still writes, first writes took four times as long
+CALIBRATION = 24  # units of A before the first pair, after as many that warm up: right after the build, while the
+# device still writes, first writes took four times as long
+RECENT = 96  # units of A of whose median a delay is a share. Of the first units alone, 5 % were soon 4 %: A got slower.
+DELAY = "delay"  # the kind of a stream whose B busy-waits
 CUT_EVERY = 24  # pairs after which it is asked whether a stream has enough verdicts
 
 
@@ -80,8 +84,6 @@ class _State:
     a: list[float] = field(default_factory=list)
     b: list[float] = field(default_factory=list)
     blocks: int = 0
-    delay: int = 0
-    done: bool = False
     checked: int = 0
 
 
@@ -92,7 +94,7 @@ class Streams:
     streams: Sequence[Stream]
 
     def __call__(self, shop: Workshop) -> Mapping[str, Any]:
-        """Measure until every stream has its verdicts or the time is up; return the delays in nanoseconds."""
+        """Measure until every stream has its verdicts or the time is up."""
         able = hyperfine.probe(shop.tools)
         left = [stream for stream in self.streams if able.ok or not stream.program]
         if len(left) < len(self.streams):
@@ -102,69 +104,76 @@ class Streams:
             runner.around = _around
             runner.build()
             states = {stream.comparison.number: _State() for stream in left}
-            self._calibrate(runner, states)
+            recorder = _Recorder(runner)
+            for _ in range(2 * CALIBRATION):
+                for stream in {stream.label: stream for stream in left if stream.kind == DELAY}.values():
+                    recorder.calibrate(stream)
             rounds = 0
             while left and time.monotonic() < shop.deadline:
                 for stream in left:
                     state = states[stream.comparison.number]
                     if not stream.batch:
-                        _pair(runner, stream, state)
+                        recorder.pair(stream, state)
                     elif rounds % stream.batch == 0:  # as many units as streams of pairs had since the last one
-                        _batches(runner, stream, state)
+                        recorder.batches(stream, state)
                 left = [one for one in left if not _enough(one, states[one.comparison.number])]
                 rounds += 1
-        return {"delays": {str(number): state.delay for number, state in states.items()}}
+        return {}
 
-    def _calibrate(self, runner: Runner, states: Mapping[int, _State]) -> None:
-        """Find how long A takes, in rows of their own set-up (0), and from it how long each delay is."""
-        slowed = [stream for stream in self.streams if stream.kind == "delay" and stream.comparison.number in states]
-        times: dict[int, list[float]] = {stream.comparison.number: [] for stream in slowed}
-        for block in range(2 * CALIBRATION):
-            for stream in slowed:
-                value = _observed(runner, replace(stream, program=False), "a", 0, block, 0)
-                if value is not None and block >= CALIBRATION:
-                    times[stream.comparison.number].append(value)
-        for stream in slowed:
-            seen = sorted(times[stream.comparison.number])
-            if seen:
-                states[stream.comparison.number].delay = round(stream.share * seen[len(seen) // 2])
+
+@dataclass
+class _Recorder:
+    """Measures the units of streams, and knows how long A takes just now: by label, times of A."""
+
+    runner: Runner
+    recent: dict[str, deque[float]] = field(default_factory=dict)
+    calibrated: int = 0
+
+    def calibrate(self, stream: Stream) -> None:
+        """Measure A once, in a row of its own set-up (0)."""
+        self._observed(replace(stream, program=False), "a", 0, self.calibrated)
+        self.calibrated += 1
+
+    def pair(self, stream: Stream, state: _State) -> None:
+        """Measure one pair, in the order that a comparison would draw."""
+        order = stream.comparison.order(self.runner.plan.request.seed, 1, state.blocks)
+        times = {side: self._observed(stream, side, 1, state.blocks) for side in order if side in SIDES[:2]}
+        state.blocks += 1
+        a, b = times["a"], times["b"]
+        if a is not None and b is not None:
+            state.a.append(a)
+            state.b.append(b)
+
+    def batches(self, stream: Stream, state: _State) -> None:
+        """Measure A and then B, as a tool does that compares two runs."""
+        for side in SIDES[:2]:
+            for block in range(state.blocks * stream.batch, (state.blocks + 1) * stream.batch):
+                self._observed(stream, side, 1, block)
+        state.blocks += 1
+
+    def _observed(self, stream: Stream, side: str, setup: int, block: int) -> float | None:
+        """Measure one unit; return the metric, None where the unit failed."""
+        told: tuple[tuple[str, Param], ...] = (("delay", self._delay(stream) if side == "b" else 0),)
+        cell = stream.comparison.cell(side, setup)
+        cell = replace(cell, params=(*cell.params, *told))
+        self.runner.listener.unit(cell, block, self.runner.sequence, self.runner.deadline - time.monotonic())
+        scenario, metric = stream.observed
+        sample = self.runner.observe(scenario, cell, block, stream.comparison.metric)
+        value = sample.metrics.get(metric, 0.0)
+        if sample.error or value <= 0:
+            return None
+        if side == "a" and not stream.program:
+            self.recent.setdefault(stream.label, deque(maxlen=RECENT)).append(value)
+        return value
+
+    def _delay(self, stream: Stream) -> int:
+        """Return by how many nanoseconds B is slowed now: a share of what A took of late, in any of its streams."""
+        recent = self.recent.get(stream.label)
+        return round(stream.share * statistics.median(recent)) if recent and stream.kind == DELAY else 0
 
 
 def _around(cell: Cell) -> AbstractContextManager[None]:
     return delayed(int(cell.values.get("delay", 0)))
-
-
-def _pair(runner: Runner, stream: Stream, state: _State) -> None:
-    """Measure one pair, in the order that a comparison would draw."""
-    sides = [side for side in stream.comparison.order(runner.plan.request.seed, 1, state.blocks) if side in SIDES[:2]]
-    times = {
-        side: _observed(runner, stream, side, 1, state.blocks, state.delay if side == "b" else 0) for side in sides
-    }
-    state.blocks += 1
-    a, b = times["a"], times["b"]
-    if a is not None and b is not None:
-        state.a.append(a)
-        state.b.append(b)
-
-
-def _batches(runner: Runner, stream: Stream, state: _State) -> None:
-    """Measure A and then B, as a tool does that compares two runs."""
-    for side in SIDES[:2]:
-        for block in range(state.blocks * stream.batch, (state.blocks + 1) * stream.batch):
-            _observed(runner, stream, side, 1, block, state.delay if side == "b" else 0)
-    state.blocks += 1
-
-
-def _observed(runner: Runner, stream: Stream, side: str, setup: int, block: int, delay: int) -> float | None:
-    """Measure one unit; return the metric, None where the unit failed."""
-    told: tuple[tuple[str, Param], ...] = (("delay", delay),)
-    cell = stream.comparison.cell(side, setup)
-    cell = replace(cell, params=(*cell.params, *told))
-    runner.listener.unit(cell, block, runner.sequence, runner.deadline - time.monotonic())
-    scenario, metric = stream.observed
-    sample = runner.observe(scenario, cell, block, metric)
-    value = sample.metrics.get(metric, 0.0)
-    return None if sample.error or value <= 0 else value
 
 
 def _enough(stream: Stream, state: _State) -> bool:

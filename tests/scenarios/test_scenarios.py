@@ -375,12 +375,14 @@ def test_a_comparison_looks_up_only_what_it_judges(place: Path) -> None:
             runner = Runner(plan, {"ext4": volume}, samples.append, Quiet(), FOREVER)
             runner.build()
             cell = next(cell for cell in plan.cells["lookup"] if cell.arm.driver == "overlay2")
-            for judged in ("miss", "nested", ""):
+            for judged in ("miss", "nested", "", "first"):
                 runner.observe(discovery.scenario("lookup"), cell, 0, judged)
             told = [set(sample.metrics) for sample in samples]
             assert told[:2] == [{"first", "miss"}, {"first", "nested"}]
             assert told[2] == {metric.name for metric in discovery.scenario("lookup").metrics}
-            assert [sample.error for sample in samples] == ["", "", ""]
+            assert set(told[3]) == {"first"}
+            assert [sample.error for sample in samples] == [""] * 4
+            assert samples[0].operations["miss"] == 4 * samples[2].operations["miss"]
         finally:
             volume.close()
 
