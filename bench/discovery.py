@@ -23,13 +23,12 @@ T = TypeVar("T")
 
 
 def _collect(package: ModuleType, attribute: str) -> dict[str, Any]:
-    """Return {object.name: object} of every module of `package` that defines `attribute`."""
+    """Return {object.name: object} of every module of `package` that defines `attribute`, or several in its plural."""
     found: dict[str, Any] = {}
     for info in pkgutil.iter_modules(package.__path__):
         module = importlib.import_module(f"{package.__name__}.{info.name}")
-        if hasattr(module, attribute):
-            thing = getattr(module, attribute)
-            found[thing.name] = thing
+        things = [getattr(module, attribute)] if hasattr(module, attribute) else getattr(module, f"{attribute}S", ())
+        found.update((thing.name, thing) for thing in things)
     return dict(sorted(found.items(), key=lambda item: (getattr(item[1], "order", 99), item[0])))
 
 

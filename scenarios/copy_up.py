@@ -306,6 +306,7 @@ SCENARIO = Scenario(
             per_name="layer",
         ),
     ),
+    engines=True,
     compared=Point("first_write", SWEEP_DEPTH, HOT, {"size": 4 * KIB, "position": "bottom"}),
     program=program,
     answers=answers,

@@ -49,10 +49,11 @@ def operate(unit: Unit) -> None:
     """Build the stack."""
     before = unit.volume.usage()
     stack = unit.container.stack
-    elapsed, _ = once(unit.driver.build, stack.home, unit.layers, (unit.depth,), unit.seed)
+    elapsed, built = once(unit.driver.build, stack.home, unit.layers, (unit.depth,), unit.seed)
     after = unit.volume.usage()
     unit.record("build", [elapsed])
     unit.notes["added"] = (before, after)
+    unit.notes["stack"] = built
 
 
 def prove(unit: Unit) -> None:
@@ -61,6 +62,7 @@ def prove(unit: Unit) -> None:
     want = unit.driver.footprint(unit.layers, (unit.depth,), unit.volume.recipe)
     home = unit.container.stack.home
     unit.proven(home.is_dir(), "the stack is on disk")
+    unit.driver.close(unit.notes["stack"])
     shutil.rmtree(home)
     unit.volume.sync()
     if before.inodes is None:

@@ -243,6 +243,7 @@ SCENARIO = Scenario(
         )
         for temperature in Temperature
     ),
+    engines=True,
     compared=Point("bottom", 32, Temperature.NEW),
     program=program,
     answers=answers,

@@ -214,6 +214,7 @@ SCENARIO = Scenario(
         Law("list", "deletions", "listing the emptied directory against deletions", AT, per_name="deleted file"),
         Law("list_restarted", "deletions", "the same, after a restart of the container", AT, per_name="deleted file"),
     ),
+    engines=True,
     compared=Point("unlink", DEPTH, Temperature.NEW, {"deletions": 100}),
     answers=answers,
     claims={"C7": judge_whiteout, "C8": judge_opaque},

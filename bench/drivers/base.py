@@ -105,13 +105,17 @@ class Stack:
 
 @dataclass
 class Container:
-    """A writable layer on an image; `upper` is where its changes land, None if in place."""
+    """A writable layer on an image; `upper` is where its changes land, None if in place.
+
+    `took` has nanoseconds of what was done with it: `create`, `mount`.
+    """
 
     stack: Stack
     depth: int
     path: Path
     upper: Path | None
     how: dict[str, str] = field(default_factory=dict)
+    took: dict[str, int] = field(default_factory=dict)
 
 
 class Driver(ABC):
@@ -123,9 +127,10 @@ class Driver(ABC):
     profile: ClassVar[str] = "quick"  # the least thorough profile that measures it unasked
     layered: ClassVar[bool] = True  # False: an image is one directory, so depth changes nothing
     copies_on_write: ClassVar[bool] = True  # False: a container cannot change a file of its image
+    daemon: ClassVar[bool] = False  # keeps files of its volume open, which therefore is its own and never cold
     max_depth: ClassVar[int | None] = None
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by name, the values it takes; (): any text
-    differences: ClassVar[tuple[Difference, ...]] = ()  # from a plain directory (scenario `differences`)
+    differences: tuple[Difference, ...] = ()  # from a plain directory (scenario `differences`)
     opaque_inodes: ClassVar[int] = 0  # files that mark a re-created directory, beside the directory itself
     inode_law: ClassVar[str]  # the formula of `footprint`, for the reader
 
@@ -160,6 +165,10 @@ class Driver(ABC):
     def remove(self, container: Container) -> None:
         """Delete the container's layer."""
         shutil.rmtree(container.path)
+
+    def close(self, stack: Stack) -> None:
+        """End what `build` started; nothing, unless a driver says otherwise."""
+        return
 
     @abstractmethod
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:

@@ -38,7 +38,7 @@ class FuseOverlayfs(FuseUnion):
     order = 2
     max_depth = MAX_LAYERS
     options: ClassVar = {"binary": ()}  # another build of it: a path
-    differences: ClassVar[tuple[Difference, ...]] = (
+    differences: tuple[Difference, ...] = (
         Difference(
             "what is renamed to a name of the image, or a directory from one, lets the image's file appear again",
             "seen with 1.10: rename('new', 'of-the-image'), unlink('of-the-image'), and it is there; not done here",

@@ -45,7 +45,7 @@ class LinkedLayout(Driver):
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
         """Write one directory per layer."""
         home.mkdir(mode=0o710)
-        (home / "l").mkdir(mode=0o710)
+        (home / "l").mkdir(mode=0o700)
         ids: list[str] = []
         for _ in layers:
             ids.append(self._create(home, ids))
@@ -91,11 +91,13 @@ class LinkedLayout(Driver):
 
     def changes(self, container: Container) -> Iterator[Change] | None:
         """The container's layer holds what it changed, and marks of what it deleted."""
-        return of_upper(container.path / "diff")
+        assert container.upper is not None
+        return of_upper(container.upper)
 
     def mark(self, container: Container, name: str) -> str:
         """As overlayfs marks it."""
-        return overlay_mark(container.path / "diff", name)
+        assert container.upper is not None
+        return overlay_mark(container.upper, name)
 
     def lower(self, container: Container) -> list[str]:
         """Return the lower directories, topmost first, as paths relative to the driver's home."""

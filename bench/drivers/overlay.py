@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import secrets
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from bench.drivers.base import BLOCK, Container, Difference, Footprint, Stack, copy_tree, data_bytes, write_text
 from bench.drivers.marks import overlay_mark
@@ -41,7 +41,7 @@ class Overlay(OverlayFs):
     title = "overlay (legacy: hard links, one lower)"
     order = 4
     profile = "standard"
-    differences: ClassVar[tuple[Difference, ...]] = (
+    differences: tuple[Difference, ...] = (
         *OverlayFs.differences,
         Difference(
             "a file of the image has as many links as layers hold it",
@@ -75,7 +75,7 @@ class Overlay(OverlayFs):
         path.mkdir(mode=0o710)
         (path / "upper").mkdir(mode=(stack.home / parent / "root").stat().st_mode & 0o777)
         (path / "work").mkdir(mode=0o700)
-        write_text(path / "lower-id", parent, 0o644)
+        write_text(path / "lower-id", parent, 0o600)
         return Container(stack, depth, path, path / "upper")
 
     @contextmanager
@@ -107,11 +107,13 @@ class Overlay(OverlayFs):
 
     def changes(self, container: Container) -> Iterator[Change] | None:
         """The container's layer holds what it changed, and marks of what it deleted."""
-        return of_upper(container.path / "upper")
+        assert container.upper is not None
+        return of_upper(container.upper)
 
     def mark(self, container: Container, name: str) -> str:
         """As overlayfs marks it."""
-        return overlay_mark(container.path / "upper", name)
+        assert container.upper is not None
+        return overlay_mark(container.upper, name)
 
     def layer_path(self, container: Container, layer: int) -> Path:
         """The topmost layer holds what all below it hold."""

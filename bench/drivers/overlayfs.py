@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from bench.drivers.base import CopyUp, Difference, Driver
 from bench.model import Support
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.volumes.base import Recipe
 
 __all__ = ["OverlayFs"]
 
 
+UNMARKED = Difference(
+    "a symbolic link of the image gets another inode number when it is copied up",
+    "fs/overlayfs/copy_up.c, ovl_set_origin: with userxattr the origin is a user attribute, which symlinks cannot have",
+    ("link",),
+)
+
+
 class OverlayFs(Driver):
     """A driver that mounts overlayfs with the options of its arm."""
 
-    differences: ClassVar[tuple[Difference, ...]] = (
+    differences: tuple[Difference, ...] = (
         Difference(
             "a directory of the image cannot be renamed (EXDEV)",
             "Documentation/filesystems/overlayfs.rst, renaming directories; Docker leaves redirect_dir off",
@@ -30,6 +39,11 @@ class OverlayFs(Driver):
             ("map-open-file",),
         ),
     )
+
+    def __init__(self, options: Mapping[str, str] | None = None, *, rootless: bool = False) -> None:
+        super().__init__(options, rootless=rootless)
+        if rootless:
+            self.differences = (*self.differences, UNMARKED)
 
     def probe(self, volume: Recipe) -> Support:
         """Tell whether the kernel knows overlayfs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from bench.drivers.base import Container, CopyUp, Difference
 from bench.drivers.fuse import FuseUnion
@@ -35,7 +35,7 @@ class UnionfsFuse(FuseUnion):
     order = 7
     profile = "standard"
     default_program = "unionfs"
-    differences: ClassVar[tuple[Difference, ...]] = (
+    differences: tuple[Difference, ...] = (
         Difference(
             "no extended attributes (ENOTSUP)",
             "Debian builds unionfs-fuse 1.0 without them",

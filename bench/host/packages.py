@@ -14,10 +14,11 @@ __all__ = ["PROGRAMS", "Group", "Package", "find_program", "install", "install_h
 OPT_OUT = "BENCH_NO_INSTALL"  # set to anything: never install system packages
 LOCK_SECONDS = 120  # apt-get waits so long for another apt-get, such as a new machine's first upgrade
 
-Group = Literal["bench", "tests", "aa"]
+Group = Literal["bench", "tests", "aa", "engines"]
 ALL: frozenset[Group] = frozenset({"bench", "tests", "aa"})
 TESTS: frozenset[Group] = frozenset({"tests"})
 PEERS: frozenset[Group] = frozenset({"tests", "aa"})
+ENGINES: frozenset[Group] = frozenset({"tests", "engines"})  # not of `bench`: they bring services of the host's own
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,14 @@ PROGRAMS = {
         Package("chromedriver", "chromium-driver", "tests of the report in a real browser", TESTS),
         # without recommended packages gcc comes without the C library's headers
         Package("cc", "gcc", "the comparison of the clock with C", PEERS, also=("libc6-dev",)),
+        Package("dockerd", "docker.io", "docker's own containers (and a system service)", ENGINES),
+        Package("podman", "podman", "podman's own containers", ENGINES),
+        Package("conmon", "conmon", "podman's own containers", ENGINES),
+        Package("containerd", "containerd", "containerd's own containers (and a system service)", ENGINES),
+        Package("ctr", "containerd", "containerd's own containers", ENGINES),
+        Package("runc", "runc", "the containers of all engines", ENGINES),
+        Package("busybox", "busybox-static", "what runs in the engines' containers", ENGINES),
+        Package("zfs-fuse", "zfs-fuse", "zfs volumes and the zfs driver (and a system service)", ENGINES),
         Package("hyperfine", "hyperfine", "what hyperfine says beside the suite (aa)", PEERS),
     )
 }

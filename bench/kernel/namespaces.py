@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import FrameType
 
-__all__ = ["TETHER", "private_mounts", "run_isolated"]
+__all__ = ["TETHER", "is_private", "private_mounts", "run_isolated"]
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
 PR_SET_PDEATHSIG = 1
@@ -24,6 +24,14 @@ EXIT_LOST = 2  # the work was killed from outside
 EXIT_INTERRUPTED = 128 + signal.SIGINT  # by a stopping signal, before the work had a handler of its own
 # Before a command: it is killed when the thread that started it ends (setpriv(1), of util-linux).
 TETHER = ("setpriv", "--pdeathsig", "KILL")
+
+
+_private: list[str] = []  # the mount namespaces that this process and those it was forked from made
+
+
+def is_private() -> bool:
+    """Tell whether the calling thread is in a mount namespace that this module made."""
+    return os.readlink("/proc/thread-self/ns/mnt") in _private
 
 
 def private_mounts() -> None:
@@ -35,6 +43,7 @@ def private_mounts() -> None:
     """
     libc.call("unshare", CLONE_NEWNS)  # implies CLONE_FS; only user namespaces ask for a single thread
     mounts.mount("none", "/", flags=mounts.MS_REC | mounts.MS_PRIVATE)
+    _private.append(os.readlink("/proc/thread-self/ns/mnt"))
 
 
 def run_isolated(work: Callable[[], int], *, user_namespace: bool) -> int:
@@ -74,6 +83,7 @@ def _middle(work: Callable[[], int], user_namespace: bool, parent: int, refused:
             _write("/proc/self/gid_map", f"0 {gid} 1")
         _die_with_parent()  # new credentials clear it (kernel/cred.c, commit_creds)
         mounts.mount("none", "/", flags=mounts.MS_REC | mounts.MS_PRIVATE)
+        _private.append(os.readlink("/proc/thread-self/ns/mnt"))
     except OSError as error:
         os.write(refused, str(error.errno or 1).encode())
         return EXIT_LOST

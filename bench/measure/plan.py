@@ -31,6 +31,8 @@ __all__ = [
     "make",
     "parse_arm",
     "parse_driver",
+    "recipe_name",
+    "volume_key",
 ]
 
 MARGIN = 1.35  # of a volume's computed content, for metadata that grows in chunks (xfs inode chunks, htrees)
@@ -122,13 +124,24 @@ class Plan:
     request: Request
     cells: dict[str, list[Cell]] = field(default_factory=dict)
     stacks: dict[StackKey, StackPlan] = field(default_factory=dict)
-    volumes: dict[str, Footprint] = field(default_factory=dict)
+    volumes: dict[str, Footprint] = field(default_factory=dict)  # by volume_key
     skips: list[Skip] = field(default_factory=list)
 
     @property
     def needed_bytes(self) -> int:
         """What the work directory must have free."""
         return sum(volume.bytes for volume in self.volumes.values())
+
+
+def volume_key(driver: str, volume: str) -> str:
+    """Return the key in Plan.volumes of the volume that a driver works on: a daemon has one of its own."""
+    return f"{driver}@{volume}" if discovery.driver(driver).daemon else volume
+
+
+def recipe_name(key: str) -> str:
+    """Return the name of the recipe of a key of Plan.volumes."""
+    driver, at, volume = key.partition("@")
+    return volume if at and driver in discovery.drivers() else key
 
 
 def parse_driver(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -188,6 +201,14 @@ def make(request: Request) -> Plan:
             why = f"the program {lacking[0]} is not installed"
             plan.skips.append(Skip(f"scenario {scenario.name}", why, install_hint(lacking[0])))
             continue
+        if not tuple(scenario.grids(request.profile)):
+            plan.skips.append(_unasked(f"scenario {scenario.name}", "standard", "", request))
+            continue
+        if scenario.needs_engine and not any(driver.daemon for _, driver in arms):
+            reason = "no engine is among the drivers of this run"
+            mend = "--profile standard, or --driver docker/overlay2"
+            plan.skips.append(Skip(f"scenario {scenario.name}", reason, mend, by_choice=True))
+            continue
         cells = _cells(plan, scenario, arms)
         if cells:
             plan.cells[scenario.name] = cells
@@ -243,6 +264,10 @@ def _arms(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
         for volume in volumes:
             driver = discovery.driver(name)(dict(options), rootless=request.rootless)
             arm = Arm(name, volume, options)
+            usual = discovery.volume(volume).drivers
+            if usual and name not in {NATIVE, *usual} and not request.drivers:
+                plan.skips.append(_unasked(f"arm {arm.name}", request.profile, f"--driver {name}", request))
+                continue
             support = driver.probe(discovery.volume(volume))
             if support.ok:
                 arms.append((arm, driver))
@@ -273,7 +298,8 @@ def _included(profile: str, request: Request) -> bool:
 
 
 def _unasked(what: str, profile: str, option: str, request: Request) -> Skip:
-    return Skip(what, f"profile {request.profile} {UNASKED}", f"--profile {profile}, or {option}", by_choice=True)
+    mend = f"--profile {profile}{f', or {option}' if option else ''}"
+    return Skip(what, f"profile {request.profile} {UNASKED}", mend, by_choice=True)
 
 
 def _check_depths(request: Request, arms: Iterable[tuple[Arm, Driver]]) -> None:
@@ -316,7 +342,7 @@ def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> li
             support = _fits(plan, scenario, arm, driver, depth, params, profile)
             for temperature in grid.temperatures if support.ok else ():
                 cell = Cell(scenario.name, arm, depth, temperature, params, grid.blocks)
-                reason = _no_cold(cell) or scenario.excludes(cell, driver)
+                reason = _no_cold(cell, driver) or scenario.excludes(cell, driver)
                 if reason:
                     what = f"{scenario.name} on {arm.name}"
                     skipped.setdefault(what + reason, Skip(what, reason))
@@ -329,10 +355,12 @@ def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> li
     return list(found)
 
 
-def _no_cold(cell: Cell) -> str:
+def _no_cold(cell: Cell, driver: Driver) -> str:
     """Return why a cell cannot be cold, empty where it can or need not."""
     if cell.temperature is Temperature.COLD and not discovery.volume(cell.arm.volume).filesystem:
         return "no cold cells: the file system of a directory is not the run's to mount again"
+    if cell.temperature is Temperature.COLD and driver.daemon:
+        return "no cold cells: the engine holds files of its file system open"
     return ""
 
 
@@ -398,12 +426,13 @@ def _sizes(plan: Plan) -> None:
     """Compute what each volume must hold: all chains, the live containers, and what a unit writes."""
     totals: dict[str, Footprint] = {}
     for key, stack in plan.stacks.items():
-        totals[key.volume] = totals.get(key.volume, Footprint(0, 0)) + stack.footprint
+        name = volume_key(key.driver, key.volume)
+        totals[name] = totals.get(name, Footprint(0, 0)) + stack.footprint
     for name, total in totals.items():
-        recipe = discovery.volume(name)
+        recipe = discovery.volume(recipe_name(name))
         working = inodes = 0
         for cells in plan.cells.values():
-            for cell in (cell for cell in cells if cell.arm.volume == name):
+            for cell in (cell for cell in cells if volume_key(cell.arm.driver, cell.arm.volume) == name):
                 scenario = discovery.scenario(cell.scenario)
                 driver = discovery.driver(cell.arm.driver)(dict(cell.arm.options), rootless=plan.request.rootless)
                 chain = _chain(scenario, cell.depth, _content(scenario, cell.params))

@@ -19,8 +19,9 @@ from bench import discovery
 from bench.drivers.base import Container, Stack
 from bench.errors import BenchError, Interrupted
 from bench.measure import schedule
+from bench.measure.clock import once
 from bench.measure.pace import PATIENCE, SLACK, Pace
-from bench.measure.plan import Plan, StackKey
+from bench.measure.plan import Plan, StackKey, volume_key
 from bench.measure.scenario import ProofError, Scenario, Unit
 from bench.measure.temperature import mounted
 from bench.model import Cell, Sample
@@ -103,7 +104,8 @@ class Runner:
             what = f"building {key.scenario} for {key.driver}@{key.volume}, {len(wanted.layers)} layers"
             self.listener.phase(what)
             start = time.monotonic()
-            home = self.volumes[key.volume].path / f"{key.driver}-{number}"
+            volume = self.volumes[volume_key(key.driver, key.volume)]
+            home = volume.path / f"{key.driver.replace('/', '-')}-{number}"
             driver = discovery.driver(key.driver)(rootless=self.plan.request.rootless)
             try:
                 self.stacks[key] = driver.build(home, wanted.layers, wanted.depths, self.plan.request.seed)
@@ -114,8 +116,13 @@ class Runner:
                     mend="leave out the largest sizes or depths, or give a --workdir with more room",
                 ) from error
             self.build_seconds[f"{key.scenario} {key.driver}@{key.volume}"] = round(time.monotonic() - start, 3)
-        for volume in self.volumes.values():
-            volume.sync()
+        for made in self.volumes.values():
+            made.sync()
+
+    def close(self) -> None:
+        """End what was started to build."""
+        for key, stack in self.stacks.items():
+            discovery.driver(key.driver)(rootless=self.plan.request.rootless).close(stack)
 
     def observe(self, scenario: Scenario, cell: Cell, block: int, judged: str = "") -> Sample:
         """Run one unit and hand its sample on; what fails becomes an error row, not an exception.
@@ -172,7 +179,7 @@ class Runner:
         return sample
 
     def _unit(self, scenario: Scenario, cell: Cell, block: int) -> Unit:
-        volume = self.volumes[cell.arm.volume]
+        volume = self.volumes[volume_key(cell.arm.driver, cell.arm.volume)]
         driver = discovery.driver(cell.arm.driver)(dict(cell.arm.options), rootless=self.plan.request.rootless)
         seed = self.plan.request.seed
         # The same draws for every cell of a block: in which order names are looked up must not tell arms apart.
@@ -187,7 +194,8 @@ class Runner:
 
     def _in_container(self, scenario: Scenario, unit: Unit) -> None:
         """The order of one unit: create, before, temperature, operate, prove, unmount, after, remove."""
-        unit.container = unit.driver.create_read_write(unit.container.stack, unit.depth)
+        took, unit.container = once(unit.driver.create_read_write, unit.container.stack, unit.depth)
+        unit.container.took["create"] = took
         try:
             scenario.before(unit)
 

@@ -193,6 +193,8 @@ class Scenario:
     after: Callable[[Unit], None] = _nothing
     applies: Callable[[Cell, Driver], str] = lambda cell, driver: ""  # the reason why not, or ""
     changes: bool = False  # whether its units change files of the image
+    engines: bool = False  # whether it is asked of containers that an engine made, too
+    needs_engine: bool = False  # whether without one there is nothing to ask
     working_bytes: Callable[[Params], int] = lambda params: 0  # written during a unit, at most
     laws: tuple[Law, ...] = ()
     compared: Point | None = None  # None: its times are not compared (they take too long, or are no times)
@@ -206,6 +208,8 @@ class Scenario:
 
     def excludes(self, cell: Cell, driver: Driver) -> str:
         """Return why a cell is not measured on `driver`; empty where it is."""
+        if driver.daemon and not self.engines:
+            return f"{driver.name} is an engine: its own files lie beside its layers"
         if self.changes and not driver.copies_on_write:
             return f"{driver.name} has no copy-on-write: a container cannot change a file of its image"
         return self.applies(cell, driver)

@@ -117,13 +117,13 @@ def _run(made: Plan, session: Session, directory: Path, task: Work, facts: Mappi
         undo.enter_context(_alone())
         for line in _left_out(made):
             _say(line)
-        if any(discovery.volume(name).filesystem for name in made.volumes):
+        if any(discovery.volume(planning.recipe_name(name)).filesystem for name in made.volumes):
             workdir.require_space(work, made.needed_bytes)
         provenance = _provenance(session, made, directory.name)
         writer = RunWriter(directory, {**provenance, **facts})
         undo.callback(writer.close)
         place = work
-        if not all(discovery.volume(name).filesystem for name in made.volumes):
+        if not all(discovery.volume(planning.recipe_name(name)).filesystem for name in made.volumes):
             place = undo.enter_context(WorkDirectory(work))
         worker = _Worker(made, session, writer, place, task)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
@@ -62,7 +63,9 @@ def mounted(
         cold = volume.remount()
         if not cold.ok:
             raise BenchError("no cold cell here", why=cold.reason, mend=cold.mend)
+    start = perf_counter_ns()
     with driver.get(container) as merged:
+        container.took["mount"] = perf_counter_ns() - start
         if temperature is Temperature.HOT:
             touch(merged)
         volume.sync()

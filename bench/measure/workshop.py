@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench import discovery
+from bench.measure.plan import recipe_name
 from bench.measure.runner import Runner
 from bench.model import Cell, Temperature
 from bench.volumes.base import LoopVolume
@@ -77,6 +78,7 @@ class Workshop:
                 sequence=self.runners[-1].sequence if self.runners else 0,
             )
             self.runners.append(runner)
+            undo.callback(runner.close)
             yield runner
 
     @contextmanager
@@ -84,7 +86,7 @@ class Workshop:
         wanted = plan.volumes[name]
         self.listener.phase(f"making {name}, {wanted.bytes >> 20} MiB")
         path = self.stage / name.replace("/", "_")
-        volume = discovery.volume(name).make(path, self.work, size=wanted.bytes, inodes=wanted.inodes)
+        volume = discovery.volume(recipe_name(name)).make(path, self.work, size=wanted.bytes, inodes=wanted.inodes)
         try:
             yield volume
         finally:

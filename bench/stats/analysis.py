@@ -116,6 +116,20 @@ class Analysis:
                     told = ratio(pairs[top].to_numpy(), pairs[bottom].to_numpy())
                     yield dict(zip(keys, map(str, names), strict=True)), told
 
+    def between(self, scenario: str, metric: str, arm: str, other: str, depth: int) -> Estimate | None:
+        """Return by what factor `arm` differs from `other` at a depth, paired by block; None without common blocks.
+
+        For a scenario whose arms have one cell of each depth.
+        """
+        times = self.run.times
+        rows = times[(times["scenario"] == scenario) & (times["metric"] == metric) & (times["depth"] == depth)]
+        rows = rows[rows["arm"].isin([arm, other])]
+        wide = rows.pivot_table(index="block", columns="arm", values="value", observed=True)
+        if not {arm, other} <= set(wide.columns):
+            return None
+        pairs = wide[[arm, other]].dropna()
+        return ratio(pairs[arm].to_numpy(), pairs[other].to_numpy()) if len(pairs) else None
+
     def depth(self, scenario: str, preferred: int) -> int:
         """Return `preferred` if `scenario` was measured at that depth, else its largest depth (0: none)."""
         found = {int(depth) for depth in self.units(scenario)["depth"].unique()}

@@ -57,6 +57,7 @@ class Recipe:
     journal_flushes: int = 0
     needs_root: bool = True
     profile: str = "quick"  # the least thorough profile that measures on it unasked
+    drivers: tuple[str, ...] = ()  # beside native, the only ones that are measured on it unasked; (): all
 
     def probe(self) -> Support:
         """Tell whether this kernel and machine can make it."""
@@ -179,7 +180,7 @@ class LoopVolume(_Mounted):
                 ) from error
         with ExitStack() as undo:
             undo.callback(self.device.close)
-            self.command = command = recipe.mkfs(self.device.path, inodes=inodes)
+            self.command = command = self._mkfs(inodes)
             environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
             made = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
             if made.returncode != 0:
@@ -188,6 +189,9 @@ class LoopVolume(_Mounted):
             self.path.mkdir(parents=True, exist_ok=True)
             self._mount()
             undo.pop_all()
+
+    def _mkfs(self, inodes: int) -> list[str]:
+        return self.recipe.mkfs(self.device.path, inodes=inodes)
 
     def _mount(self) -> None:
         mounts.mount(self.device.path, self.path, self.recipe.filesystem, options=self.recipe.mount_options)

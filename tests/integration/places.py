@@ -6,17 +6,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bench import discovery
+from bench.drivers.absent import Absent
 from bench.volumes.base import LoopVolume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["DRIVERS", "LAYERED", "LOOPED", "device_reads", "made", "require"]
+__all__ = ["BY_HAND", "DRIVERS", "ENGINES", "LAYERED", "LOOPED", "device_reads", "made", "own_volume", "require"]
 
 LOOPED = ("ext4", "xfs", "xfs-noreflink")
 LAYERED = ("overlay2", "fuse-overlayfs", "unionfs-fuse", "mergerfs")  # on overlay2's layout
 DRIVERS = ("native", "vfs", "overlay", *LAYERED)
+ENGINES = tuple(name for name, kind in discovery.drivers().items() if kind.daemon)
+BY_HAND = tuple(name for name, kind in discovery.drivers().items() if not kind.daemon and not issubclass(kind, Absent))
 SIZE = 128 << 20
 
 
@@ -30,6 +33,11 @@ def made(name: str, place: Path, *, size: int = SIZE, inodes: int = 20_000) -> I
         yield volume
     finally:
         volume.close()
+
+
+def own_volume(driver: str) -> str:
+    """Return the volume on which a driver is tried: its own kind, if it has one."""
+    return next((name for name in ("btrfs", "zfs") if driver.endswith(name)), "ext4")
 
 
 def require(*, volume: str = "", driver: str = "") -> None:

@@ -20,7 +20,7 @@ from bench.oracle.replay import Replay, compared
 from bench.oracle.shrink import shrunk
 from scenarios.differences import DEPTH, DIRECTORIES, NAMES, layer
 from tests.host.isolated import isolated
-from tests.integration.places import made, require
+from tests.integration.places import BY_HAND, made, own_volume, require
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +34,8 @@ pytestmark = pytest.mark.root
 OPERATIONS = int(os.environ.get("BENCH_ORACLE_OPERATIONS", "2000"))  # per driver
 LAYERS = [layer(index, {}) for index in range(DEPTH)]
 PLACES = [
-    *(("ext4", name) for name, kind in discovery.drivers().items() if kind.copies_on_write and name != "btrfs"),
-    *(("xfs", "overlay2"), ("btrfs", "overlay2"), ("btrfs", "btrfs")),
+    *((own_volume(name), name) for name in BY_HAND if discovery.driver(name).copies_on_write),
+    *(("xfs", "overlay2"), ("btrfs", "overlay2")),
 ]
 
 

@@ -16,6 +16,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("bench.kernel",),
     ("bench.host",),
     ("bench.volumes", "bench.layers"),
+    ("bench.engines",),
     ("bench.drivers",),
     ("bench.oracle",),
     ("bench.measure.scenario", "bench.measure.clock", "bench.measure.temperature", "bench.measure.reference"),

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import discovery
-from bench.drivers.btrfs import Btrfs
+from bench.engines.base import Engine
 from bench.errors import BenchError
 from bench.measure import plan as planning
 from bench.measure.plan import PROFILES, Request, make, parse_arm, parse_depth, parse_driver
 from bench.model import NATIVE, Arm, Support, Temperature, parse_seconds
 from bench.volumes.base import Recipe
+from tests.integration.places import BY_HAND, ENGINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bench.measure.plan import Plan
 
 VOLUMES = ("ext4", "xfs", "xfs-noreflink")
+OWN = ("btrfs", "zfs")  # drivers of one volume each
 SMALL: dict[str, Any] = {"scenarios": ("copy_up",), "volumes": ("ext4",), "drivers": ("overlay2",)}
 
 
@@ -34,9 +36,11 @@ def everything_works(monkeypatch: pytest.MonkeyPatch) -> None:
     def yes(self: object, volume: object = None) -> Support:
         return Support.yes()
 
-    drivers = {kind for kind in discovery.drivers().values() if kind is not Btrfs}  # which asks the volume only
+    # Those of one volume ask the volume only; those of an engine ask that and the driver that they stand beside.
+    drivers = {kind for name, kind in discovery.drivers().items() if name in BY_HAND and name not in OWN}
     for kind in {Recipe, *map(type, discovery.volumes().values()), *drivers}:
         monkeypatch.setattr(kind, "probe", yes)
+    monkeypatch.setattr(Engine, "probe", classmethod(yes))
     monkeypatch.setattr(planning, "require_program", lambda name: Support.yes())
 
 
@@ -156,7 +160,11 @@ def test_native_is_in_every_comparison_of_every_profile(profile: str) -> None:
 
 def test_every_scenario_driver_and_volume_is_planned_unless_left_out() -> None:
     plan = make(Request())
-    assert set(plan.cells) == set(discovery.scenarios())
+    usual_ones = {name for name, one in discovery.scenarios().items() if not one.needs_engine} - {"drivers"}
+    assert set(plan.cells) == usual_ones
+    left = {skip.what: skip for skip in plan.skips if skip.by_choice}
+    assert {"scenario drivers", "scenario layout", "scenario choice"} <= set(left)
+    assert left["scenario drivers"].mend == "--profile standard"
     assert set(plan.volumes) == set(VOLUMES)
     arms = {cell.arm.name for cells in plan.cells.values() for cell in cells}
     usual = [name for name, kind in discovery.drivers().items() if kind.profile == "quick"]
@@ -166,8 +174,11 @@ def test_every_scenario_driver_and_volume_is_planned_unless_left_out() -> None:
 def test_a_more_thorough_profile_has_every_driver_where_it_can_be_and_a_quick_one_says_what_it_leaves_out() -> None:
     plan = make(Request(profile="standard"))
     arms = {cell.arm.name for cells in plan.cells.values() for cell in cells}
-    everywhere = [name for name in discovery.drivers() if name != "btrfs"]
-    assert arms == {"btrfs@btrfs", *(f"{name}@{volume}" for name in everywhere for volume in (*VOLUMES, "btrfs"))}
+    assert set(plan.cells) == set(discovery.scenarios())
+    everywhere = [name for name in (*BY_HAND, *ENGINES) if not name.endswith(OWN)]
+    special = {"btrfs@btrfs", "docker/btrfs@btrfs", "zfs@zfs", "native@zfs"}
+    assert arms == {*special, *(f"{name}@{volume}" for name in everywhere for volume in (*VOLUMES, "btrfs"))}
+    assert {cell.arm.driver for cell in plan.cells["drivers"]} >= {*ENGINES, "native"}
     told = {skip.what: skip for skip in make(Request()).skips}
     for what, mend in (
         ("driver overlay", "--profile standard, or --driver overlay"),
@@ -362,7 +373,7 @@ def footprint_is_monotonous(driver: Driver, depth: int) -> bool:
     return fewer.inodes < more.inodes and fewer.bytes < more.bytes
 
 
-@pytest.mark.parametrize("name", sorted(discovery.drivers()))
+@pytest.mark.parametrize("name", sorted((*BY_HAND, *ENGINES)))
 @given(depth=st.integers(1, 20))
 def test_one_more_layer_takes_more(name: str, depth: int) -> None:
     assert footprint_is_monotonous(discovery.driver(name)(), depth)

@@ -18,7 +18,7 @@ from bench.measure.runner import Runner
 from bench.measure.schedule import block_order
 from bench.model import Cell, Temperature, parse_size
 from tests.host.isolated import isolated
-from tests.integration.places import LOOPED, require
+from tests.integration.places import BY_HAND, LOOPED, own_volume, require
 from tests.measure.fakes import FOREVER, Quiet
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bench.model import Sample
 
 pytestmark = pytest.mark.root
-SCENARIOS = sorted(discovery.scenarios())
+SCENARIOS = sorted(name for name, one in discovery.scenarios().items() if not one.needs_engine)
 DEPTHS, SIZES = (1, 4), (0, 4096, parse_size("1MiB"))
 
 
@@ -91,7 +91,7 @@ def thinned(cell: Cell) -> bool:
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_it_runs_without_an_error_or_a_mismatch(scenario: str, volume: str, place: Path) -> None:
     require(volume=volume)
-    plan = small(scenario, volume)
+    plan = small(scenario, volume, profile="standard" if scenario == "drivers" else "quick")
     if scenario not in plan.cells:
         pytest.skip("; ".join(skip.reason for skip in plan.skips))
     usual = {name: kind for name, kind in discovery.drivers().items() if kind.profile == "quick"}
@@ -111,14 +111,14 @@ def test_it_runs_without_an_error_or_a_mismatch(scenario: str, volume: str, plac
     isolated(work)
 
 
-OTHERS = [name for name, kind in discovery.drivers().items() if kind.profile != "quick"]
+OTHERS = [name for name in BY_HAND if discovery.driver(name).profile != "quick"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name not in {"limits", "harness"}])
 def test_it_runs_on_the_drivers_of_other_profiles(scenario: str, name: str, place: Path) -> None:
-    volume = "btrfs" if name == "btrfs" else "ext4"
+    volume = own_volume(name)
     require(volume=volume, driver=name)
     if discovery.scenario(scenario).changes and not discovery.driver(name).copies_on_write:
         with pytest.raises(BenchError, match=f"{name} has no copy-on-write"):
@@ -138,7 +138,7 @@ def test_it_runs_on_the_drivers_of_other_profiles(scenario: str, name: str, plac
 @pytest.mark.parametrize("scenario", ["copy_up", "inodes", "lookup", "whiteouts"])
 def test_every_driver_runs_on_btrfs(scenario: str, place: Path) -> None:
     require(volume="btrfs")
-    plan = small(scenario, "btrfs", depths=(1, 3), profile="standard")
+    plan = small(scenario, "btrfs", *BY_HAND, depths=(1, 3), profile="standard")
 
     def work() -> None:
         block = one_block(plan, place, thinned)
@@ -219,7 +219,7 @@ SABOTAGED = [
 ]
 
 
-@pytest.mark.parametrize("driver", sorted(discovery.drivers()))
+@pytest.mark.parametrize("driver", sorted(BY_HAND))
 @pytest.mark.parametrize(("scenario", "sabotage", "error"), SABOTAGED)
 def test_a_driver_that_built_something_else_gives_errors_and_no_samples(
     scenario: str, sabotage: Sabotage, error: str, driver: str, place: Path, monkeypatch: pytest.MonkeyPatch

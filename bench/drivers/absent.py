@@ -1,0 +1,98 @@
+"""Drivers that this suite lists and does not measure: it says why, and never a number.
+
+Both were removed from Docker (aufs in 24.0, devicemapper in 25.0), and no kernel with either was at hand to try a
+stack of them on; code that never ran would be no measurement.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from bench.drivers.base import Driver
+from bench.errors import BenchError
+from bench.model import Support
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bench.drivers.base import Container, CopyUp, Footprint, Stack
+    from bench.layers.content import Layer
+    from bench.volumes.base import Recipe
+
+__all__ = ["DRIVERS", "Absent", "Aufs", "DeviceMapper"]
+
+UNTRIED = "this suite has no stack of it: no kernel that has it was at hand"
+
+
+class Absent(Driver):
+    """A driver whose probe always says no."""
+
+    profile = "standard"
+    inode_law = "not measured"
+
+    @abstractmethod
+    def lacking(self) -> str:
+        """Return what the kernel lacks for it; empty where it is there."""
+
+    def probe(self, volume: Recipe) -> Support:
+        """Say what is missing."""
+        missing = self.lacking()
+        return Support.no(f"not supported by this kernel: {missing}" if missing else UNTRIED)
+
+    def _refuse(self) -> NoReturn:
+        raise BenchError(f"{self.name} cannot be measured", why=self.lacking() or UNTRIED)
+
+    def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
+        """Refuse."""
+        self._refuse()
+
+    def create_read_write(self, stack: Stack, depth: int) -> Container:
+        """Refuse."""
+        self._refuse()
+
+    def get(self, container: Container) -> NoReturn:
+        """Refuse."""
+        self._refuse()
+
+    def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
+        """Refuse."""
+        self._refuse()
+
+    def layer_path(self, container: Container, layer: int) -> Path:
+        """Refuse."""
+        self._refuse()
+
+    def copy_up(self, volume: Recipe, size: int) -> CopyUp:
+        """Refuse."""
+        self._refuse()
+
+
+class Aufs(Absent):
+    """A union of branches, of kernels that were patched for it."""
+
+    name = "aufs"
+    title = "aufs (patched kernels)"
+    order = 90
+
+    def lacking(self) -> str:
+        """Look for the file system."""
+        known = Path("/proc/filesystems").read_text(encoding="ascii").split()
+        return "" if "aufs" in known else "no aufs in /proc/filesystems"
+
+
+class DeviceMapper(Absent):
+    """Snapshots of a thin pool."""
+
+    name = "devicemapper"
+    title = "devicemapper (thin pool)"
+    order = 91
+
+    def lacking(self) -> str:
+        """Look for the device mapper."""
+        known = Path("/proc/misc").read_text(encoding="ascii").split()
+        return "" if "device-mapper" in known else "no device-mapper in /proc/misc"
+
+
+DRIVERS = (Aufs, DeviceMapper)

@@ -1,0 +1,176 @@
+"""An engine's own stack in the place of one that is built by hand: same layers, same operations, same proofs.
+
+`engine_driver` makes the driver `docker/overlay2` of the engine Docker and the driver Overlay2: what a copy_up does or
+a whiteout is, is the latter's; layers and containers are made by the engine. An image has one file more than its
+layers say, the program that runs in it.
+"""
+
+from __future__ import annotations
+
+import functools
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bench.drivers.base import BLOCK, Container, Driver, Footprint, Stack, data_bytes
+from bench.engines.base import BUSYBOX, Engine
+from bench.engines.images import PROGRAM, image_name, save
+from bench.host.packages import find_program
+from bench.kernel import mounts
+from bench.layers.content import Copy
+from bench.model import Support
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from bench.layers.changes import Change
+    from bench.layers.content import Layer
+    from bench.volumes.base import Recipe
+
+__all__ = ["EngineContainer", "EngineDriver", "EngineStack", "engine_driver", "with_program"]
+
+ENGINE_BYTES = 96 << 20  # of an engine's databases and of what it unpacks before it keeps it
+ENGINE_INODES = 2000
+CONTAINER_BYTES = 1 << 20  # of a container's configuration, logs and init layer
+
+
+@dataclass(frozen=True)
+class EngineStack(Stack):
+    """Images that an engine holds; `paths` are their layers' directories."""
+
+    engine: Engine | None = None
+    paths: tuple[Path, ...] = ()
+    loading: int = 0  # nanoseconds that loading the archive took
+
+
+@dataclass
+class EngineContainer(Container):
+    """A container of an engine; `upper` and `path` are known while it runs."""
+
+    identity: str = ""
+
+
+class EngineDriver(Driver):
+    """What differs from the driver that it stands beside; that one is the class after it."""
+
+    engine: ClassVar[type[Engine]]
+    storage: ClassVar[str]  # the engine's name of its storage driver
+    beside: ClassVar[type[Driver]]  # the driver whose stack is built by hand
+    cumulative: ClassVar[bool]  # a layer's directory holds what all below it hold
+    daemon = True
+    profile = "standard"
+    options: ClassVar = {}
+
+    def probe(self, volume: Recipe) -> Support:
+        """Tell whether the engine is here and the volume is one for its driver."""
+        if self.rootless:
+            return Support.no("a private engine needs root", "run as root")
+        support = self.engine.probe()
+        return super().probe(volume) if support.ok else support
+
+    def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> EngineStack:
+        """Start the engine on `home` and have it load an archive of the images."""
+        home.mkdir()
+        wanted = tuple(sorted({*depths}))
+        engine = self.engine(home, self.storage)
+        archive = home / "images.tar"
+        try:
+            engine.start()
+            diff_ids = save(with_program(layers), wanted, seed, archive)
+            start = perf_counter_ns()
+            engine.load(archive)
+            loading = perf_counter_ns() - start
+            paths = tuple(engine.layers(diff_ids[: wanted[-1]]))
+        except BaseException:
+            engine.stop()
+            raise
+        archive.unlink()
+        return EngineStack(home, layers, seed, [str(path) for path in paths], wanted, engine, paths, loading)
+
+    def close(self, stack: Stack) -> None:
+        """End the engine."""
+        _engine(stack).stop()
+
+    def create_read_write(self, stack: Stack, depth: int) -> Container:
+        """Have the engine create a container."""
+        identity = _engine(stack).create(image_name(depth))
+        return EngineContainer(stack, depth, stack.home, None, identity=identity)
+
+    @contextmanager
+    def get(self, container: Container) -> Iterator[Path]:
+        """Have the engine start it; its process sleeps."""
+        assert isinstance(container, EngineContainer)
+        engine = _engine(container.stack)
+        placed = engine.run(container.identity)
+        try:
+            container.path, container.upper = placed.path, placed.upper
+            container.how["mount"] = f"{engine.name} {engine.known_version}"
+            container.how["options"] = mounts.mount_entry(placed.merged).summary
+            yield placed.merged
+        finally:
+            engine.halt(container.identity)
+
+    def remove(self, container: Container) -> None:
+        """Have the engine remove it."""
+        assert isinstance(container, EngineContainer)
+        _engine(container.stack).remove(container.identity)
+
+    def layer_path(self, container: Container, layer: int) -> Path:
+        """Where the engine keeps the layer."""
+        stack = container.stack
+        assert isinstance(stack, EngineStack)
+        return stack.paths[container.depth - 1 if self.cumulative else layer]
+
+    def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
+        """The engine's stack, the same by hand beside it, the archive, what it unpacks of that, and its own files."""
+        layers = with_program(layers)
+        archive = sum(data_bytes(layer) + BLOCK * len(layer) for layer in layers)
+        stack = super().footprint(layers, depths, volume)  # type: ignore[safe-super]
+        return stack + stack + Footprint(ENGINE_INODES, 2 * archive + ENGINE_BYTES)
+
+    def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:
+        """What is made by hand, and its configuration."""
+        return super().container_bytes(with_program(layers), depth) + CONTAINER_BYTES
+
+    def changes(self, container: Container) -> Iterator[Change] | None:
+        """Whatever an engine compares; what it makes of its own at the start is among them."""
+        return None
+
+
+def _engine(stack: Stack) -> Engine:
+    assert isinstance(stack, EngineStack)
+    assert stack.engine is not None
+    return stack.engine
+
+
+def with_program(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Return the layers with the program that a container runs, at the end of the bottom one."""
+    return ((*layers[0], _program()), *layers[1:])
+
+
+@functools.cache
+def _program() -> Copy:
+    path = Path(find_program(BUSYBOX) or BUSYBOX)
+    return Copy(PROGRAM, path.stat().st_size if path.exists() else 0, mode=0o755, source=path)
+
+
+def engine_driver(engine: type[Engine], storage: str, beside: type[Driver], *, cumulative: bool) -> type[EngineDriver]:
+    """Return the driver `engine/storage`."""
+    facts: dict[str, Any] = {
+        "name": f"{engine.name}/{storage}",
+        "title": f"{storage}, by {engine.name} itself",
+        "order": 50 + beside.order,
+        "engine": engine,
+        "storage": storage,
+        "beside": beside,
+        "cumulative": cumulative,
+        "profile": "standard",
+        "options": {},
+        "daemon": True,
+        "max_depth": 125,  # moby: image/store.go and layer/layer_store.go, maxLayerDepth
+        "__doc__": f"Stacks of {engine.name}'s {storage}.",
+    }
+    name = f"{engine.name}_{storage}".title().replace("-", "").replace("_", "")
+    return type(name, (EngineDriver, beside), facts)

@@ -1,0 +1,140 @@
+"""containerd 1.6 and later, through ctr: a daemon of our own without its CRI plugin."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from bench.engines.base import CGROUP, OWN_PATHS, Engine, Placed
+from bench.engines.images import chain_ids
+from bench.errors import BenchError
+from bench.host.daemon import Daemon
+from bench.host.packages import find_program
+from bench.kernel import mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Containerd"]
+
+NAMESPACE = CGROUP  # ctr puts a container's control group below one of its namespace's name
+SETTINGS = """version = 2
+root = "{root}"
+state = "{state}"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "{socket}"
+[ttrpc]
+address = "{socket}.ttrpc"
+[plugins."io.containerd.internal.v1.opt"]
+path = "{state}/opt"
+"""
+
+
+class Containerd(Engine):
+    """Its snapshotters hold layers as `snapshots/<number>/fs`."""
+
+    name = "containerd"
+    programs: ClassVar = ("containerd", "ctr", "runc")
+    versions: ClassVar = ("1.6.", "1.7.")
+    _made = 0
+
+    @property
+    def root(self) -> Path:
+        """Its data."""
+        return self.home / "root"
+
+    @property
+    def storage_home(self) -> Path:
+        """The snapshotter's home."""
+        return self.root / f"io.containerd.snapshotter.v1.{self.driver}"
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self.state / "containerd.sock"
+
+    def start(self) -> None:
+        """Start containerd."""
+        self.make_private()
+        settings = self.state / "config.toml"
+        state = self.state / "state"
+        settings.write_text(SETTINGS.format(root=self.root, state=state, socket=self.socket), encoding="utf-8")
+        command = [find_program("containerd") or "containerd", f"--config={settings}", "--log-level=warn"]
+        self.daemon = Daemon(command, self._answers, {"PATH": OWN_PATHS})
+        self.require_version()
+
+    def _answers(self) -> bool:
+        if not self.socket.exists():
+            return False
+        try:
+            self._ctr("version", told="answer")
+        except BenchError:
+            return False
+        return True
+
+    def _ctr(self, *arguments: str, told: str) -> str:
+        return self.ask("ctr", f"--address={self.socket}", f"--namespace={NAMESPACE}", *arguments, told=told)
+
+    def version(self) -> str:
+        """Return the daemon's version."""
+        lines = self._ctr("version", told="tell its version").partition("Server:")[2].splitlines()
+        return next(line.split()[1] for line in lines if line.strip().startswith("Version:")).removeprefix("v")
+
+    def load(self, archive: Path) -> None:
+        """Ctr images import, which unpacks into the snapshotter."""
+        self._ctr("images", "import", f"--snapshotter={self.driver}", str(archive), told="load the image")
+
+    def create(self, image: str) -> str:
+        """Ctr containers create."""
+        self._made += 1
+        name = f"c{self._made}"
+        self._ctr(
+            "containers", "create", f"--snapshotter={self.driver}", image, name, told=f"create a container of {image}"
+        )
+        return name
+
+    def run(self, container: str) -> Placed:
+        """Ctr tasks start."""
+        self._ctr("tasks", "start", "--detach", "--null-io", container, told="start a container")
+        merged = self.state / "state" / "io.containerd.runtime.v2.task" / NAMESPACE / container / "rootfs"
+        if self.driver == "native":
+            return Placed(merged, None, merged)
+        entry = mounts.mount_entry(merged)
+        upper = next(
+            Path(option.removeprefix("upperdir="))
+            for option in entry.options.split(",")
+            if option.startswith("upperdir=")
+        )
+        return Placed(merged, upper, upper.parent)
+
+    def halt(self, container: str) -> None:
+        """Ctr tasks delete --force."""
+        self._ctr("tasks", "delete", "--force", container, told="end a container")
+
+    def remove(self, container: str) -> None:
+        """Ctr containers delete, which deletes its snapshot."""
+        self._ctr("containers", "delete", container, told="remove a container")
+
+    def layers(self, diff_ids: Sequence[str]) -> list[Path]:
+        """Return each layer's directory, from the mount that would show it."""
+        snapshots = ("snapshots", f"--snapshotter={self.driver}")
+        found = []
+        for chain in chain_ids(diff_ids):
+            view = f"view-{chain}"
+            shown = self._ctr(*snapshots, "view", "--mounts", "--target=/", view, chain, told="view a layer")
+            with suppress(BenchError):  # nothing refers to the view, so that the garbage collector may be first
+                self._ctr(*snapshots, "remove", view, told="end a view")
+            found.append(_lowest(shown))
+        return found
+
+
+def _lowest(command: str) -> Path:
+    """Return the topmost layer of the mount(8) command that shows a read-only snapshot."""
+    words = command.split()
+    if "lowerdir=" not in command:
+        return Path(words[words.index("bind") + 1] if "bind" in words else words[-2])
+    options = words[words.index("-o") + 1]
+    lower = next(option for option in options.split(",") if option.startswith("lowerdir="))
+    return Path(lower.removeprefix("lowerdir=").split(":")[0])

@@ -1,0 +1,146 @@
+"""Docker 20.10 and later: a dockerd of our own.
+
+Where a container's files are is told by the graphdriver's directory of its mount id
+(layer/filestore.go and daemon/graphdriver in moby).
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from bench.engines.base import CGROUP, OWN_PATHS, Engine, Placed
+from bench.engines.images import chain_ids
+from bench.host.daemon import Daemon
+from bench.host.packages import find_program
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Docker"]
+
+
+class _Unix(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=1.0)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self.path))
+
+
+class Docker(Engine):
+    """The daemon without networks; containers with none."""
+
+    name = "docker"
+    programs: ClassVar = ("dockerd", "containerd", "runc", "docker")
+    versions: ClassVar = ("20.10.",)
+    # Below the driver's home: the directory of a layer; in it an image's files, what a container sees, and its changes.
+    PLACES: ClassVar[dict[str, tuple[str, str, str, str | None]]] = {
+        "overlay2": ("{id}", "diff", "merged", "diff"),
+        "fuse-overlayfs": ("{id}", "diff", "merged", "diff"),
+        "overlay": ("{id}", "root", "merged", "upper"),
+        "vfs": ("dir/{id}", "", "", None),
+        "btrfs": ("subvolumes/{id}", "", "", None),
+    }
+
+    @property
+    def root(self) -> Path:
+        """Its data root."""
+        return self.home / "root"
+
+    @property
+    def storage_home(self) -> Path:
+        """The graphdriver's home."""
+        return self.root / self.driver
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self.state / "docker.sock"
+
+    def start(self) -> None:
+        """Start dockerd and, through it, containerd."""
+        self.make_private()
+        settings = self.state / "daemon.json"  # not the host's
+        settings.write_text("{}\n", encoding="utf-8")
+        (self.state / "config").mkdir(exist_ok=True)
+        command = [
+            find_program("dockerd") or "dockerd",
+            f"--config-file={settings}",
+            f"--data-root={self.root}",
+            f"--exec-root={self.state / 'exec'}",
+            f"--host=unix://{self.socket}",
+            f"--pidfile={self.state / 'pid'}",
+            *([f"--storage-driver={self.driver}"] if self.driver else []),
+            f"--cgroup-parent=/{CGROUP}",
+            *("--iptables=false", "--ip6tables=false", "--bridge=none", "--log-driver=none", "--log-level=warn"),
+        ]
+        self.daemon = Daemon(command, self._answers, {"PATH": OWN_PATHS})
+        self.require_version()
+
+    def _answers(self) -> bool:
+        with suppress(OSError):
+            connection = _Unix(self.socket)
+            try:
+                connection.request("GET", "/_ping")
+                return connection.getresponse().status == http.HTTPStatus.OK
+            finally:
+                connection.close()
+        return False
+
+    def _docker(self, *arguments: str, told: str) -> str:
+        program = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
+        config = f"--config={self.state / 'config'}"
+        return self.ask(program, config, f"--host=unix://{self.socket}", *arguments, told=told)
+
+    def version(self) -> str:
+        """Return the daemon's version."""
+        return self._docker("version", "--format={{.Server.Version}}", told="tell its version")
+
+    def storage(self) -> str:
+        """Return the storage driver that it runs with."""
+        return self._docker("info", "--format={{.Driver}}", told="tell its storage driver")
+
+    def load(self, archive: Path) -> None:
+        """Docker load."""
+        self._docker("load", "--quiet", f"--input={archive}", told="load the image")
+
+    def create(self, image: str) -> str:
+        """Docker create."""
+        return self._docker("create", "--network=none", image, told=f"create a container of {image}")
+
+    def run(self, container: str) -> Placed:
+        """Docker start."""
+        self._docker("start", container, told="start a container")
+        return self.placed(container)
+
+    def placed(self, container: str) -> Placed:
+        """Return where a container's files are."""
+        mount_id = self.root / "image" / self.driver / "layerdb" / "mounts" / container / "mount-id"
+        directory, _, merged, upper = self.PLACES[self.driver]
+        path = self.root / self.driver / directory.format(id=mount_id.read_text(encoding="ascii"))
+        return Placed(path / merged, path / upper if upper else None, path)
+
+    def halt(self, container: str) -> None:
+        """Docker kill, and wait until it is unmounted."""
+        self._docker("kill", container, told="end a container")
+        self._docker("wait", container, told="wait for a container's end")
+
+    def remove(self, container: str) -> None:
+        """Docker rm."""
+        self._docker("rm", "--force", container, told="remove a container")
+
+    def layers(self, diff_ids: Sequence[str]) -> list[Path]:
+        """Return each layer's directory, by its cache id."""
+        found = []
+        for chain in chain_ids(diff_ids):
+            record = self.root / "image" / self.driver / "layerdb" / "sha256" / chain.partition(":")[2] / "cache-id"
+            place, files, *_ = self.PLACES[self.driver]
+            found.append(self.root / self.driver / place.format(id=record.read_text(encoding="ascii")) / files)
+        return found

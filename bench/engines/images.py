@@ -1,0 +1,139 @@
+"""Layers as an archive that every engine loads: the format of `docker save`, the same bytes from the same seed.
+
+    manifest.json               one entry per image: its configuration, its tag, its layers
+    <digest>.json               a configuration, with the digests of its layers' archives
+    layer-<number>.tar
+
+From Docker's image specification 1.2 (image/spec/v1.2.md in moby). Images of several depths share their layers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import tempfile
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from bench.layers.content import Directory, File, Link, pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from bench.layers.content import Entry, Layer
+
+__all__ = ["COMMAND", "chain_ids", "image_name", "layer_tar", "save"]
+
+REPOSITORY = "localhost/layer-bench"  # with a registry, so that every engine takes it for the same name
+PROGRAM = "busybox"  # in the bottom layer of each image
+COMMAND = (f"/{PROGRAM}", "sleep", "2147483647")
+EPOCH = "1970-01-01T00:00:00Z"
+
+
+def image_name(depth: int) -> str:
+    """Return the name of the image of `depth` layers."""
+    return f"{REPOSITORY}:{depth}"
+
+
+def layer_tar(layer: Iterable[Entry], seed: int, target: IO[bytes]) -> str:
+    """Write the archive of a layer; return its digest (`sha256:…`), which engines call its diff id."""
+    hashed = _Hashed(target)
+    with tarfile.open(fileobj=cast("IO[bytes]", hashed), mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        for entry in layer:
+            info = tarfile.TarInfo(entry.path)
+            if isinstance(entry, Directory):
+                info.type, info.mode = tarfile.DIRTYPE, entry.mode
+            elif isinstance(entry, Link):
+                info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.target, 0o777
+            else:
+                info.mode, info.size = entry.mode, entry.size
+            content = _Pieces(pieces(entry, seed)) if isinstance(entry, File) else None
+            archive.addfile(info, cast("IO[bytes]", content))
+    return f"sha256:{hashed.digest.hexdigest()}"
+
+
+def save(layers: Sequence[Layer], depths: Iterable[int], seed: int, target: Path) -> list[str]:
+    """Write an archive with an image of the lowest `depth` layers for each of `depths`; return the layers' diff ids."""
+    manifest: list[dict[str, Any]] = []
+    ids: list[str] = []
+    with tarfile.open(target, "x", format=tarfile.PAX_FORMAT) as archive:
+        for number, layer in enumerate(layers):
+            with tempfile.TemporaryFile(dir=target.parent) as file:
+                ids.append(layer_tar(layer, seed, file))
+                info = tarfile.TarInfo(_layer_name(number))
+                info.mode, info.size = 0o644, file.tell()
+                file.seek(0)
+                archive.addfile(info, file)
+        for depth in sorted({*depths}):
+            content = _configuration(ids[:depth])
+            name = f"{hashlib.sha256(content).hexdigest()}.json"
+            _add(archive, name, content)
+            names = [_layer_name(number) for number in range(depth)]
+            manifest.append({"Config": name, "RepoTags": [image_name(depth)], "Layers": names})
+        _add(archive, "manifest.json", json.dumps(manifest).encode())
+    return ids
+
+
+def chain_ids(diff_ids: Iterable[str]) -> list[str]:
+    """Return the identity of each layer with all below it (OCI image specification, config.md, "Layer ChainID")."""
+    chain: list[str] = []
+    for identity in diff_ids:
+        text = f"{chain[-1]} {identity}" if chain else ""
+        chain.append(f"sha256:{hashlib.sha256(text.encode()).hexdigest()}" if text else identity)
+    return chain
+
+
+def _configuration(diff_ids: Sequence[str]) -> bytes:
+    told = {
+        "architecture": _architecture(),
+        "os": "linux",
+        "created": EPOCH,
+        "config": {"Cmd": list(COMMAND)},
+        "rootfs": {"type": "layers", "diff_ids": list(diff_ids)},
+        "history": [{"created": EPOCH, "created_by": f"layer {number}"} for number in range(len(diff_ids))],
+    }
+    return json.dumps(told, sort_keys=True).encode()
+
+
+def _architecture() -> str:
+    """Return this machine as Go names it."""
+    import platform
+
+    machine = platform.machine()
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
+def _layer_name(number: int) -> str:
+    return f"layer-{number}.tar"
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.mode, info.size = 0o644, len(content)
+    archive.addfile(info, io.BytesIO(content))
+
+
+class _Hashed:
+    """A file that hashes what is written to it."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        self.target, self.digest = target, hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        self.digest.update(content)
+        return self.target.write(content)
+
+
+class _Pieces:
+    """A file to read, of pieces that come one after the other."""
+
+    def __init__(self, source: Iterator[bytes]) -> None:
+        self.source, self.rest = source, b""
+
+    def read(self, size: int) -> bytes:
+        while len(self.rest) < size and (piece := next(self.source, b"")):
+            self.rest += bytes(piece)
+        told, self.rest = self.rest[:size], self.rest[size:]
+        return told

@@ -1,0 +1,120 @@
+"""Podman 4: no daemon, a storage of our own below `home`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from bench.engines.base import CGROUP, Engine, Placed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Podman"]
+
+# Locks in files instead of in /dev/shm, no journal, and no file of the user's; containers.conf(5).
+SETTINGS = """[containers]
+log_driver = "none"
+netns = "none"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+lock_type = "file"
+runtime = "runc"
+"""
+STORAGE = """[storage]
+driver = "{driver}"
+graphroot = "{root}"
+runroot = "{run}"
+"""
+POLICY = {"default": [{"type": "insecureAcceptAnything"}]}
+
+
+class Podman(Engine):
+    """containers/storage: its overlay has overlay2's layout, its vfs one directory per layer."""
+
+    name = "podman"
+    programs: ClassVar = ("podman", "conmon", "runc")
+    versions: ClassVar = ("4.", "5.")
+
+    @property
+    def root(self) -> Path:
+        """Its storage."""
+        return self.home / "root"
+
+    @property
+    def storage_home(self) -> Path:
+        """The driver's home."""
+        return self.root / self.driver
+
+    def start(self) -> None:
+        """Write its settings; there is no daemon."""
+        self.make_private()
+        (self.state / "containers.conf").write_text(SETTINGS, encoding="utf-8")
+        storage = STORAGE.format(driver=self.driver, root=self.root, run=self.state / "run")
+        (self.state / "storage.conf").write_text(storage, encoding="utf-8")
+        (self.state / "policy.json").write_text(json.dumps(POLICY), encoding="utf-8")
+        self.require_version()
+
+    def environment(self) -> dict[str, str]:
+        """Its settings instead of the user's and the host's."""
+        return {
+            "CONTAINERS_CONF": str(self.state / "containers.conf"),
+            "CONTAINERS_STORAGE_CONF": str(self.state / "storage.conf"),
+            "HOME": str(self.state),
+            "XDG_RUNTIME_DIR": str(self.state),
+        }
+
+    def _podman(self, *arguments: str, told: str) -> str:
+        places = (
+            f"--root={self.root}",
+            f"--runroot={self.state / 'run'}",
+            f"--tmpdir={self.state / 'tmp'}",
+            f"--storage-driver={self.driver}",
+        )
+        return self.ask("podman", *places, *arguments, told=told)
+
+    def version(self) -> str:
+        """Return the program's version."""
+        return self.ask("podman", "version", "--format={{.Client.Version}}", told="tell its version")
+
+    def load(self, archive: Path) -> None:
+        """Podman load."""
+        policy = f"--signature-policy={self.state / 'policy.json'}"
+        self._podman("load", "--quiet", policy, f"--input={archive}", told="load the image")
+
+    def create(self, image: str) -> str:
+        """Podman create."""
+        group = f"--cgroup-parent=/{CGROUP}"
+        return self._podman("create", "--network=none", "--pull=never", group, image, told=f"create one of {image}")
+
+    def run(self, container: str) -> Placed:
+        """Podman start."""
+        self._podman("start", container, told="start a container")
+        told = json.loads(self._podman("inspect", "--type=container", container, told="tell of a container"))[0]
+        data = told["GraphDriver"]["Data"] or {}
+        if "MergedDir" in data:
+            upper = Path(data["UpperDir"])
+            return Placed(Path(data["MergedDir"]), upper, upper.parent)
+        merged = Path(self._podman("mount", container, told="tell where a container is mounted"))
+        return Placed(merged, None, merged)
+
+    def halt(self, container: str) -> None:
+        """Podman kill, and wait until it is unmounted."""
+        self._podman("stop", "--time=0", container, told="end a container")
+
+    def remove(self, container: str) -> None:
+        """Podman rm."""
+        self._podman("rm", "--force", "--time=0", container, told="remove a container")
+
+    def layers(self, diff_ids: Sequence[str]) -> list[Path]:
+        """Return each layer's directory, from the storage's own list (containers/storage, layers.go)."""
+        place = {"overlay": "overlay/{}/diff", "vfs": "vfs/dir/{}"}[self.driver]
+        records = json.loads((self.root / f"{self.driver}-layers" / "layers.json").read_text(encoding="utf-8"))
+        known = {(record.get("parent", ""), record.get("diff-digest")): record["id"] for record in records}
+        found, parent = [], ""
+        for identity in diff_ids:
+            parent = known[parent, identity]
+            found.append(self.root / place.format(parent))
+        return found

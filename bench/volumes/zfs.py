@@ -1,0 +1,128 @@
+"""zfs: a pool on one loop device, by the kernel's module where it has one, else by zfs-fuse, which is another thing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from bench.errors import BenchError
+from bench.host.daemon import Daemon, private_places
+from bench.host.packages import find_program, install_hint
+from bench.model import Support
+from bench.volumes.base import LoopVolume, Recipe, Usage
+
+__all__ = ["VOLUME", "ZfsRecipe", "ZfsVolume", "in_kernel", "zfs"]
+
+POOL = "layer-bench"  # the beginning of a pool's name
+SOCKET, LOCKS = Path("/run/zfs/zfs_socket"), Path("/run/lock/zfs")  # of zfs-fuse; it has no options for them
+
+
+def in_kernel() -> bool:
+    """Tell whether this kernel has zfs."""
+    return any(line.split()[-1] == "zfs" for line in Path("/proc/filesystems").read_text().splitlines())
+
+
+def zfs(*arguments: str, program: str = "zfs") -> str:
+    """Run the command of that name, or zpool; return what it prints. Raises BenchError with its last line."""
+    done = subprocess.run([find_program(program) or program, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()
+        raise BenchError(f"{program} {arguments[0]} failed", why=said[-1])
+    return done.stdout.rstrip("\n")
+
+
+class ZfsRecipe(Recipe):
+    """A pool instead of a file system that mkfs makes."""
+
+    def probe(self) -> Support:
+        """Tell whether the kernel or zfs-fuse has it."""
+        if os.geteuid() != 0:
+            return Support.no("loop devices and mounts need root", f"run as root to add {self.name} volumes")
+        if not Path("/dev/loop-control").exists():
+            return Support.no("this kernel or container has no /dev/loop-control")
+        if in_kernel():
+            return Support.yes() if find_program("zpool") else Support.no("no zpool here", "install zfsutils-linux")
+        if find_program("zfs-fuse") is None:
+            return Support.no("not supported by this kernel, and zfs-fuse is not installed", install_hint("zfs-fuse"))
+        if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+            return Support.no("/dev/fuse is missing or not accessible", "modprobe fuse")
+        return Support.yes()
+
+    def make(self, path: Path, work: Path, *, size: int, inodes: int) -> ZfsVolume:
+        """Make a pool whose root is mounted at `path`."""
+        return ZfsVolume(self, path, work, size=size, inodes=inodes)
+
+
+class ZfsVolume(LoopVolume):
+    """A pool, and the daemon of zfs-fuse as long as there is one."""
+
+    _daemon: Daemon | None = None  # of all pools
+    _pools = 0
+
+    def __init__(self, recipe: Recipe, path: Path, work: Path, *, size: int, inodes: int) -> None:
+        kind = type(self)
+        if not in_kernel() and kind._daemon is None:
+            private_places("zfs-fuse")
+            for directory in (SOCKET.parent, LOCKS):
+                directory.mkdir(parents=True, exist_ok=True)
+            options = ("--no-daemon", "--no-kstat-mount", "--pidfile", str(SOCKET.parent / "pid"))
+            command = [find_program("zfs-fuse") or "zfs-fuse", *options]
+            kind._daemon = Daemon(command, SOCKET.exists)
+        self.pool = f"{POOL}-{os.getpid()}-{kind._pools}"
+        kind._pools += 1
+        self.path = path
+        try:
+            super().__init__(recipe, path, work, size=size, inodes=inodes)
+        except BaseException:
+            self._end()
+            raise
+
+    def _mkfs(self, inodes: int) -> list[str]:
+        options = ("-f", "-o", "cachefile=none", "-O", "atime=off", "-m", str(self.path))
+        return [find_program("zpool") or "zpool", "create", *options, self.pool, self.device.path]
+
+    def _mount(self) -> None:
+        """It is mounted since it was made."""
+
+    def remount(self) -> Support:
+        """Export the pool and import it again, which drops what is cached of it."""
+        zfs("export", self.pool, program="zpool")
+        zfs("import", "-d", "/dev", "-o", "cachefile=none", self.pool, program="zpool")
+        return Support.yes()
+
+    def usage(self) -> Usage:
+        """Return what the pool has allocated; it counts no inodes."""
+        self.sync()
+        return Usage(None, int(float(zfs("get", "-Hp", "-o", "value", "used", self.pool))))
+
+    def close(self) -> None:
+        """Destroy the pool, and let go of the device and, with the last pool, of the daemon."""
+        with suppress(BenchError):
+            zfs("destroy", "-f", self.pool, program="zpool")
+        self.device.close()
+        self._end()
+
+    def _end(self) -> None:
+        kind = type(self)
+        kind._pools -= 1
+        if kind._pools == 0 and kind._daemon is not None:
+            kind._daemon.stop()
+            kind._daemon = None
+
+
+VOLUME = ZfsRecipe(
+    name="zfs",
+    title="zfs" if in_kernel() else "zfs (zfs-fuse, in user space)",
+    filesystem="zfs",
+    program="zpool",
+    arguments=(),
+    clones=False,
+    directory_bytes=0,  # a few objects of metadata, compressed
+    minimum_bytes=512 << 20,
+    inode_bytes=2048,
+    profile="standard",
+    drivers=("zfs",),  # a unit of the others would take a second, too
+    order=5,
+)

@@ -1,0 +1,264 @@
+"""Whether what is built by hand is what Docker builds: both homes side by side, from one archive.
+
+At rest, while a container runs in which something was changed, and after it stopped. Its two times are what a user
+pays for an image: to load it, and to lay the same layers out by hand.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from bench.drivers.docker import DRIVERS
+from bench.drivers.engine import EngineDriver, EngineStack, with_program
+from bench.engines.layout import CONTAINER, INIT_LAYER, compare, described, without_init
+from bench.errors import BenchError
+from bench.kernel import mounts
+from bench.layers.content import Directory, File, Layer, Link
+from bench.measure.clock import once
+from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
+from bench.model import Temperature
+from bench.verdicts.claims import Finding, Outcome, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from bench.drivers.base import Driver
+    from bench.model import Cell
+    from bench.stats.analysis import Analysis
+
+NAMES = tuple(kind.name for kind in DRIVERS if kind.storage != "fuse-overlayfs")
+MOST = 125  # layers that Docker takes: layer/layer_store.go, maxLayerDepth
+SHOWN = 3  # differences in a unit's row
+FEW, MANY = 3, 1000  # files of a layer
+
+
+def grids(profile: str) -> Iterable[Grid]:
+    """A full run also loads what takes Docker some 20 s."""
+    depths = (1, 2, 5, 72, MOST) if profile == "full" else (1, MOST)
+    yield Grid(depths, (Temperature.NEW,), {"files": (FEW,)}, drivers=NAMES, blocks=2)
+    if profile == "full":
+        yield Grid((MOST - 1,), (Temperature.NEW,), {"files": (MANY,)}, drivers=("docker/overlay2",), blocks=2)
+
+
+def layer(index: int, params: Params) -> Layer:
+    """Directories of two modes, a file that every layer has, others of its own, a link."""
+    own = [File(f"every/{index}-{number}", 5000, mode=0o640) for number in range(int(params["files"]))]
+    return (
+        *(Directory("every"), Directory("secret", 0o700), Directory(f"own-{index}")),
+        File("every/common", 100, origin=index),
+        *own,
+        Link(f"every/link-{index}", "../secret"),
+    )
+
+
+def applies(cell: Cell, driver: Driver) -> str:
+    """Only Docker has a layout to hold against ours."""
+    return "" if driver.name in NAMES else "no layout of Docker's to hold it against"
+
+
+def operate(unit: Unit) -> None:
+    """Have the engine load the archive, and build the same layers by hand."""
+    driver, root = unit.driver, unit.container.stack.home
+    assert isinstance(driver, EngineDriver)
+    root.mkdir()
+    theirs = driver.build(root / "engine", unit.layers, (unit.depth,), unit.seed)
+    unit.notes["theirs"] = theirs
+    by_hand = driver.beside()
+    took, ours = once(by_hand.build, root / "hand", with_program(unit.layers), (unit.depth,), unit.seed)
+    unit.record("load", [theirs.loading])
+    unit.record("by_hand", [took])
+    unit.notes["ours"] = by_hand, ours
+
+
+def prove(unit: Unit) -> None:
+    """Compare, and count what the layers of Docker's own home hold."""
+    driver, stack = unit.driver, unit.notes["theirs"]
+    assert isinstance(driver, EngineDriver)
+    assert isinstance(stack, EngineStack)
+    try:
+        _compare(unit, driver, stack)
+        if unit.depth == MOST:
+            _one_more(unit, stack)
+    finally:
+        driver.close(stack)
+        shutil.rmtree(unit.container.stack.home, ignore_errors=unit.volume.recipe.filesystem == "btrfs")  # subvolumes
+
+
+def _compare(unit: Unit, driver: EngineDriver, stack: EngineStack) -> None:
+    by_hand, ours = unit.notes["ours"]
+    assert stack.engine is not None
+    home = stack.engine.storage_home
+    names = {_identity(path): f"layer {number}" for number, path in enumerate(stack.paths)}
+    own = {identity: f"layer {number}" for number, identity in enumerate(ours.ids)}
+    at_rest = described(home, names)
+    _count(unit, at_rest)
+    _expect(unit, "at_rest", compare(at_rest, described(ours.home, own)))
+    container = driver.create_read_write(stack, unit.depth)
+    mine = by_hand.create_read_write(ours, unit.depth)
+    try:
+        with by_hand.get(mine):  # dockerd mounts a container when it creates it, and again to start it
+            pass
+        with driver.get(container) as merged, by_hand.get(mine) as other:
+            for tree in (merged, other):
+                _change(tree, unit.depth)
+            identity = _identity(container.path)
+            names |= {identity: CONTAINER, f"{identity}-init": INIT_LAYER}
+            own[mine.path.name] = CONTAINER
+            _expect(unit, "running", _differences(home, names, ours.home, own))
+            unit.counters["relative_lower"] = int("lowerdir=l/" in mounts.mount_entry(merged).options)
+            theirs, options = (_options(tree) for tree in (merged, other))
+            _expect(unit, "options", [] if theirs == options else [f"theirs {theirs}, ours {options}"])
+        _expect(unit, "stopped", _differences(home, names, ours.home, own))
+    finally:
+        driver.remove(container)
+        by_hand.remove(mine)
+
+
+def _differences(home: Path, names: dict[str, str], own_home: Path, own: dict[str, str]) -> list[str]:
+    records = "dir/" if (home / "dir").exists() else "subvolumes/" if (home / "subvolumes").exists() else ""
+    return compare(without_init(described(home, names), records), without_init(described(own_home, own), records))
+
+
+def _identity(path: Path) -> str:
+    """Return the name of a layer's directory: the last part of its path that is one of 64 digits."""
+    return next(part for part in reversed(path.parts) if len(part) == 64)
+
+
+def _options(tree: Path) -> list[str]:
+    """Return the mount options without paths and how many there are of them; empty where nothing is mounted."""
+    entry = mounts.mount_entry(tree)
+    if entry.fstype != "overlay":
+        return []
+    return sorted(option for option in entry.summary.split(",") if not option.startswith("lowerdir"))
+
+
+def _change(tree: Path, depth: int) -> None:
+    """Write to a file of the image, delete one, and make a directory again."""
+    with (tree / "every" / "common").open("ab") as file:
+        file.write(b"more")
+    (tree / "every" / "0-0").unlink()
+    shutil.rmtree(tree / f"own-{depth - 1}")
+    (tree / "secret").rmdir()
+    (tree / "secret").mkdir(mode=0o700)
+
+
+def _expect(unit: Unit, state: str, differences: Sequence[str]) -> None:
+    shown = "; ".join(differences[:SHOWN])
+    unit.expect(f"different_{state}", len(differences), 0, why=shown or "what is built by hand is what Docker builds")
+
+
+def _count(unit: Unit, told: dict[str, str]) -> None:
+    """Count the names that C4 speaks of, in the home that Docker made."""
+    if unit.driver.name != "docker/overlay2":
+        return
+    paths = [path.split("/") for path in told]
+    for name in ("link", "lower", "diff", "work", "merged", "committed"):
+        unit.counters[f"layers_with_{name}"] = sum(parts[1:] == [name] for parts in paths)
+    unit.counters["bottom_lower"] = int("layer 0/lower" in told) + int("layer 0/work" in told)
+    unit.counters["short_links"] = sum(parts[0] == "l" and len(parts) == 2 for parts in paths)
+
+
+def _one_more(unit: Unit, stack: EngineStack) -> None:
+    """Ask for one layer more than Docker takes."""
+    from bench.engines.images import save
+
+    assert stack.engine is not None
+    more = [*with_program(unit.layers), layer(unit.depth, unit.params)]
+    archive = unit.container.stack.home / "one-more.tar"
+    save(more, (len(more),), unit.seed, archive)
+    try:
+        stack.engine.load(archive)
+        refused = ""
+    except BenchError as error:
+        refused = error.why
+    archive.unlink()
+    unit.expect(
+        "refuses_126", int("max depth exceeded" in refused), 1, why=f"layer/layer_store.go; it said {refused!r}"
+    )
+
+
+def judge_layout(analysis: Analysis) -> Iterator[Finding]:
+    """C4: what an engine's own layers hold."""
+    for arm in analysis.arms(SCENARIO.name):
+        if not arm.startswith("docker/overlay2@"):
+            continue
+        depth = analysis.depth(SCENARIO.name, MOST)
+        names = ("link", "lower", "diff", "work", "merged", "committed")
+        rows = {
+            name: analysis.counter(SCENARIO.name, arm, f"layers_with_{name}", depth=depth, files=FEW) for name in names
+        }
+        relative = {
+            one: told["maximum"]
+            for one in (1, 5, 72, MOST)
+            if (told := analysis.counter(SCENARIO.name, arm, "relative_lower", depth=one, files=FEW)) is not None
+        }
+        if any(row is None for row in rows.values()):
+            continue
+        counted = ", ".join(f"{name} {row['maximum']:.0f}" for name, row in rows.items() if row is not None)
+        ways = ", ".join(f"{'relative' if value else 'absolute'} at {one}" for one, value in relative.items())
+        yield Finding(
+            arm,
+            Outcome.QUALIFIED,
+            f"of {depth} layers that dockerd made, at rest, so many hold: {counted}; the bottom one neither lower nor "
+            f"work; merged is there only while mounted, committed in every layer with a child; paths of the mount by "
+            f"l/: {ways}",
+        )
+
+
+def judge_depth(analysis: Analysis) -> Iterator[Finding]:
+    """C3: how many layers Docker takes."""
+    for arm in analysis.arms(SCENARIO.name):
+        told = analysis.tally(SCENARIO.name, arm, "refuses_126")
+        if told is not None and arm.startswith("docker/overlay2@"):
+            text = f"dockerd loaded an image of {MOST} layers and refused one of {MOST + 1}: max depth exceeded"
+            yield Finding(arm, Outcome.QUALIFIED if told[0] == told[1] else Outcome.UNTESTED, text)
+
+
+def tables(analysis: Analysis) -> Iterator[Table]:
+    """Where the homes were held against each other, and whether they are the same."""
+    states = ("at_rest", "running", "options", "stopped")
+    rows = []
+    for arm in analysis.arms(SCENARIO.name):
+        tallies = [analysis.tally(SCENARIO.name, arm, f"different_{state}") for state in states]
+        told = [f"{same} of {units}" if units else "–" for same, units in (tally or (0, 0) for tally in tallies)]
+        rows.append((arm, *told))
+    if rows:
+        columns = ("engine", "at rest", "while running", "mount options", "after it stopped")
+        yield Table(
+            "Units whose layout by hand was Docker's to the last name, mode and attribute", columns, tuple(rows)
+        )
+
+
+SCENARIO = Scenario(
+    name="layout",
+    question="Is what is built by hand what Docker builds, and how long does either take?",
+    method=(
+        "A private dockerd loads an archive; the same layers are laid out by hand on the same volume. Compared are "
+        "names, kinds, modes, owners, extended attributes, device numbers and contents (`link` and `lower` up to their "
+        "random names) and mount options: at rest, in a running container after a write, a deletion and a directory "
+        "made again, and after it stopped. Left out: times, attributes that hold the identity of a file system or a "
+        "file, and the init layer that dockerd puts between image and container whatever the driver. `load` is "
+        "`docker load` of the archive; `by_hand` writes the same layers, with their content."
+    ),
+    order=7,
+    weight=0.1,
+    metrics=(
+        Metric("load", "the engine loads the archive"),
+        Metric("by_hand", "the same layers laid out by hand"),
+    ),
+    headline="by_hand",
+    grids=grids,
+    layer=layer,
+    content=("files",),
+    applies=applies,
+    operate=operate,
+    prove=prove,
+    mounts=False,
+    engines=True,
+    needs_engine=True,
+    gated=False,
+    claims={"C3": judge_depth, "C4": judge_layout},
+    tables=tables,
+)

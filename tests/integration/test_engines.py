@@ -1,0 +1,280 @@
+"""Private engines for real: their containers, their layout beside ours, their bad days; and nothing is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench import discovery
+from bench.drivers.engine import EngineDriver, EngineStack
+from bench.engines import base
+from bench.engines.docker import Docker
+from bench.errors import BenchError
+from bench.layers.content import Directory, File
+from bench.measure.plan import Request, make
+from tests.host.isolated import isolated
+from tests.integration.places import ENGINES, made, own_volume, require
+from tests.integration.traces import Traces, left
+from tests.scenarios.test_scenarios import one_block, small
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.drivers.base import Stack
+    from bench.volumes.base import LoopVolume
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+LAYERS = [(Directory("d"), File(f"d/{index}", 4096), File("d/common", 10, origin=index)) for index in range(3)]
+ROOM = 700 << 20
+
+
+@contextmanager
+def built(name: str, volume: LoopVolume) -> Iterator[tuple[EngineDriver, Stack]]:
+    driver = discovery.driver(name)()
+    assert isinstance(driver, EngineDriver)
+    stack = driver.build(volume.path / "home", LAYERS, (1, 3), 1)
+    try:
+        yield driver, stack
+    finally:
+        driver.close(stack)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_its_containers_cost_what_is_measured_without_an_error(name: str, place: Path) -> None:
+    volume = own_volume(name)
+    require(volume=volume, driver=name)
+    plan = small("drivers", volume, name, depths=(3,), profile="standard")
+    for cells in plan.cells.values():
+        cells[:] = [cell for cell in cells if cell.depth == 3]
+
+    def work() -> None:
+        block = one_block(plan, place, lambda cell: cell.depth == 3)
+        assert {sample.arm.driver for sample in block.samples} == {"native", name}
+        block.check()
+        mine = next(sample for sample in block.samples if sample.arm.driver == name)
+        assert mine.metrics["mount"] > 1e6  # a process was started
+        engine, _, version = mine.how["mount"].partition(" ")
+        assert (engine, version.count(".")) == (name.partition("/")[0], 2)
+
+    isolated(work)
+
+
+@pytest.mark.parametrize("scenario", ["copy_up", "lookup", "whiteouts", "differences"])
+def test_the_other_scenarios_run_on_it_too(scenario: str, place: Path) -> None:
+    require(volume="ext4", driver="docker/overlay2")
+    if not discovery.scenario(scenario).engines:
+        with pytest.raises(BenchError, match="its own files lie beside its layers"):
+            small(scenario, "ext4", "docker/overlay2")
+        return
+    plan = small(scenario, "ext4", "docker/overlay2", depths=(3,), sizes=(4096,))
+
+    def work() -> None:
+        block = one_block(plan, place, lambda cell: int(cell.values.get("deletions", 0)) <= 100)
+        assert {sample.temperature for sample in block.samples if sample.arm.driver != "native"} <= {
+            "hot",
+            "new container",
+        }
+        block.check()
+
+    isolated(work)
+
+
+CONFORMANCE = [
+    ("docker/overlay2", (1, 2, 5, 72, 125)),
+    *((f"docker/{name}", (1, 5)) for name in ("overlay", "vfs", "btrfs")),
+]
+
+
+@pytest.mark.parametrize(("name", "depths"), CONFORMANCE)
+def test_what_is_built_by_hand_is_what_docker_builds(name: str, depths: tuple[int, ...], place: Path) -> None:
+    volume = own_volume(name)
+    require(volume=volume, driver=name)
+    wanted = Request("standard", scenarios=("layout",), drivers=(name,), volumes=(volume,), depths=depths)
+    plan = make(wanted)
+
+    def work() -> None:
+        block = one_block(plan, place, lambda cell: True)
+        assert {sample.depth for sample in block.samples} == set(depths)
+        block.check()
+        for sample in block.samples:
+            assert sample.counters["different_at_rest"] == 0
+            if sample.depth == 125:
+                assert sample.counters["refuses_126"] == 1
+            if name == "docker/overlay2":
+                assert sample.counters["layers_with_lower"] == sample.depth - 1
+                assert sample.counters["relative_lower"] == (sample.depth >= 72)
+
+    isolated(work)
+
+
+def test_a_difference_of_layout_is_a_mismatch(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require(volume="ext4", driver="docker/overlay2")
+    kind = discovery.driver("overlay2")
+    real = kind.build
+
+    def build(*arguments: object) -> Stack:
+        stack = real(*arguments)  # type: ignore[arg-type]
+        (stack.home / stack.ids[0] / "committed").chmod(0o644)
+        return stack
+
+    monkeypatch.setattr(kind, "build", build)
+    plan = make(
+        Request("standard", scenarios=("layout",), drivers=("docker/overlay2",), volumes=("ext4",), depths=(2,))
+    )
+
+    def work() -> None:
+        [sample] = one_block(plan, place, lambda cell: True).samples
+        assert sample.counters["different_at_rest"] == 1
+        assert "layer 0/committed: theirs -rw------- 0:0 '', ours -rw-r--r-- 0:0 ''" in sample.mismatches[0]
+
+    isolated(work)
+
+
+def test_docker_chooses_and_refuses_drivers_by_file_system(place: Path) -> None:
+    require(volume="ext4", driver="docker/vfs")
+    plan = make(Request("standard", scenarios=("choice",), drivers=("docker/vfs",), volumes=("ext4",)))
+
+    def work() -> None:
+        block = one_block(plan, place, lambda cell: True)
+        block.check()
+        [sample] = block.samples
+        assert sample.counters["chooses_overlay2"] == 1
+        assert (sample.counters["runs_overlay2"], sample.counters["runs_btrfs"]) == (1, 0)
+        assert (sample.counters["deprecates_overlay2"], sample.counters["deprecates_overlay"]) == (0, 1)
+        assert any("btrfs: refused: failed to start daemon" in proof for proof in sample.proofs)
+
+    isolated(work)
+
+
+def test_a_daemon_that_does_not_start_is_told_with_its_last_words(place: Path) -> None:
+    require(volume="ext4", driver="docker/overlay2")
+
+    def work() -> None:
+        with made("ext4", place, size=ROOM) as volume:
+            (volume.path / "home").mkdir()
+            with pytest.raises(BenchError, match=r"dockerd has ended .*prerequisites for driver not satisfied"):
+                Docker(volume.path / "home", "btrfs").start()
+
+    isolated(work)
+
+
+def test_a_daemon_that_dies_is_told_and_the_next_unit_fails_alike(place: Path) -> None:
+    require(volume="ext4", driver="docker/overlay2")
+
+    def work() -> None:
+        with made("ext4", place, size=ROOM) as volume, built("docker/overlay2", volume) as (driver, stack):
+            container = driver.create_read_write(stack, 3)
+            assert isinstance(stack, EngineStack)
+            assert stack.engine is not None
+            assert stack.engine.daemon is not None
+            os.kill(stack.engine.daemon.process.pid, signal.SIGKILL)
+            stack.engine.daemon.process.wait()
+            with pytest.raises(BenchError, match=r"dockerd has ended \(status -9\)"), driver.get(container):
+                pass
+
+    isolated(work)
+
+
+def test_a_version_whose_files_are_not_known_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require(volume="ext4", driver="docker/overlay2")
+    monkeypatch.setattr(Docker, "versions", ("19.03.",))
+
+    def work() -> None:
+        with made("ext4", place, size=ROOM) as volume:
+            (volume.path / "home").mkdir()
+            engine = Docker(volume.path / "home", "overlay2")
+            with pytest.raises(BenchError, match=r"docker 20\.10\.\S+ is not known here: .* leave docker/overlay2 out"):
+                engine.start()
+            engine.stop()
+
+    isolated(work)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda content: content[: len(content) // 2], "unexpected EOF"),
+        (lambda content: content[: (at := content.index(b'"sha256:') + 8)] + b"0000" + content[at + 4 :], "diffID"),
+    ],
+    ids=["truncated", "wrong digest"],
+)
+def test_an_archive_that_is_damaged_is_refused(
+    spoil: object, words: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require(volume="ext4", driver="docker/overlay2")
+    real = Docker.load
+
+    def load(self: Docker, archive: Path) -> None:
+        archive.write_bytes(spoil(archive.read_bytes()))  # type: ignore[operator]
+        real(self, archive)
+
+    monkeypatch.setattr(Docker, "load", load)
+
+    def work() -> None:
+        with (
+            made("ext4", place, size=ROOM) as volume,
+            pytest.raises(BenchError, match=f"docker refused to load the image: .*{words}"),
+            built("docker/overlay2", volume),
+        ):
+            pass
+
+    isolated(work)
+
+
+def test_outside_of_a_namespace_of_ours_nothing_is_started(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="docker is not started here: this is the host's own mount namespace"):
+        Docker(tmp_path, "overlay2").start()
+
+
+def test_an_absent_program_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "find_program", lambda name: None if name == "runc" else "/bin/true")
+    support = Docker.probe()
+    assert (support.ok, support.reason, support.mend) == (
+        False,
+        "the program runc is not installed",
+        "apt-get install runc",
+    )
+
+
+def test_a_busybox_that_needs_libraries_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dynamic = tmp_path / "busybox"
+    dynamic.write_bytes(b"\x7fELF" + bytes(100) + b"/lib64/ld-linux-x86-64.so.2\0")
+    monkeypatch.setattr(base, "find_program", lambda name: str(dynamic))
+    assert base.static_busybox().reason == f"{dynamic} is no static program"
+
+
+def test_more_layers_than_it_takes_are_refused_before_anything_is_made() -> None:
+    require(volume="ext4", driver="docker/overlay2")
+    with pytest.raises(BenchError, match="docker/overlay2 takes at most 125 layers"):
+        make(Request(drivers=("docker/overlay2",), volumes=("ext4",), depths=(126,)))
+
+
+def test_a_control_group_without_processes_is_removed_and_one_with_them_is_not(tmp_path: Path) -> None:
+    for path in ("cpu/layer-bench/one", "memory/layer-bench/two/three", "memory/other"):
+        (tmp_path / path).mkdir(parents=True)
+    (tmp_path / "cpu/layer-bench/one/busy").touch()
+    base.remove_cgroups(tmp_path)
+    assert not (tmp_path / "memory/layer-bench").exists()
+    assert (tmp_path / "memory/other").exists()
+    assert (tmp_path / "cpu/layer-bench/one").exists()
+
+
+def test_nothing_is_left_of_it(place: Path) -> None:
+    require(volume="ext4", driver="docker/overlay2")
+    before = Traces.of(place, "none")
+
+    def work() -> None:
+        with made("ext4", place, size=ROOM) as volume, built("docker/overlay2", volume) as (driver, stack):
+            container = driver.create_read_write(stack, 3)
+            with driver.get(container) as merged:
+                assert (merged / "d" / "common").exists()
+            # the container is not removed, and its process is ended by nobody
+
+    isolated(work)
+    assert not left(place, "none", before)
+    assert not Path("/run/layer-bench").exists()
