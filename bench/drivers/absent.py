@@ -74,7 +74,7 @@ class Aufs(Absent):
 
     name = "aufs"
     title = "aufs (patched kernels)"
-    order = 90
+    order = 900
 
     def lacking(self) -> str:
         """Look for the file system."""
@@ -87,7 +87,7 @@ class DeviceMapper(Absent):
 
     name = "devicemapper"
     title = "devicemapper (thin pool)"
-    order = 91
+    order = 901
 
     def lacking(self) -> str:
         """Look for the device mapper."""

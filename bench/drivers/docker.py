@@ -16,6 +16,6 @@ DRIVERS = (
     engine_driver(Docker, "overlay2", Overlay2, cumulative=False),
     engine_driver(Docker, "fuse-overlayfs", FuseOverlayfs, cumulative=False),
     engine_driver(Docker, "overlay", Overlay, cumulative=True),
-    engine_driver(Docker, "vfs", Vfs, cumulative=True),
-    engine_driver(Docker, "btrfs", Btrfs, cumulative=True),
+    engine_driver(Docker, "vfs", Vfs, cumulative=True, volumes=("ext4", "xfs", "btrfs")),
+    engine_driver(Docker, "btrfs", Btrfs, cumulative=True, volumes=("btrfs",)),
 )

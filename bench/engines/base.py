@@ -49,6 +49,7 @@ class Engine(ABC):
     """An engine with one of its storage drivers, below `home`."""
 
     name: ClassVar[str]
+    order: ClassVar[int]  # of its drivers, after those that are built by hand
     programs: ClassVar[tuple[str, ...]]
     versions: ClassVar[tuple[str, ...]]  # what its version begins with, for those whose files are known here
 

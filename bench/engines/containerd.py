@@ -36,6 +36,7 @@ class Containerd(Engine):
     """Its snapshotters hold layers as `snapshots/<number>/fs`."""
 
     name = "containerd"
+    order = 300
     programs: ClassVar = ("containerd", "ctr", "runc")
     versions: ClassVar = ("1.6.", "1.7.")
     _made = 0

@@ -38,6 +38,7 @@ class Docker(Engine):
     """The daemon without networks; containers with none."""
 
     name = "docker"
+    order = 100
     programs: ClassVar = ("dockerd", "containerd", "runc", "docker")
     versions: ClassVar = ("20.10.",)
     # Below the driver's home: the directory of a layer; in it an image's files, what a container sees, and its changes.

@@ -35,6 +35,7 @@ class Podman(Engine):
     """containers/storage: its overlay has overlay2's layout, its vfs one directory per layer."""
 
     name = "podman"
+    order = 200
     programs: ClassVar = ("podman", "conmon", "runc")
     versions: ClassVar = ("4.", "5.")
 

@@ -57,7 +57,7 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile("quick", 105, 20_000, 300 << 20),
-        Profile("standard", 570, 120_000, 3 << 30),
+        Profile("standard", 840, 120_000, 3 << 30),
         Profile("full", 2370, 500_000, 20 << 30),
     )
 }
@@ -264,8 +264,7 @@ def _arms(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
         for volume in volumes:
             driver = discovery.driver(name)(dict(options), rootless=request.rootless)
             arm = Arm(name, volume, options)
-            usual = discovery.volume(volume).drivers
-            if usual and name not in {NATIVE, *usual} and not request.drivers:
+            if not request.drivers and not _usual_arm(driver, volume):
                 plan.skips.append(_unasked(f"arm {arm.name}", request.profile, f"--driver {name}", request))
                 continue
             support = driver.probe(discovery.volume(volume))
@@ -278,6 +277,12 @@ def _arms(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
             raise BenchError(f"arm {arm.name} cannot run here", why=support.reason, mend=support.mend)
         plan.skips += [Skip(f"arm {arm.name}", support.reason, support.mend) for arm, support in refused]
     return arms
+
+
+def _usual_arm(driver: Driver, volume: str) -> bool:
+    """Tell whether the two are measured together unasked."""
+    drivers, volumes = discovery.volume(volume).drivers, driver.usual_volumes
+    return (not drivers or driver.name in {NATIVE, *drivers}) and (not volumes or volume in volumes)
 
 
 def _usual(plan: Plan) -> list[tuple[str, tuple[tuple[str, str], ...]]]:

@@ -266,6 +266,7 @@ def test_a_control_group_without_processes_is_removed_and_one_with_them_is_not(t
 
 def test_nothing_is_left_of_it(place: Path) -> None:
     require(volume="ext4", driver="docker/overlay2")
+    (place / "ext4").mkdir()
     before = Traces.of(place, "none")
 
     def work() -> None:

@@ -13,7 +13,7 @@ from bench import discovery
 from bench.errors import BenchError
 from bench.layers.content import Directory, File, Link
 from bench.measure import reference
-from bench.measure.plan import Plan, Request, StackKey, make
+from bench.measure.plan import Plan, Request, StackKey, make, recipe_name
 from bench.measure.runner import Runner
 from bench.measure.schedule import block_order
 from bench.model import Cell, Temperature, parse_size
@@ -56,7 +56,8 @@ def one_block(plan: Plan, place: Path, keep: Callable[[Cell], bool] = lambda cel
     with ExitStack() as undo:
         volumes = {}
         for name, size in plan.volumes.items():
-            volume = discovery.volume(name).make(place / name, place, size=size.bytes, inodes=size.inodes)
+            path = place / name.replace("/", "_")
+            volume = discovery.volume(recipe_name(name)).make(path, place, size=size.bytes, inodes=size.inodes)
             undo.callback(volume.close)
             volumes[name] = volume
         program, compiled = reference.compile_reference(place)
@@ -69,6 +70,7 @@ def one_block(plan: Plan, place: Path, keep: Callable[[Cell], bool] = lambda cel
             tools={reference.NAME: program} if compiled.ok else {},
         )
         runner.build()
+        undo.callback(runner.close)
         for name, cells in plan.cells.items():
             for cell in block_order(cells, plan.request.seed, name, 0):
                 if keep(cell) and (compiled.ok or cell.values.get("clock") != "c"):
