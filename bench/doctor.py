@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from bench import discovery
 from bench.errors import BenchError
-from bench.host import engines, workdir
+from bench.host import engines, fingerprint, workdir
 from bench.host.packages import PROGRAMS, find_program, install_hint
 from bench.kernel import loop, mounts
 from bench.kernel.namespaces import run_isolated
@@ -59,7 +59,18 @@ def examine(directory: Path) -> list[Check]:
     checks += [Check("program", program, _program(program)) for program in PROGRAMS if program != "cc"]
     checks.append(Check("program", "cc", _compiler()))
     checks += [Check("engine", engine.name, _engine(engine)) for engine in engines.ENGINES]
-    return checks
+    return [*checks, Check("engine", "driver to choose", _recommended(checks))]
+
+
+def _recommended(checks: list[Check]) -> Support:
+    """Ask with what was found, for the place where Docker would store."""
+    told = {(check.area, check.name): check.support for check in checks}
+    return engines.recommended(
+        fingerprint.distribution(),
+        engines.storage(engines.ENGINES[0]).filesystem,
+        overlay=told["mount API", "mount(2)"],
+        fuse=told["driver", "fuse-overlayfs"],
+    )
 
 
 def attempt(work: Callable[[], str], *, user_namespace: bool) -> Support:

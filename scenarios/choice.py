@@ -102,18 +102,20 @@ def prove(unit: Unit) -> None:
 
 def _volumes(analysis: Analysis) -> Iterator[tuple[str, str, dict[str, bool], list[str]]]:
     """Yield each arm with its volume, which drivers ran there, and which were called deprecated."""
+    depth = analysis.depth(SCENARIO.name, 1)
     for arm in analysis.arms(SCENARIO.name):
         if not arm.startswith(f"{ASKED}@"):
             continue
-        rows = {name: analysis.counter(SCENARIO.name, arm, f"runs_{name}", depth=1) for name in DRIVERS}
+        rows = {name: analysis.counter(SCENARIO.name, arm, f"runs_{name}", depth=depth) for name in DRIVERS}
         ran = {name: row["maximum"] > 0 for name, row in rows.items() if row is not None}
-        old = {name: analysis.counter(SCENARIO.name, arm, f"deprecates_{name}", depth=1) for name in ran}
+        old = {name: analysis.counter(SCENARIO.name, arm, f"deprecates_{name}", depth=depth) for name in ran}
         if ran:
             yield arm, arm.partition("@")[2], ran, [name for name, row in old.items() if row and row["maximum"] > 0]
 
 
 def _chosen(analysis: Analysis, arm: str) -> str:
-    return next(name for name in DRIVERS if analysis.counter(SCENARIO.name, arm, f"chooses_{name}", depth=1))
+    depth = analysis.depth(SCENARIO.name, 1)
+    return next(name for name in DRIVERS if analysis.counter(SCENARIO.name, arm, f"chooses_{name}", depth=depth))
 
 
 def judge_default(analysis: Analysis) -> Iterator[Finding]:

@@ -151,3 +151,19 @@ def test_containerd(tmp_path: Path) -> None:
     (tmp_path / "srv/c/io.containerd.snapshotter.v1.overlayfs").mkdir(parents=True)
     found = engines.storage(engine("containerd"), root=tmp_path)
     assert (found.driver, found.present) == ("native", ("overlayfs",))
+
+
+@pytest.mark.parametrize(
+    ("filesystem", "overlay", "fuse", "words"),
+    [
+        ("ext4", True, True, "overlay2 for Debian on ext4: the kernel mounts it"),
+        ("btrfs", True, True, "overlay2 for Debian on btrfs: it is what is maintained; Docker 20.10 takes btrfs there"),
+        ("xfs", False, True, "fuse-overlayfs for Debian on xfs: the kernel does not mount overlay (no)"),
+        (None, False, False, "vfs for Debian on an unknown file system: neither overlay (no) nor fuse-overlayfs (no)"),
+    ],
+)
+def test_a_driver_is_recommended_by_what_works(filesystem: str | None, overlay: bool, fuse: bool, words: str) -> None:
+    works = {True: Support.yes(), False: Support.no("no")}
+    told = engines.recommended("Debian", filesystem, overlay=works[overlay], fuse=works[fuse])
+    assert told.ok
+    assert told.reason.startswith(words)

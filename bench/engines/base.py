@@ -6,7 +6,6 @@ only the run's mount namespace has (bench.host.daemon, `private_places`).
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 from abc import ABC, abstractmethod
@@ -15,20 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.errors import BenchError
+from bench.host import cgroups
 from bench.host.daemon import private_places
 from bench.host.packages import find_program, install_hint
 from bench.kernel import mounts
 from bench.model import Support
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from bench.host.daemon import Daemon
 
-__all__ = ["BUSYBOX", "CGROUP", "Engine", "Placed", "static_busybox"]
+__all__ = ["BUSYBOX", "Engine", "Placed", "static_busybox"]
 
 STATE = Path("/run/layer-bench")
-CGROUP = "layer-bench"  # the parent of the containers' control groups
 BUSYBOX = "busybox"
 INTERPRETER = b"/ld-"  # of a program that needs shared libraries, which an image of ours does not have
 HEAD_BYTES = 4096
@@ -114,7 +113,7 @@ class Engine(ABC):
         for entry in reversed(mounts.mount_table()):
             if entry.target.startswith(below):
                 mounts.unmount(entry.target, detach=True)
-        remove_cgroups()
+        cgroups.remove()
 
     def ask(self, *command: str, told: str = "") -> str:
         """Run a command of the engine; return what it prints, without the last newline."""
@@ -173,19 +172,3 @@ def static_busybox() -> Support:
         if INTERPRETER in file.read(HEAD_BYTES):
             return Support.no(f"{path} is no static program", "apt-get install busybox-static")
     return Support.yes()
-
-
-def remove_cgroups(root: Path = Path("/sys/fs/cgroup")) -> None:
-    """Remove the empty control groups of our containers; those with processes stay (EBUSY)."""
-    for top in _cgroups(root):
-        for directory in sorted(top.rglob("*"), key=lambda path: -len(path.parts)):
-            if directory.is_dir():
-                with contextlib.suppress(OSError):
-                    directory.rmdir()
-        with contextlib.suppress(OSError):
-            top.rmdir()
-
-
-def _cgroups(root: Path) -> Iterable[Path]:
-    """Yield our group in the one hierarchy of version 2, or in each of version 1."""
-    yield from (path for path in (root / CGROUP, *root.glob(f"*/{CGROUP}")) if path.is_dir())

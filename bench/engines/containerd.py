@@ -6,9 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.engines.base import CGROUP, OWN_PATHS, Engine, Placed
+from bench.engines.base import OWN_PATHS, Engine, Placed
 from bench.engines.images import chain_ids
 from bench.errors import BenchError
+from bench.host import cgroups
 from bench.host.daemon import Daemon
 from bench.host.packages import find_program
 from bench.kernel import mounts
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Containerd"]
 
-NAMESPACE = CGROUP  # ctr puts a container's control group below one of its namespace's name
+NAMESPACE = cgroups.NAME  # ctr puts a container's control group below one of its namespace's name
 SETTINGS = """version = 2
 root = "{root}"
 state = "{state}"

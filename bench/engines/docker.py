@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.engines.base import CGROUP, OWN_PATHS, Engine, Placed
+from bench.engines.base import OWN_PATHS, Engine, Placed
 from bench.engines.images import chain_ids
+from bench.host import cgroups
 from bench.host.daemon import Daemon
 from bench.host.packages import find_program
 
@@ -79,7 +80,7 @@ class Docker(Engine):
             f"--host=unix://{self.socket}",
             f"--pidfile={self.state / 'pid'}",
             *([f"--storage-driver={self.driver}"] if self.driver else []),
-            f"--cgroup-parent=/{CGROUP}",
+            f"--cgroup-parent=/{cgroups.NAME}",
             *("--iptables=false", "--ip6tables=false", "--bridge=none", "--log-driver=none", "--log-level=warn"),
         ]
         self.daemon = Daemon(command, self._answers, {"PATH": OWN_PATHS})

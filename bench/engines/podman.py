@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.engines.base import CGROUP, Engine, Placed
+from bench.engines.base import Engine, Placed
+from bench.host import cgroups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +88,7 @@ class Podman(Engine):
 
     def create(self, image: str) -> str:
         """Podman create."""
-        group = f"--cgroup-parent=/{CGROUP}"
+        group = f"--cgroup-parent=/{cgroups.NAME}"
         return self._podman("create", "--network=none", "--pull=never", group, image, told=f"create one of {image}")
 
     def run(self, container: str) -> Placed:

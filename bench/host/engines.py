@@ -14,11 +14,12 @@ import psutil
 
 from bench.host.fingerprint import tool_version
 from bench.kernel import mounts
+from bench.model import Support
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["ENGINES", "Engine", "Storage", "storage"]
+__all__ = ["ENGINES", "Engine", "Storage", "recommended", "storage"]
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,28 @@ def running(engine: Engine) -> bool | None:
     if not engine.process:
         return None
     return any(process.info["name"] == engine.process for process in psutil.process_iter(["name"]))
+
+
+# Where Docker 20.10's own drivers come first (daemon/graphdriver/driver_linux.go); overlay2 is its maintainers' choice
+# for every distribution that is still supported (Docker's documentation, "Select a storage driver").
+SNAPSHOTTING = ("btrfs", "zfs")
+
+
+def recommended(distribution: str | None, filesystem: str | None, *, overlay: Support, fuse: Support) -> Support:
+    """Say which storage driver to choose here, and why: for the distribution, the root's file system and the kernel.
+
+    `overlay` and `fuse` tell whether the kernel mounts overlay, and whether fuse-overlayfs works.
+    """
+    where = f"for {distribution or 'this distribution'} on {filesystem or 'an unknown file system'}"
+    if overlay.ok and filesystem in SNAPSHOTTING:
+        return Support.yes(
+            f"overlay2 {where}: it is what is maintained; Docker 20.10 takes {filesystem} there unless told otherwise"
+        )
+    if overlay.ok:
+        return Support.yes(f"overlay2 {where}: the kernel mounts it, and Docker documents it for every distribution")
+    if fuse.ok:
+        return Support.yes(f"fuse-overlayfs {where}: the kernel does not mount overlay ({overlay.reason})")
+    return Support.yes(f"vfs {where}: neither overlay ({overlay.reason}) nor fuse-overlayfs ({fuse.reason}) works")
 
 
 def storage(engine: Engine, *, root: Path = Path("/"), home: Path | None = None) -> Storage:

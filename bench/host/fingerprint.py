@@ -126,7 +126,7 @@ def fingerprint(*, proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> dict
         "hostname": socket.gethostname(),
         "kernel": platform.release(),
         "machine": platform.machine(),
-        "distribution": _distribution(),
+        "distribution": distribution(),
         "cpu_model": _cpu_model(proc),
         "cores": {"logical": psutil.cpu_count(), "physical": psutil.cpu_count(logical=False)},
         "governor": ", ".join(_governors(sys)) or None,
@@ -177,7 +177,7 @@ def _package(name: str) -> str | None:
         return None
 
 
-def _distribution() -> str | None:
+def distribution() -> str | None:
     try:
         return platform.freedesktop_os_release().get("PRETTY_NAME")
     except OSError:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
+from bench.host import cgroups
 from bench.kernel import mounts
 
 if TYPE_CHECKING:
@@ -89,11 +90,13 @@ class WorkDirectory:
 def find(workdir: Path, *, sys: Path = Path("/sys")) -> list[Leftover]:
     """Return what earlier runs, or other tools, left in `workdir` and of loop devices and mounts on it.
 
-    Directories of dead runs are removable; all else is only reported, as it may be somebody's.
+    Directories of dead runs and their control groups are removable; all else is only reported, as it may be somebody's.
     """
     root = Path(os.path.realpath(workdir))
     found = [item for path in sorted(root.glob(f"{PREFIX}*")) if (item := _examine(path)) is not None]
     found += _loop_devices(root, sys)
+    for group in cgroups.idle(sys / "fs" / "cgroup"):
+        found.append(Leftover("control group", group, "of containers of a run that was killed", removable=True))
     for entry in mounts.mount_table():
         if entry.fstype in OVERLAYS and entry.target.startswith(f"{root}/{PREFIX}"):
             found.append(
@@ -105,6 +108,9 @@ def find(workdir: Path, *, sys: Path = Path("/sys")) -> list[Leftover]:
 def remove(leftover: Leftover) -> None:
     """Delete a dead run's directory; raise BenchError if it is not (or no longer) provably that."""
     path = leftover.path
+    if leftover.kind == "control group":
+        cgroups.remove()
+        return
     if not leftover.removable:
         raise BenchError(f"not removing {path}", why=f"not provably of this suite: {leftover.reason}")
     with _owned(path) as proof:

@@ -254,16 +254,6 @@ def test_more_layers_than_it_takes_are_refused_before_anything_is_made() -> None
         make(Request(drivers=("docker/overlay2",), volumes=("ext4",), depths=(126,)))
 
 
-def test_a_control_group_without_processes_is_removed_and_one_with_them_is_not(tmp_path: Path) -> None:
-    for path in ("cpu/layer-bench/one", "memory/layer-bench/two/three", "memory/other"):
-        (tmp_path / path).mkdir(parents=True)
-    (tmp_path / "cpu/layer-bench/one/busy").touch()
-    base.remove_cgroups(tmp_path)
-    assert not (tmp_path / "memory/layer-bench").exists()
-    assert (tmp_path / "memory/other").exists()
-    assert (tmp_path / "cpu/layer-bench/one").exists()
-
-
 def test_nothing_is_left_of_it(place: Path) -> None:
     require(volume="ext4", driver="docker/overlay2")
     (place / "ext4").mkdir()

@@ -1,0 +1,40 @@
+"""The control groups of containers that a run's engines start: all below one name, and empty once the run is over."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["NAME", "idle", "remove"]
+
+NAME = "layer-bench"  # the parent of the containers' groups
+ROOT = Path("/sys/fs/cgroup")
+
+
+def idle(root: Path = ROOT) -> list[Path]:
+    """Return our groups in which no process is, in the one hierarchy of version 2 or in each of version 1."""
+    return [top for top in _ours(root) if not any(_processes(group) for group in (top, *top.rglob("*")))]
+
+
+def remove(root: Path = ROOT) -> None:
+    """Remove our groups with those below; what has processes stays (EBUSY)."""
+    for top in _ours(root):
+        below = sorted((path for path in top.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
+        for directory in (*below, top):
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+
+
+def _ours(root: Path) -> Iterator[Path]:
+    yield from (path for path in (root / NAME, *root.glob(f"*/{NAME}")) if path.is_dir())
+
+
+def _processes(group: Path) -> str:
+    try:
+        return (group / "cgroup.procs").read_text(encoding="ascii").strip()
+    except OSError:  # no group, or gone
+        return ""
