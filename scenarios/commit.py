@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import io
 import shutil
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
+from bench.drivers import containerd, docker, podman
 from bench.drivers.base import BLOCK
+from bench.drivers.engine import EngineDriver
+from bench.engines.images import PROGRAM
 from bench.layers.archive import apply, export
 from bench.layers.changes import naive
 from bench.layers.content import Directory, File, Layer, flatten, materialise
@@ -31,6 +34,12 @@ DEPTH = 8
 CHANGES = 16  # files written to; as many are deleted and made, and one directory is removed and made again
 FILE_BYTES = 4096
 TYPICAL = 2000  # files of the sentence at the head of the page
+BY_HAND = ("overlay2", "fuse-overlayfs", "vfs", "overlay", "btrfs", "unionfs-fuse", "zfs")
+ENGINES = tuple(kind.name for kind in (*docker.DRIVERS, *podman.DRIVERS, *containerd.DRIVERS))
+APPLIED = "the exported layer, applied to the image, gives the container's tree"
+APPLIED_OWN = "the layer that the engine made, applied to the image, gives the container's tree"
+# What an engine's container has at its root that is not of the image: the program, and places for its own mounts.
+RUNTIME = (PROGRAM, ".dockerenv", "dev", "etc", "proc", "run", "sys")
 
 
 def grids(profile: str) -> Iterable[Grid]:
@@ -39,7 +48,8 @@ def grids(profile: str) -> Iterable[Grid]:
         yield Grid((DEPTH,), (Temperature.NEW,), {"files": (TYPICAL,)}, drivers=("overlay2", "vfs"), blocks=6)
         return
     counts = (500, TYPICAL, 8000) if profile == "standard" else (500, TYPICAL, 8000, 32_000)
-    yield Grid((DEPTH,), (Temperature.NEW,), {"files": counts}, blocks=12)
+    yield Grid((DEPTH,), (Temperature.NEW,), {"files": counts}, drivers=BY_HAND, blocks=12)
+    yield Grid((DEPTH,), (Temperature.NEW,), {"files": (TYPICAL,)}, drivers=ENGINES, blocks=4)
 
 
 def layer(index: int, params: Params) -> Layer:
@@ -84,6 +94,12 @@ def operate(unit: Unit) -> None:
     """Find the changes in the driver's way and export them; then find them by comparing all."""
     change(unit)
     unit.volume.sync()
+    if isinstance(unit.driver, EngineDriver):
+        target = unit.volume.path / "committed.tar"
+        took, _ = once(unit.driver.commit, unit.container, target)
+        unit.record("engine", [took])
+        unit.notes["committed"] = target
+        return
     spare = unit.driver.create_read_write(unit.container.stack, unit.depth)
     try:
         with unit.driver.get(spare) as before:
@@ -102,22 +118,34 @@ def operate(unit: Unit) -> None:
 
 def prove(unit: Unit) -> None:
     """Either way the layer, applied to a plain copy of the image, gives what the container shows."""
-    shown = tree(unit.merged, links=False)
+    if "committed" in unit.notes:
+        with unit.notes["committed"].open("rb") as own:
+            _prove(unit, own, APPLIED_OWN)
+        unit.counters["archive_bytes"] = unit.notes["committed"].stat().st_size
+        unit.notes["committed"].unlink()
+        return
     for changes in unit.notes["changes"]:
-        plain = unit.volume.path / "applied"
-        shutil.rmtree(plain, ignore_errors=True)
-        plain.mkdir()
-        materialise(flatten(unit.layers), plain, unit.seed)
         archive = io.BytesIO()
         export(changes, unit.merged, archive)
         archive.seek(0)
-        apply(archive, plain)
-        unit.proven(
-            tree(plain, links=False) == shown, "the exported layer, applied to the image, gives the container's tree"
-        )
-        shutil.rmtree(plain)
+        _prove(unit, archive, APPLIED)
     unit.counters["changes"] = len(unit.notes["changes"][0])
     unit.counters["archive_bytes"] = archive.tell()
+
+
+def _prove(unit: Unit, archive: IO[bytes], what: str) -> None:
+    """Apply a layer to a plain copy of the image and hold it against the container."""
+    plain = unit.volume.path / "applied"
+    shutil.rmtree(plain, ignore_errors=True)
+    plain.mkdir()
+    materialise(flatten(unit.layers), plain, unit.seed)
+    apply(archive, plain)
+    one, other = (
+        {name: told for name, told in tree(path, links=False).items() if name.partition("/")[0] not in RUNTIME}
+        for path in (plain, unit.merged)
+    )
+    unit.proven(one == other, what)
+    shutil.rmtree(plain)
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
@@ -169,6 +197,7 @@ SCENARIO = Scenario(
         Metric("find", "finding the changes in the driver's way"),
         Metric("export", "writing them as an archive"),
         Metric("naive", "finding them by comparing whole trees"),
+        Metric("engine", "the engine's own commit and export of the layer"),
     ),
     headline="layer",
     grids=grids,
@@ -177,6 +206,7 @@ SCENARIO = Scenario(
     operate=operate,
     prove=prove,
     changes=True,
+    engines=True,
     gated=False,  # it counts nothing that has an expectation
     working_bytes=lambda params: 2 * int(params["files"]) * FILE_BYTES + 100 * BLOCK,
     laws=(

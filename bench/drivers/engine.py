@@ -117,6 +117,11 @@ class EngineDriver(Driver):
         assert isinstance(container, EngineContainer)
         _engine(container.stack).remove(container.identity)
 
+    def commit(self, container: Container, target: Path) -> None:
+        """Have the engine make a layer of what a running container changed, and write it to `target`."""
+        assert isinstance(container, EngineContainer)
+        _engine(container.stack).commit(container.identity, target)
+
     def layer_path(self, container: Container, layer: int) -> Path:
         """Where the engine keeps the layer."""
         stack = container.stack

@@ -11,7 +11,7 @@ import subprocess
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import IO, TYPE_CHECKING, ClassVar
 
 from bench.errors import BenchError
 from bench.host import cgroups
@@ -93,6 +93,10 @@ class Engine(ABC):
         """Delete a container with its layer."""
 
     @abstractmethod
+    def commit(self, container: str, target: Path) -> None:
+        """Write what a container changed to `target`, as the engine's own way to make a layer of it says."""
+
+    @abstractmethod
     def layers(self, diff_ids: Sequence[str]) -> list[Path]:
         """Return the directory of each layer of an image, bottom first."""
 
@@ -117,27 +121,35 @@ class Engine(ABC):
 
     def ask(self, *command: str, told: str = "") -> str:
         """Run a command of the engine; return what it prints, without the last newline."""
+        return self._run(command, subprocess.PIPE, told).decode(errors="replace").rstrip("\n")
+
+    def write(self, target: IO[bytes], *command: str, told: str = "") -> None:
+        """Run a command of the engine whose output is a file's content."""
+        self._run(command, target, told)
+
+    def _run(self, command: Sequence[str], output: int | IO[bytes], told: str) -> bytes:
         environment = {**os.environ, "PATH": OWN_PATHS, **self.environment()}
+        what = told or command[-1]
         try:
             done = subprocess.run(
                 command,
-                capture_output=True,
-                text=True,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.PIPE,
                 check=False,
                 env=environment,
                 timeout=SECONDS,
-                stdin=subprocess.DEVNULL,
             )
         except subprocess.TimeoutExpired as error:
-            raise BenchError(f"{self.name} did not answer in {SECONDS:g} s to {told or command[-1]}") from error
+            raise BenchError(f"{self.name} did not answer in {SECONDS:g} s to {what}") from error
         except OSError as error:
             raise BenchError(f"{command[0]} cannot be run", why=error.strerror or str(error)) from error
         if done.returncode != 0:
             if self.daemon is not None:
                 self.daemon.require()
-            said = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()
-            raise BenchError(f"{self.name} refused to {told or command[-1]}", why=said[-1])
-        return done.stdout.rstrip("\n")
+            said = (done.stderr or done.stdout or f"status {done.returncode}".encode()).decode(errors="replace")
+            raise BenchError(f"{self.name} refused to {what}", why=said.strip().splitlines()[-1])
+        return done.stdout or b""
 
     def said(self) -> str:
         """Return all that its daemon said; nothing, if it has none."""

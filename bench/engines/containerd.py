@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -76,8 +77,11 @@ class Containerd(Engine):
             return False
         return True
 
+    def _command(self, *arguments: str) -> tuple[str, ...]:
+        return ("ctr", f"--address={self.socket}", f"--namespace={cgroups.NAME}", *arguments)
+
     def _ctr(self, *arguments: str, told: str) -> str:
-        return self.ask("ctr", f"--address={self.socket}", f"--namespace={NAMESPACE}", *arguments, told=told)
+        return self.ask(*self._command(*arguments), told=told)
 
     def version(self) -> str:
         """Return the daemon's version."""
@@ -118,6 +122,19 @@ class Containerd(Engine):
     def remove(self, container: str) -> None:
         """Ctr containers delete, which deletes its snapshot."""
         self._ctr("containers", "delete", container, told="remove a container")
+
+    def commit(self, container: str, target: Path) -> None:
+        """Ctr snapshots diff, of the container's snapshot and what it was made from."""
+        snapshots = ("snapshots", f"--snapshotter={self.driver}")
+        told = json.loads(self._ctr(*snapshots, "info", container, told="tell of a snapshot"))
+        view = f"view-{container}"
+        self._ctr(*snapshots, "prepare", view, told["Parent"], told="make a snapshot")
+        try:
+            media = ("--media-type", "application/vnd.oci.image.layer.v1.tar")
+            with target.open("xb") as file:
+                self.write(file, *self._command(*snapshots, "diff", *media, view, container), told="tell a difference")
+        finally:
+            self._ctr(*snapshots, "remove", view, told="remove a snapshot")
 
     def layers(self, diff_ids: Sequence[str]) -> list[Path]:
         """Return each layer's directory, from the mount that would show it."""

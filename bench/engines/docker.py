@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import http.client
 import socket
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.engines.base import OWN_PATHS, Engine, Placed
-from bench.engines.images import chain_ids
+from bench.engines.images import chain_ids, top_layer
 from bench.host import cgroups
 from bench.host.daemon import Daemon
 from bench.host.packages import find_program
@@ -137,6 +138,15 @@ class Docker(Engine):
     def remove(self, container: str) -> None:
         """Docker rm."""
         self._docker("rm", "--force", container, told="remove a container")
+
+    def commit(self, container: str, target: Path) -> None:
+        """Docker commit, and the topmost layer of docker save."""
+        image = self._docker("commit", "--pause=false", container, told="commit a container")
+        with tempfile.TemporaryDirectory(dir=self.home) as directory:
+            archive = Path(directory, "image.tar")
+            self._docker("save", f"--output={archive}", image, told="save an image")
+            top_layer(archive, target)
+        self._docker("rmi", image, told="remove an image")
 
     def layers(self, diff_ids: Sequence[str]) -> list[Path]:
         """Return each layer's directory, by its cache id."""

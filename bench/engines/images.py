@@ -12,10 +12,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import tarfile
 import tempfile
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from bench.errors import BenchError
 from bench.layers.content import Directory, File, Link, pieces
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from bench.layers.content import Entry, Layer
 
-__all__ = ["COMMAND", "chain_ids", "image_name", "layer_tar", "save"]
+__all__ = ["COMMAND", "chain_ids", "image_name", "layer_tar", "save", "top_layer"]
 
 REPOSITORY = "localhost/layer-bench"  # with a registry, so that every engine takes it for the same name
 PROGRAM = "busybox"  # in the bottom layer of each image
@@ -74,6 +76,38 @@ def save(layers: Sequence[Layer], depths: Iterable[int], seed: int, target: Path
             manifest.append({"Config": name, "RepoTags": [image_name(depth)], "Layers": names})
         _add(archive, "manifest.json", json.dumps(manifest).encode())
     return ids
+
+
+def top_layer(archive: Path, target: Path) -> None:
+    """Write the topmost layer of the one image of an archive to `target`, uncompressed.
+
+    Raises BenchError for an archive that is cut short, is none, or whose layer is not what its digest says.
+    """
+    try:
+        with tarfile.open(archive) as opened:
+            [image] = json.loads(_content(opened, "manifest.json"))
+            ids = json.loads(_content(opened, image["Config"]))["rootfs"]["diff_ids"]
+            content = _content(opened, image["Layers"][-1])
+    except (tarfile.TarError, EOFError, OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise BenchError(f"{archive} is no image's archive", why=str(error), mend="save it again") from error
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    if digest != ids[-1]:
+        why = f"it should be {ids[-1]} and is {digest}"
+        raise BenchError(f"a layer of {archive} has a wrong digest", why=why, mend="save it again")
+    target.write_bytes(content)
+
+
+def _content(archive: tarfile.TarFile, name: str) -> bytes:
+    info = archive.getmember(name)
+    if info.issym():  # docker save writes a layer once, and links to it
+        return _content(archive, os.path.normpath(os.path.join(os.path.dirname(name), info.linkname)))
+    content = archive.extractfile(info)
+    if content is None:
+        raise KeyError(f"{name} is no file")
+    told = content.read()
+    if len(told) != info.size:
+        raise EOFError(f"{name} is cut short")
+    return told
 
 
 def chain_ids(diff_ids: Iterable[str]) -> list[str]:

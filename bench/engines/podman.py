@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.engines.base import Engine, Placed
+from bench.engines.images import top_layer
 from bench.host import cgroups
 
 if TYPE_CHECKING:
@@ -109,6 +111,17 @@ class Podman(Engine):
     def remove(self, container: str) -> None:
         """Podman rm."""
         self._podman("rm", "--force", "--time=0", container, told="remove a container")
+
+    def commit(self, container: str, target: Path) -> None:
+        """Podman commit, and the topmost layer of podman save."""
+        image = self._podman("commit", "--quiet", "--pause=false", container, told="commit a container")
+        with tempfile.TemporaryDirectory(dir=self.home) as directory:
+            archive = Path(directory, "image.tar")
+            policy = f"--signature-policy={self.state / 'policy.json'}"
+            output = ("--format=docker-archive", f"--output={archive}")
+            self._podman("save", "--quiet", policy, *output, image, told="save an image")
+            top_layer(archive, target)
+        self._podman("rmi", image, told="remove an image")
 
     def layers(self, diff_ids: Sequence[str]) -> list[Path]:
         """Return each layer's directory, from the storage's own list (containers/storage, layers.go)."""

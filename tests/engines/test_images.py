@@ -8,13 +8,16 @@ import json
 import tarfile
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.engines.images import chain_ids, image_name, layer_tar, save
+from bench.engines.images import chain_ids, image_name, layer_tar, save, top_layer
+from bench.errors import BenchError
 from bench.layers.content import Copy, Directory, File, Link, pieces
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 LAYERS = [
@@ -59,6 +62,41 @@ def test_a_layers_archive_holds_its_files(tmp_path: Path) -> None:
         assert told["l"].linkname == "d/0"
         assert archive.extractfile("copy").read() == source.read_bytes()  # type: ignore[union-attr]
         assert archive.extractfile("d/large").read() == b"".join(map(bytes, pieces(large, 7)))  # type: ignore[union-attr]
+
+
+def test_the_topmost_layer_of_an_archive_comes_back(tmp_path: Path) -> None:
+    archive, target, own = tmp_path / "images.tar", tmp_path / "layer.tar", io.BytesIO()
+    save(LAYERS, (3,), 7, archive)
+    top_layer(archive, target)
+    layer_tar(LAYERS[2], 7, own)
+    assert target.read_bytes() == own.getvalue()
+
+
+def cut(archive: Path) -> None:
+    archive.write_bytes(archive.read_bytes()[:7000])
+
+
+def forge(archive: Path) -> None:
+    content = archive.read_bytes()
+    place = content.rindex(b"sha256:", 0, content.index(b'"manifest.json"') if b'"manifest.json"' in content else None)
+    archive.write_bytes(content[: place + 7] + b"0000" + content[place + 11 :])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (cut, "is no image's archive"),
+        (forge, "has a wrong digest: it should be sha256:0000"),
+        (lambda archive: archive.write_text("no archive"), "is no image's archive"),
+    ],
+)
+def test_an_archive_that_is_damaged_is_refused(spoil: Callable[[Path], None], words: str, tmp_path: Path) -> None:
+    archive = tmp_path / "images.tar"
+    save(LAYERS, (3,), 7, archive)
+    spoil(archive)
+    with pytest.raises(BenchError, match=words):
+        top_layer(archive, tmp_path / "layer.tar")
+    assert not (tmp_path / "layer.tar").exists()
 
 
 @given(st.lists(st.text("0123456789abcdef", min_size=64, max_size=64), min_size=1, max_size=6))

@@ -64,14 +64,23 @@ def test_its_containers_cost_what_is_measured_without_an_error(name: str, place:
     isolated(work)
 
 
-@pytest.mark.parametrize("scenario", ["copy_up", "lookup", "whiteouts", "differences"])
-def test_the_other_scenarios_run_on_it_too(scenario: str, place: Path) -> None:
-    require(volume="ext4", driver="docker/overlay2")
+OTHERS = [
+    *(
+        ("docker/overlay2", scenario)
+        for scenario in ("copy_up", "lookup", "whiteouts", "differences", "commit", "inodes")
+    ),
+    *((name, "commit") for name in ("podman/overlay", "containerd/overlayfs")),
+]
+
+
+@pytest.mark.parametrize(("name", "scenario"), OTHERS)
+def test_the_other_scenarios_run_on_it_too(name: str, scenario: str, place: Path) -> None:
+    require(volume="ext4", driver=name)
     if not discovery.scenario(scenario).engines:
         with pytest.raises(BenchError, match="its own files lie beside its layers"):
-            small(scenario, "ext4", "docker/overlay2")
+            small(scenario, "ext4", name)
         return
-    plan = small(scenario, "ext4", "docker/overlay2", depths=(3,), sizes=(4096,))
+    plan = small(scenario, "ext4", name, depths=(3,), sizes=(4096,))
 
     def work() -> None:
         block = one_block(plan, place, lambda cell: int(cell.values.get("deletions", 0)) <= 100)
