@@ -14,7 +14,7 @@ from bench.drivers.engine import EngineDriver, EngineStack, with_program
 from bench.engines.layout import CONTAINER, INIT_LAYER, compare, described, without_init
 from bench.errors import BenchError
 from bench.kernel import mounts
-from bench.layers.content import Directory, File, Layer, Link
+from bench.layers.content import Deleted, Directory, File, Layer, Link
 from bench.measure.clock import once
 from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
 from bench.model import Temperature
@@ -45,12 +45,15 @@ def grids(profile: str) -> Iterable[Grid]:
 
 
 def layer(index: int, params: Params) -> Layer:
-    """Directories of two modes, a file that every layer has, others of its own, a link."""
+    """Directories of two modes, a file that every layer has, others of its own, a link; and what is deleted below."""
     own = [File(f"every/{index}-{number}", 5000, mode=0o640) for number in range(int(params["files"]))]
+    deleted = (Deleted(f"every/{index - 1}-1"),) if index else ()
     return (
+        *(Directory("again", opaque=index > 0), File(f"again/{index}", 10)),
         *(Directory("every"), Directory("secret", 0o700), Directory(f"own-{index}")),
         File("every/common", 100, origin=index),
         *own,
+        *deleted,
         Link(f"every/link-{index}", "../secret"),
     )
 

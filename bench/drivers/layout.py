@@ -52,7 +52,8 @@ class LinkedLayout(Driver):
         # Layers are independent once their directories exist, and creating files is kernel time.
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             targets = (home / identity / "diff" for identity in ids)
-            list(pool.map(materialise, layers, targets, repeat(seed)))
+            opaque = "user.overlay.opaque" if self.rootless else "trusted.overlay.opaque"
+            list(pool.map(materialise, layers, targets, repeat(seed), repeat(opaque)))
         return Stack(home, layers, seed, ids, tuple(depths))
 
     def _create(self, home: Path, below: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, copy_file, copy_tree, data_bytes
-from bench.layers.content import Directory, Layer, flatten, materialise
+from bench.layers.content import Deleted, Directory, Layer, flatten, materialise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -74,6 +74,9 @@ class Vfs(Driver):
             if shared:  # but for its own, a layer has only the directories to itself
                 size += data_bytes(layer)
             for entry in layer:
+                if isinstance(entry, Deleted):
+                    tree -= merged.pop(entry.path, 0)
+                    continue
                 taken = volume.directory_bytes if isinstance(entry, Directory) else data_bytes((entry,))
                 tree += taken - merged.get(entry.path, 0)
                 merged[entry.path] = taken

@@ -18,7 +18,8 @@ import tempfile
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from bench.errors import BenchError
-from bench.layers.content import Directory, File, Link, pieces
+from bench.layers.changes import OPAQUE_FILE, WHITEOUT
+from bench.layers.content import Deleted, Directory, File, Link, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -45,7 +46,10 @@ def layer_tar(layer: Iterable[Entry], seed: int, target: IO[bytes]) -> str:
     with tarfile.open(fileobj=cast("IO[bytes]", hashed), mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for entry in layer:
             info = tarfile.TarInfo(entry.path)
-            if isinstance(entry, Directory):
+            if isinstance(entry, Deleted):
+                head, slash, name = entry.path.rpartition("/")
+                info.name = f"{head}{slash}{WHITEOUT}{name}"
+            elif isinstance(entry, Directory):
                 info.type, info.mode = tarfile.DIRTYPE, entry.mode
             elif isinstance(entry, Link):
                 info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.target, 0o777
@@ -53,6 +57,8 @@ def layer_tar(layer: Iterable[Entry], seed: int, target: IO[bytes]) -> str:
                 info.mode, info.size = entry.mode, entry.size
             content = _Pieces(pieces(entry, seed)) if isinstance(entry, File) else None
             archive.addfile(info, cast("IO[bytes]", content))
+            if isinstance(entry, Directory) and entry.opaque:
+                archive.addfile(tarfile.TarInfo(f"{entry.path}/{OPAQUE_FILE}"))
     return f"sha256:{hashed.digest.hexdigest()}"
 
 

@@ -1,7 +1,7 @@
 """Layer content: directories, and files whose bytes follow from a seed, a path and an offset.
 
-The layers of scenarios hold nothing else; what a user gives (bench.layers.given) may also be a copy of a file,
-or a symbolic link.
+What a user gives (bench.layers.given) may also be a copy of a file, or a symbolic link; and a layer may delete what
+the layers below hold, which is a mark where layers are stacked and an absence where each holds the whole tree.
 """
 
 from __future__ import annotations
@@ -9,13 +9,26 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["CHUNK", "Copy", "Directory", "File", "Layer", "Link", "flatten", "materialise", "pieces", "read_equals"]
+__all__ = [
+    "CHUNK",
+    "Copy",
+    "Deleted",
+    "Directory",
+    "File",
+    "Layer",
+    "Link",
+    "flatten",
+    "materialise",
+    "pieces",
+    "read_equals",
+]
 
 CHUNK = 1 << 20  # bytes written and compared at a time
 _STAMP = 16  # bytes at the head of each chunk that differ from file to file
@@ -23,10 +36,11 @@ _STAMP = 16  # bytes at the head of each chunk that differ from file to file
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory of a layer; parents come before children."""
+    """A directory of a layer; parents come before children. `opaque`: it hides what the layers below have there."""
 
     path: str
     mode: int = 0o755
+    opaque: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,14 @@ class Link:
     target: str
 
 
-Entry = Directory | File | Link
+@dataclass(frozen=True)
+class Deleted:
+    """A name of the layers below that is deleted."""
+
+    path: str
+
+
+Entry = Directory | File | Link | Deleted
 Layer = Sequence[Entry]
 
 
@@ -81,8 +102,11 @@ def _read(file: Copy) -> Iterator[bytes]:
             yield piece
 
 
-def materialise(entries: Iterable[Entry], target: Path, seed: int) -> None:
+def materialise(entries: Iterable[Entry], target: Path, seed: int, opaque: str = "") -> None:
     """Write `entries` below the existing directory `target`; a later file of one path replaces the earlier.
+
+    With `opaque`, the attribute that marks an opaque directory, `target` is a layer of an overlay: what it deletes gets
+    a mark (fs/overlayfs: a character device 0:0). Without, it is a whole tree, and that is deleted.
 
     No link is followed, of `entries` or of earlier layers: it would lead out of `target`.
     """
@@ -95,7 +119,13 @@ def materialise(entries: Iterable[Entry], target: Path, seed: int) -> None:
                 flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
                 parents[head] = os.open(head, flags, dir_fd=base)
             if isinstance(entry, Directory):
+                if entry.opaque and not opaque:
+                    shutil.rmtree(name, dir_fd=parents[head])
                 _make(entry, name, parents[head])
+                if entry.opaque and opaque:
+                    os.setxattr(target / entry.path, opaque, b"y", follow_symlinks=False)
+            elif isinstance(entry, Deleted):
+                _delete(name, parents[head], marked=bool(opaque))
             elif isinstance(entry, Link):
                 _link(entry, name, parents[head])
             else:
@@ -114,6 +144,15 @@ def _make(directory: Directory, name: str, parent: int) -> None:
         else:
             os.unlink(name, dir_fd=parent)
             os.mkdir(name, directory.mode, dir_fd=parent)
+
+
+def _delete(name: str, parent: int, *, marked: bool) -> None:
+    if marked:
+        os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=parent)
+    elif stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+        shutil.rmtree(name, dir_fd=parent)
+    else:
+        os.unlink(name, dir_fd=parent)
 
 
 def _link(link: Link, name: str, parent: int) -> None:
@@ -140,11 +179,15 @@ def _write(file: File, name: str, parent: int, seed: int) -> None:
 
 
 def flatten(layers: Iterable[Layer]) -> list[Entry]:
-    """Return the entries of the merged tree: the topmost file of each path, directories once."""
+    """Return the entries of the merged tree: the topmost file of each path, directories once, nothing deleted."""
     merged: dict[str, Entry] = {}
     for layer in layers:
         for entry in layer:
-            merged[entry.path] = entry
+            if isinstance(entry, Deleted) or (isinstance(entry, Directory) and entry.opaque):
+                below = f"{entry.path}/"
+                merged = {path: one for path, one in merged.items() if not f"{path}/".startswith(below)}
+            if not isinstance(entry, Deleted):
+                merged[entry.path] = entry
     return list(merged.values())
 
 

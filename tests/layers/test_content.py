@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.layers import content
-from bench.layers.content import CHUNK, Copy, Directory, File, Link, flatten, materialise, pieces, read_equals
+from bench.layers.content import CHUNK, Copy, Deleted, Directory, File, Link, flatten, materialise, pieces, read_equals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +120,7 @@ def written(root: Path) -> dict[str, bytes | int]:
 
 
 def expected(entries: list[Entry], seed: int) -> dict[str, bytes | int]:
-    plain = [entry for entry in entries if not isinstance(entry, Link)]
+    plain = [entry for entry in entries if not isinstance(entry, Link | Deleted)]
     return {entry.path: whole(entry, seed) if isinstance(entry, File) else entry.mode for entry in plain}
 
 
@@ -198,3 +199,26 @@ def test_materialise_closes_what_it_opens(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         materialise([File("missing/c", 10)], tmp_path, 1)
     assert os.listdir("/proc/self/fd") == before
+
+
+BELOW = (Directory("d"), File("d/one", 3), File("d/two", 3), Directory("e"), File("e/old", 3))
+ABOVE = (Deleted("d/one"), Directory("e", opaque=True), File("e/new", 3))
+
+
+def test_what_a_layer_deletes_is_gone_from_the_whole_tree(tmp_path: Path) -> None:
+    for layer in (BELOW, ABOVE):
+        materialise(layer, tmp_path, 1)
+    names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert names == {"d", "d/two", "e", "e/new"}
+    assert {entry.path for entry in flatten((BELOW, ABOVE))} == names
+    materialise((Deleted("d"),), tmp_path, 1)
+    assert not (tmp_path / "d").exists()
+    assert {entry.path for entry in flatten((BELOW, (Deleted("d"),)))} == {"e", "e/old"}
+
+
+@pytest.mark.root
+def test_what_a_layer_of_an_overlay_deletes_is_marked(tmp_path: Path) -> None:
+    materialise((Directory("d"), *ABOVE), tmp_path, 1, "trusted.overlay.opaque")
+    state = (tmp_path / "d" / "one").lstat()
+    assert (state.st_mode, state.st_rdev) == (stat.S_IFCHR, 0)
+    assert os.getxattr(tmp_path / "e", "trusted.overlay.opaque") == b"y"
