@@ -124,7 +124,12 @@ def prove(unit: Unit) -> None:
 def beside(analysis: Analysis, arm: str, metric: str) -> Estimate | None:
     """Return by what factor a metric differs from the stack that is built by hand, paired by block."""
     driver, _, volume = arm.partition("@")
-    return analysis.between(SCENARIO.name, metric, arm, f"{BESIDE.get(driver, '')}@{volume}", DEPTH)
+    return analysis.between(SCENARIO.name, metric, arm, f"{BESIDE.get(driver, '')}@{volume}", _depth(analysis))
+
+
+def _depth(analysis: Analysis) -> int:
+    """Return the depth that is told of."""
+    return analysis.depth(SCENARIO.name, DEPTH)
 
 
 def _why(analysis: Analysis, arm: str) -> str:
@@ -140,9 +145,9 @@ def tables(analysis: Analysis) -> Iterator[Table]:
     rows = []
     arms = sorted(analysis.arms(SCENARIO.name), key=lambda arm: (arm.partition("@")[2], "/" in arm))  # engines last
     for arm in arms:
-        ratios = [analysis.ratio(SCENARIO.name, arm, metric, depth=DEPTH) for metric in SAME]
+        ratios = [analysis.ratio(SCENARIO.name, arm, metric, depth=_depth(analysis)) for metric in SAME]
         if any(ratios):
-            added = [analysis.cell(SCENARIO.name, arm, metric, depth=DEPTH) for metric in ADDED]
+            added = [analysis.cell(SCENARIO.name, arm, metric, depth=_depth(analysis)) for metric in ADDED]
             cells = [one.text("×") if one else "–" for one in ratios]
             rows.append((arm, *cells, *(one.text("ns") if one else "–" for one in added)))
     titles = [SCENARIO.metric(name).title for name in (*SAME, *ADDED)]
@@ -163,7 +168,7 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
     """Whether measuring by hand measures what an engine gives its users."""
     for arm in analysis.arms(SCENARIO.name):
         looked, wrote = beside(analysis, arm, "lookup"), beside(analysis, arm, "small")
-        start = analysis.cell(SCENARIO.name, arm, "mount", depth=DEPTH)
+        start = analysis.cell(SCENARIO.name, arm, "mount", depth=_depth(analysis))
         if arm.startswith("docker/overlay2@") and looked and wrote and start:
             yield Answer(
                 f"In Docker's own container a lookup costs {looked.text('×')} what it costs in one built by hand, a "
