@@ -163,6 +163,9 @@ def _require_space(work: Path, size: int, choice: Choice) -> None:
 
 
 def _require(choice: Choice, recipe: Recipe, driver: Driver) -> None:
+    if driver.daemon:
+        why = "a test runner that is killed would leave the engine behind"
+        raise BenchError(f"no {choice.arm} in tests", why=why, mend="choose overlay2, which is built alike")
     for what, support in ((f"volume {choice.volume}", recipe.probe()), (choice.arm, driver.probe(recipe))):
         if not support.ok:
             raise UnavailableError(f"no {what} here", why=support.reason, mend=support.mend)

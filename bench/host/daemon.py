@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -51,7 +52,8 @@ class Daemon:
     def __init__(
         self, command: Sequence[str], ready: Callable[[], bool], environment: Mapping[str, str] | None = None
     ) -> None:
-        self.command = list(command)
+        tether = namespaces.TETHER if shutil.which(namespaces.TETHER[0]) else ()  # where no PID namespace ends it
+        self.command = [*tether, *command]
         self.name = os.path.basename(command[0])
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed by stop
         try:

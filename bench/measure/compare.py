@@ -142,6 +142,8 @@ def _cell(scenario: Scenario, text: str, where: Mapping[str, str | int], *, root
     if not recipe.needs_root and temperature is Temperature.COLD:
         why = "only a file system that is made for the run can be mounted again, which needs root"
         raise BenchError(f"no cold cells on {recipe.name}", why=why)
+    if driver.daemon and temperature is Temperature.COLD:
+        raise BenchError(f"no cold cells on {arm.name}", why="the engine holds files of its file system open")
     cell = Cell(scenario.name, arm, depth, temperature, tuple((key, values[key]) for key in point.params))
     reason = scenario.excludes(cell, driver)
     if reason:

@@ -101,6 +101,11 @@ class Runner:
             scenario = discovery.scenario(key.scenario)
             if not scenario.mounts:
                 continue
+            if time.monotonic() > self.deadline:
+                raise BenchError(
+                    f"the time was over after building {number} of {len(self.plan.stacks)} stacks",
+                    mend="give a larger --budget, or fewer drivers, volumes or scenarios",
+                )
             what = f"building {key.scenario} for {key.driver}@{key.volume}, {len(wanted.layers)} layers"
             self.listener.phase(what)
             start = time.monotonic()

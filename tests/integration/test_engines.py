@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +12,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench import discovery
+from bench.containers.choice import Choice
+from bench.containers.stacks import Stacks
 from bench.drivers.engine import EngineDriver, EngineStack
 from bench.engines import base
 from bench.engines.docker import Docker
 from bench.errors import BenchError
 from bench.layers.content import Directory, File
+from bench.measure import compare
 from bench.measure.plan import Request, make
+from bench.measure.runner import Runner
 from bench.stats.analysis import Analysis
 from bench.store.reader import load
 from bench.verdicts.claims import Outcome
@@ -25,6 +30,7 @@ from tests.builders import write_run
 from tests.host.isolated import isolated
 from tests.integration.places import ENGINES, made, own_volume, require
 from tests.integration.traces import Traces, left
+from tests.measure.fakes import Quiet
 from tests.scenarios.test_scenarios import one_block, small
 
 if TYPE_CHECKING:
@@ -190,6 +196,37 @@ def test_docker_chooses_and_refuses_drivers_by_file_system(place: Path) -> None:
         assert backing.evidence == "on ext4 dockerd started with overlay2, fuse-overlayfs, overlay, vfs"
         [table] = discovery.scenario("choice").tables(analysis)
         assert table.rows[0][:2] == ("ext4", "overlay2")
+
+    isolated(work)
+
+
+def test_a_test_runner_gets_none(tmp_path: Path) -> None:
+    require(volume="ext4", driver="docker/overlay2")
+    stacks = Stacks(tmp_path, tmp_path)
+    with pytest.raises(BenchError, match="no docker/overlay2@ext4 in tests: a test runner that is killed"):
+        stacks.prepare(Choice("docker/overlay2", "ext4", 1))
+
+
+def test_it_is_compared_like_any_driver_but_not_cold() -> None:
+    require(volume="ext4", driver="docker/overlay2")
+    [one] = compare.make("overlay2@ext4", "docker/overlay2@ext4", scenarios=("lookup",))
+    plan = compare.plan_of([one], seed=1, budget=60)
+    assert set(plan.volumes) == {"ext4", "docker/overlay2@ext4"}
+    with pytest.raises(BenchError, match="no cold cells on docker/overlay2@ext4: the engine holds files"):
+        compare.make("overlay2@ext4", "docker/overlay2@ext4,temperature=cold", scenarios=("lookup",))
+
+
+def test_a_budget_that_building_takes_is_told(place: Path) -> None:
+    require(volume="ext4")
+    plan = small("lookup", "ext4", "overlay2", depths=(3,))
+
+    def work() -> None:
+        with made("ext4", place) as volume:
+            runner = Runner(plan, {"ext4": volume}, [].append, Quiet(), time.monotonic() - 1)
+            with pytest.raises(
+                BenchError, match="the time was over after building 0 of 2 stacks; give a larger --budget"
+            ):
+                runner.build()
 
     isolated(work)
 
