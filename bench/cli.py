@@ -86,7 +86,7 @@ def cli() -> None:
 @cli.command()
 @click.option("--tests", "group", flag_value="tests", help="Also what the tests need.")
 @click.option("--aa", "group", flag_value="aa", help="Also what aa asks for a second opinion.")
-@click.option("--engines", "group", flag_value="engines", help="Also container engines; Debian starts their services.")
+@click.option("--engines", "group", flag_value="engines", help="Also container engines; no service is started.")
 def setup(group: Group | None) -> None:
     """Install the system packages that are missing (as root, with apt-get), saying what and why first.
 

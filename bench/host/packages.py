@@ -6,12 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["PROGRAMS", "Group", "Package", "find_program", "install", "install_hint", "missing"]
 
 OPT_OUT = "BENCH_NO_INSTALL"  # set to anything: never install system packages
+POLICY = "/usr/sbin/policy-rc.d"
 LOCK_SECONDS = 120  # apt-get waits so long for another apt-get, such as a new machine's first upgrade
 
 Group = Literal["bench", "tests", "aa", "engines"]
@@ -100,11 +105,34 @@ def install(wanted: list[Package]) -> bool:
         return False
     print(f"installing {', '.join(names)} ({OPT_OUT}=1 turns this off)", file=sys.stderr)
     _apt_get("update", "-qq")
-    status, said = _apt_get(*command[1:])
+    with _no_services():
+        status, said = _apt_get(*command[1:])
     if status != 0:
         reason = said[-1] if said else f"status {status}"
         print(f"apt-get failed ({reason}); going on without", file=sys.stderr)
     return status == 0
+
+
+@contextmanager
+def _no_services() -> Iterator[None]:
+    """While entered no package starts a service: a dockerd of the host's is nothing that the suite needs.
+
+    By the program that Debian's packages ask (invoke-rc.d(8)), unless the administrator has one.
+    """
+    try:
+        descriptor = os.open(POLICY, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755)
+    except OSError:  # there is one, or there can be none
+        yield
+        return
+    try:
+        os.write(
+            descriptor,
+            b"#!/bin/sh\n# made by layer-bench while it installs packages; delete it\nexit 101\n",
+        )
+        os.close(descriptor)
+        yield
+    finally:
+        os.unlink(POLICY)
 
 
 def _apt_get(*arguments: str) -> tuple[int, list[str]]:

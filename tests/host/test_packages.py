@@ -26,7 +26,29 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.delenv("BENCH_NO_INSTALL", raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(packages, "POLICY", str(tmp_path / "policy-rc.d"))
     return tmp_path / "calls"
+
+
+def test_no_service_is_started_and_the_policy_is_gone_afterwards(
+    apt: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy-rc.d"
+    seen = []
+    real = packages._apt_get
+
+    def apt_get(*arguments: str) -> tuple[int, list[str]]:
+        there = policy.exists() and policy.stat().st_mode & 0o111 and "exit 101" in policy.read_text()
+        seen.append((arguments[0], bool(there)))
+        return real(*arguments)
+
+    monkeypatch.setattr(packages, "_apt_get", apt_get)
+    assert install([PROGRAMS["dockerd"]])
+    assert seen == [("update", False), ("install", True)]
+    assert not policy.exists()
+    policy.write_text("the administrator's")
+    install([PROGRAMS["dockerd"]])
+    assert policy.read_text() == "the administrator's"
 
 
 def test_groups() -> None:

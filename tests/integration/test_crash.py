@@ -8,8 +8,10 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
+from bench.host.leftovers import find, remove
 from bench.store.reader import load
 from tests.cli.command import Bench
 from tests.integration.places import require
@@ -25,6 +27,8 @@ SEED = int(os.environ.get("BENCH_CRASH_SEED", "1"))
 BUDGET = 8.0
 MOMENTS = (0.05, BUDGET - 1)  # seconds after the start: from the first import to the last unit
 BOUND = 60.0  # seconds within which a run whose parts were killed ends
+ENGINES = ("docker/overlay2", "podman/overlay", "containerd/overlayfs")
+SCENARIO = ("--scenario", "drivers", "--volume", "ext4")
 RUN = [
     *("run", "--budget", f"{BUDGET:g}s", "--scenario", "copy_up,lookup,whiteouts", "--depth", "1,4"),
     *("--size", "4KiB"),
@@ -72,6 +76,35 @@ def test_a_kill_at_any_moment_leaves_nothing(number: int, place: Path) -> None:
     assert not more, f"{told}: {more}"
     rows = check_rows(bench)
     assert moment < BUDGET / 2 or rows, told
+
+
+@pytest.mark.parametrize("moment", [2.5, 6.0, 9.5])
+def test_a_kill_while_engines_run_leaves_nothing(moment: float, place: Path) -> None:
+    for driver in ENGINES:
+        require(volume="ext4", driver=driver)
+    bench = Bench(place)
+    before, daemons = bench.traces(), running()
+    arms = [word for driver in ENGINES for word in ("--driver", driver)]
+    with bench.start("run", "--profile", "standard", "--budget", "40s", *SCENARIO, *arms) as process:
+        kill(process, bench.mark, moment, random.Random(SEED), main=True)
+        process.communicate(timeout=BOUND)
+    more = left(bench.work, bench.mark, before)
+    assert not more, f"after {moment} s: {more}"
+    end = time.monotonic() + BOUND
+    while (alive := running() - daemons) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not alive
+    check_rows(bench)
+    for item in find(bench.work):
+        if item.kind == "control group":
+            remove(item)
+    assert not [item for item in find(bench.work) if item.kind == "control group"]
+
+
+def running() -> set[int]:
+    """Return the processes of engines, ours and anybody's: containers do not inherit the mark of a test."""
+    names = {"dockerd", "containerd", "containerd-shim-runc-v2", "conmon", "busybox", "zfs-fuse"}
+    return {one.pid for one in psutil.process_iter(["name"]) if one.info["name"] in names}
 
 
 def test_what_a_kill_left_is_gone_on_with(place: Path) -> None:
