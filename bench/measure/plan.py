@@ -341,6 +341,9 @@ def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> li
         # A grid's drivers are its own choice; a driver that the user names is measured on every grid.
         if grid.drivers is not None and not request.drivers and arm.driver not in (*grid.drivers, NATIVE):
             continue
+        # An engine takes seconds for each stack: unasked it is measured on the grids that name it.
+        if driver.daemon and not request.drivers and arm.driver not in (grid.drivers or ()):
+            continue
         depths = sorted(set(grid.depths)) if driver.layered else sorted({min(grid.depths), max(grid.depths)})
         for depth, values in product(depths, product(*grid.params.values())):
             params = tuple(zip(grid.params, values, strict=True))

@@ -89,7 +89,7 @@ class Grid:
     temperatures: tuple[Temperature, ...]
     params: Mapping[str, tuple[Param, ...]] = field(default_factory=dict)
     blocks: int | None = None
-    drivers: tuple[str, ...] | None = None  # None: every driver of the run
+    drivers: tuple[str, ...] | None = None  # None: every driver of the run but engines, unless the user names them
 
 
 @dataclass
