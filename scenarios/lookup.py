@@ -26,8 +26,8 @@ NAMES = 8  # names looked up per kind of lookup in a unit
 # Of hits in the bottom layer and of misses, whose laws are told. With 8, two units of one cell differed by 7 to 11 % in
 # the median, with 32 by 5 %, for 2 ms more.
 MORE_NAMES = 32
-# Of them in a comparison, which looks up only what it judges. On a quiet host two units then differed by half as much as
-# with 32, for 1.4 times their time; on a noisy one, whose neighbours take the shared cache, by as much.
+# Of them in a comparison, which looks up only what it judges. On a quiet host two units then differed by half as much
+# as with 32, for 1.4 times their time; on a noisy one, whose neighbours take the shared cache, by as much.
 JUDGED_NAMES = 128
 HOT_PARTS = 4  # a hot lookup stays hot, so that it can be timed at several quiet moments of a unit
 CHAINS = 4  # nested paths, each walked once in a unit
