@@ -168,9 +168,9 @@ def _power(told: Trusted) -> Part:
     if not slowed:
         return Part(title, ("Not measured in this run.",))
     text = (
-        "B is slower by a delay of a known share of A's median of late, or does more work (more layers, more bytes), "
-        "whose effect is then what the long run says. Found means: slower, and confirmed on the pairs that follow. The "
-        "time is that of both parts, without the control and the second set-up's building that a real comparison adds."
+        "B is slower by a delay of a known share of A's median, or does more work (more layers, more bytes), whose "
+        "effect is then what the long run says. Found means: slower, and confirmed on the pairs that follow. The time "
+        "is that of both parts, without the control and the second set-up's building that a real comparison adds."
     )
     columns = ("operation", "injected", "long run", "found", "share", "median time", "95 % of verdicts within")
     rows = [
