@@ -577,7 +577,7 @@ def test_overlay_links_files_and_has_one_lower_directory(place: Path) -> None:
             assert len({(root / "a").stat().st_ino for root in roots}) == 3
             assert set(os.listdir(container.path)) == {"lower-id", "upper", "work"}
             assert (container.path / "lower-id").read_text() == stack.ids[-1]
-            assert state(container.path / "lower-id") == ("file", 0o644)
+            assert state(container.path / "lower-id") == ("file", 0o600)
             assert state(container.path / "upper") == ("directory", 0o755)
             assert state(container.path / "work") == ("directory", 0o700)
             with driver.get(container) as merged:
