@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.drivers.engine import EngineDriver
 from bench.engines.docker import Docker
-from bench.errors import BenchError
+from bench.host.daemon import DaemonError
 from bench.measure.clock import once
 from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
 from bench.model import Temperature
@@ -78,10 +78,9 @@ def _tried(engine: Docker) -> str:
         engine.start()
         chosen = engine.storage()
         deprecated = NOTICE.format(chosen) in engine.said()
-    except BenchError as error:
-        said = error.why.split(" / ")
-        line = next((line for line in said if FAILED in line), said[-1])
-        return f"refused: {line}{', deprecated' if NOTICE.format(engine.driver) in error.why else ''}"
+    except DaemonError as error:
+        line = next((line for line in error.said.splitlines() if FAILED in line), error.why)
+        return f"refused: {line}{', deprecated' if NOTICE.format(engine.driver) in error.said else ''}"
     finally:
         engine.stop()
     return f"runs {chosen}{', deprecated' if deprecated else ''}"

@@ -17,7 +17,7 @@ from bench.kernel import mounts, namespaces
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Daemon", "private_places"]
+__all__ = ["Daemon", "DaemonError", "private_places"]
 
 START_SECONDS, STOP_SECONDS = 60.0, 20.0
 POLL_SECONDS = 0.02
@@ -43,10 +43,19 @@ def private_places(name: str) -> None:
     mounts.mount("proc", "/proc", "proc")  # of our PID namespace: runc looks its children up there
 
 
+class DaemonError(BenchError):
+    """A daemon that does not run; `said` is all that it said."""
+
+    def __init__(self, what: str, said: str) -> None:
+        lines = said.strip().splitlines()
+        super().__init__(what, why=" / ".join(line.strip() for line in lines[-LAST_LINES:]) or "it said nothing")
+        self.said = said
+
+
 class Daemon:
     """A running daemon: started by the constructor, which returns as soon as `ready` says so.
 
-    Raises BenchError with its own last words where it ends first or is not ready after START_SECONDS.
+    Raises DaemonError with its own last words where it ends first or is not ready after START_SECONDS.
     """
 
     def __init__(
@@ -75,26 +84,20 @@ class Daemon:
             while not ready():
                 self.require()
                 if time.monotonic() > end:
-                    why = self.last_words()
-                    raise BenchError(f"{self.name} was not ready after {START_SECONDS:g} s", why=why)
+                    raise DaemonError(f"{self.name} was not ready after {START_SECONDS:g} s", self.words())
                 time.sleep(POLL_SECONDS)
         except BaseException:
             self.stop()
             raise
 
     def require(self) -> None:
-        """Raise BenchError unless it runs."""
+        """Raise DaemonError unless it runs."""
         if self.process.poll() is not None:
-            raise BenchError(f"{self.name} has ended (status {self.process.returncode})", why=self.last_words())
+            raise DaemonError(f"{self.name} has ended (status {self.process.returncode})", self.words())
 
     def words(self) -> str:
         """Return all that it said; it writes on at the end, wherever the reader is."""
         return os.pread(self._said.fileno(), os.fstat(self._said.fileno()).st_size, 0).decode(errors="replace")
-
-    def last_words(self) -> str:
-        """Return the last lines that it said."""
-        lines = self.words().strip().splitlines()
-        return " / ".join(line.strip() for line in lines[-LAST_LINES:]) or "it said nothing"
 
     def stop(self) -> None:
         """End it, with force where it does not listen."""

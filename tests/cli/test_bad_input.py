@@ -30,7 +30,7 @@ ROOT_ONLY = pytest.mark.root
     ("arguments", "words"),
     [
         (["run", "--scenario", "copyup"], ["unknown scenario 'copyup'; did you mean 'copy_up'?"]),
-        (["run", "--scenario", "lookup,zzz"], ["unknown scenario 'zzz'; known: commit, copy_up,"]),
+        (["run", "--scenario", "lookup,zzz"], ["unknown scenario 'zzz'; known: choice, commit, copy_up,"]),
         (["run", "--driver", "overlay22"], ["unknown driver 'overlay22'; did you mean 'overlay2'?"]),
         (["run", "--volume", "exts4"], ["unknown volume 'exts4'; did you mean 'ext4'?"]),
         (["run", "--driver", "overlay2,metacop=on"], ["unknown option of overlay2 'metacop'", "'metacopy'?"]),
