@@ -52,7 +52,7 @@ def grids(profile: str) -> Iterable[Grid]:
     wide = profile == "full"
     yield Grid((DEPTH,), (Temperature.NEW,), {"files": counts}, drivers=BY_HAND if wide else BY_HAND[:1], blocks=12)
     yield Grid(
-        (DEPTH,), (Temperature.NEW,), {"files": (TYPICAL,)}, drivers=(*BY_HAND, *(ENGINES if wide else ())), blocks=4
+        (DEPTH,), (Temperature.NEW,), {"files": (TYPICAL,)}, drivers=BY_HAND + (ENGINES if wide else ()), blocks=4
     )
 
 

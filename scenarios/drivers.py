@@ -42,7 +42,7 @@ def grids(profile: str) -> Iterable[Grid]:
     if profile == "quick":
         return
     yield Grid((DEPTH,), (Temperature.NEW,))
-    yield Grid((DEPTH,), (Temperature.NEW,), drivers=tuple(BESIDE))
+    yield Grid((DEPTH,), (Temperature.NEW,), drivers=(*BESIDE, "zfs"))
     if profile == "full":
         yield Grid(STEP, (Temperature.NEW,), drivers=("docker/overlay2", "overlay2"))
 

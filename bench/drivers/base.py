@@ -128,6 +128,7 @@ class Driver(ABC):
     layered: ClassVar[bool] = True  # False: an image is one directory, so depth changes nothing
     copies_on_write: ClassVar[bool] = True  # False: a container cannot change a file of its image
     usual_volumes: ClassVar[tuple[str, ...]] = ()  # the only ones on which it is measured unasked; (): all
+    costly: ClassVar[bool] = False  # unasked it is measured on the grids that name it only
     daemon: ClassVar[bool] = False  # keeps files of its volume open, which therefore is its own and never cold
     max_depth: ClassVar[int | None] = None
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by name, the values it takes; (): any text

@@ -59,7 +59,7 @@ class EngineDriver(Driver):
     storage: ClassVar[str]  # the engine's name of its storage driver
     beside: ClassVar[type[Driver]]  # the driver whose stack is built by hand
     cumulative: ClassVar[bool]  # a layer's directory holds what all below it hold
-    daemon = True
+    daemon = costly = True
     profile = "standard"
     options: ClassVar = {}
 
@@ -179,9 +179,6 @@ def engine_driver(
         "storage": storage,
         "beside": beside,
         "cumulative": cumulative,
-        "profile": "standard",
-        "options": {},
-        "daemon": True,
         "max_depth": 125,  # moby: image/store.go and layer/layer_store.go, maxLayerDepth
         "__doc__": f"Stacks of {engine.name}'s {storage}.",
     }

@@ -22,6 +22,7 @@ class Mergerfs(FuseUnion):
     title = "mergerfs (user space, no copy-on-write)"
     order = 8
     profile = "standard"
+    usual_volumes = ("ext4", "xfs")
     copies_on_write = False
 
     def command(self, lower: Sequence[str], upper: str, work: str) -> list[str]:

@@ -41,6 +41,7 @@ class Overlay(OverlayFs):
     title = "overlay (legacy: hard links, one lower)"
     order = 4
     profile = "standard"
+    usual_volumes = ("ext4", "xfs")
     differences: tuple[Difference, ...] = (
         *OverlayFs.differences,
         Difference(

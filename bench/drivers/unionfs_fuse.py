@@ -34,6 +34,7 @@ class UnionfsFuse(FuseUnion):
     title = "unionfs-fuse (user space)"
     order = 7
     profile = "standard"
+    usual_volumes = ("ext4", "xfs")
     default_program = "unionfs"
     differences: tuple[Difference, ...] = (
         Difference(

@@ -40,6 +40,7 @@ class Zfs(Driver):
     title = "zfs (clones)" if in_kernel() else "zfs (clones, by zfs-fuse)"
     order = 8
     profile = "standard"
+    costly = True  # zfs-fuse: a unit takes half a second
     inode_law = "zfs counts no inodes"
     differences = (
         Difference(

@@ -279,6 +279,13 @@ def _arms(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
     return arms
 
 
+def _affordable(arm: Arm, driver: Driver, grid: Grid) -> bool:
+    """Tell whether a grid measures an arm unasked: what is costly, and native beside it, only if it is named."""
+    volume = discovery.volume(arm.volume).drivers
+    costly = driver.costly or (bool(volume) and all(discovery.driver(name).costly for name in volume))
+    return not costly or not {arm.driver, *volume}.isdisjoint(grid.drivers or ())
+
+
 def _usual_arm(driver: Driver, volume: str) -> bool:
     """Tell whether the two are measured together unasked."""
     drivers, volumes = discovery.volume(volume).drivers, driver.usual_volumes
@@ -341,8 +348,7 @@ def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> li
         # A grid's drivers are its own choice; a driver that the user names is measured on every grid.
         if grid.drivers is not None and not request.drivers and arm.driver not in (*grid.drivers, NATIVE):
             continue
-        # An engine takes seconds for each stack: unasked it is measured on the grids that name it.
-        if driver.daemon and not request.drivers and arm.driver not in (grid.drivers or ()):
+        if not request.drivers and not _affordable(arm, driver, grid):
             continue
         depths = sorted(set(grid.depths)) if driver.layered else sorted({min(grid.depths), max(grid.depths)})
         for depth, values in product(depths, product(*grid.params.values())):

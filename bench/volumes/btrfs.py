@@ -15,5 +15,6 @@ VOLUME = Recipe(
     minimum_bytes=512 << 20,  # it gives out metadata in chunks of up to 256 MiB
     inode_bytes=2048,  # item, directory entries and name, twice
     profile="standard",
+    drivers=("overlay2", "vfs", "btrfs", "docker/vfs", "docker/btrfs"),
     order=4,
 )
