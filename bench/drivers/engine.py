@@ -38,10 +38,9 @@ CONTAINER_BYTES = 1 << 20  # of a container's configuration, logs and init layer
 
 @dataclass(frozen=True)
 class EngineStack(Stack):
-    """Images that an engine holds; `paths` are their layers' directories."""
+    """Images that an engine holds; `ids` are their layers' directories."""
 
     engine: Engine | None = None
-    paths: tuple[Path, ...] = ()
     loading: int = 0  # nanoseconds that loading the archive took
 
 
@@ -82,12 +81,12 @@ class EngineDriver(Driver):
             start = perf_counter_ns()
             engine.load(archive)
             loading = perf_counter_ns() - start
-            paths = tuple(engine.layers(diff_ids[: wanted[-1]]))
+            ids = [str(path) for path in engine.layers(diff_ids[: wanted[-1]])]
         except BaseException:
             engine.stop()
             raise
         archive.unlink()
-        return EngineStack(home, layers, seed, [str(path) for path in paths], wanted, engine, paths, loading)
+        return EngineStack(home, layers, seed, ids, wanted, engine, loading)
 
     def close(self, stack: Stack) -> None:
         """End the engine."""
@@ -124,9 +123,7 @@ class EngineDriver(Driver):
 
     def layer_path(self, container: Container, layer: int) -> Path:
         """Where the engine keeps the layer."""
-        stack = container.stack
-        assert isinstance(stack, EngineStack)
-        return stack.paths[container.depth - 1 if self.cumulative else layer]
+        return Path(container.stack.ids[container.depth - 1 if self.cumulative else layer])
 
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
         """The engine's stack, the same by hand beside it, the archive, what it unpacks of that, and its own files."""
@@ -179,7 +176,7 @@ def engine_driver(
         "storage": storage,
         "beside": beside,
         "cumulative": cumulative,
-        "max_depth": 125,  # moby: image/store.go and layer/layer_store.go, maxLayerDepth
+        "max_depth": engine.most_layers or beside.max_depth,
         "__doc__": f"Stacks of {engine.name}'s {storage}.",
     }
     name = f"{engine.name}_{storage}".title().replace("-", "").replace("_", "")

@@ -50,6 +50,7 @@ class Engine(ABC):
     name: ClassVar[str]
     order: ClassVar[int]  # of its drivers, after those that are built by hand
     programs: ClassVar[tuple[str, ...]]
+    most_layers: ClassVar[int | None] = None  # that it takes whatever its storage driver does
     versions: ClassVar[tuple[str, ...]]  # what its version begins with, for those whose files are known here
 
     def __init__(self, home: Path, driver: str) -> None:
@@ -105,9 +106,14 @@ class Engine(ABC):
         """Return the version that it says of itself."""
 
     @property
-    @abstractmethod
+    def root(self) -> Path:
+        """Its data."""
+        return self.home / "root"
+
+    @property
     def storage_home(self) -> Path:
         """The directory of its storage driver."""
+        return self.root / self.driver
 
     def stop(self) -> None:
         """End its daemon, unmount what it leaves mounted, and remove the control group of its containers."""

@@ -44,11 +44,6 @@ class Containerd(Engine):
     _made = 0
 
     @property
-    def root(self) -> Path:
-        """Its data."""
-        return self.home / "root"
-
-    @property
     def storage_home(self) -> Path:
         """The snapshotter's home."""
         return self.root / f"io.containerd.snapshotter.v1.{self.driver}"

@@ -1,4 +1,4 @@
-"""Docker 20.10 and later: a dockerd of our own.
+"""Docker 20.10: a dockerd of our own.
 
 Where a container's files are is told by the graphdriver's directory of its mount id
 (layer/filestore.go and daemon/graphdriver in moby).
@@ -43,6 +43,7 @@ class Docker(Engine):
     order = 100
     programs: ClassVar = ("dockerd", "containerd", "runc", "docker")
     versions: ClassVar = ("20.10.",)
+    most_layers = 125  # layer/layer_store.go, maxLayerDepth
     # Below the driver's home: the directory of a layer; in it an image's files, what a container sees, and its changes.
     PLACES: ClassVar[dict[str, tuple[str, str, str, str | None]]] = {
         "overlay2": ("{id}", "diff", "merged", "diff"),
@@ -51,16 +52,6 @@ class Docker(Engine):
         "vfs": ("dir/{id}", "", "", None),
         "btrfs": ("subvolumes/{id}", "", "", None),
     }
-
-    @property
-    def root(self) -> Path:
-        """Its data root."""
-        return self.home / "root"
-
-    @property
-    def storage_home(self) -> Path:
-        """The graphdriver's home."""
-        return self.root / self.driver
 
     @property
     def socket(self) -> Path:

@@ -42,16 +42,6 @@ class Podman(Engine):
     programs: ClassVar = ("podman", "conmon", "runc")
     versions: ClassVar = ("4.", "5.")
 
-    @property
-    def root(self) -> Path:
-        """Its storage."""
-        return self.home / "root"
-
-    @property
-    def storage_home(self) -> Path:
-        """The driver's home."""
-        return self.root / self.driver
-
     def start(self) -> None:
         """Write its settings; there is no daemon."""
         self.make_private()
