@@ -5,17 +5,18 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "NATIVE",
     "Arm",
     "Cell",
+    "Difference",
     "Param",
     "Support",
     "Temperature",
@@ -75,6 +76,29 @@ class Support:
     def no(reason: str, mend: str = "") -> Support:
         """Unsupported, with the reason."""
         return Support(False, reason, mend)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One way in which a container is known not to behave as a plain directory.
+
+    `operations` are those of bench.oracle that it concerns; none: all. `refused`: the error that they end with here,
+    and not there. `hides`: the fact of a name (a field of bench.oracle's Seen) that is another here. `avoids` tells
+    which of them, given the kinds of the image's names and the open root, are not done at all, because what they leave
+    behind is wrong ever after.
+    With none of these they are done in both places and may show something else.
+    """
+
+    name: str
+    source: str
+    operations: tuple[str, ...] = ()
+    refused: str = ""
+    hides: str = ""
+    avoids: Callable[[Any, Mapping[str, str], int], bool] | None = None
+
+    def concerns(self, operation: str) -> bool:
+        """Tell whether it is about such an operation."""
+        return not self.operations or operation in self.operations
 
 
 class Temperature(enum.StrEnum):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from bench.model import Difference
     from bench.stats.analysis import Analysis
 
 DEPTH = 3
@@ -60,6 +61,11 @@ def plain(unit: Unit) -> Path:
     return unit.volume.path / "plain"
 
 
+def declared(unit: Unit) -> tuple[Difference, ...]:
+    """What is known to differ, for the driver or for the file system."""
+    return (*unit.driver.differences, *unit.volume.recipe.differences)
+
+
 def before(unit: Unit) -> None:
     """Make the plain directory."""
     shutil.rmtree(plain(unit), ignore_errors=True)
@@ -77,7 +83,7 @@ def operate(unit: Unit) -> None:
     """Do the stream in both."""
     operations = list(islice(stream(unit.random, MOST, DIRECTORIES, NAMES), int(unit.params["length"])))
     start = perf_counter_ns()
-    told = compared(operations, unit.merged, plain(unit), unit.driver.differences)
+    told = compared(operations, unit.merged, plain(unit), declared(unit))
     unit.record("operation", [(perf_counter_ns() - start) / max(told.operations, 1)], calls=told.operations)
     unit.notes["told"] = told
 
@@ -87,7 +93,7 @@ def prove(unit: Unit) -> None:
     told = unit.notes["told"]
     unit.expect("undeclared", int(told.mismatch is not None), 0, why=str(told.mismatch))
     unit.counters["operations"] = told.operations
-    for difference in unit.driver.differences:
+    for difference in declared(unit):
         unit.counters[f"{difference.name}{SOURCE}{difference.source}"] = told.declared[difference.name]
     shutil.rmtree(plain(unit))
 

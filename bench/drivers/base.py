@@ -11,12 +11,12 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.errors import BenchError, nearest
 from bench.kernel.reflink import clone
 from bench.layers.content import File, Layer
-from bench.model import Support
+from bench.model import Difference, Support
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -67,29 +67,6 @@ class CopyUp:
     flushes: int | None
     data: str
     source: str
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One way in which a container is known not to behave as a plain directory.
-
-    `operations` are those of bench.oracle that it concerns; none: all. `refused`: the error that they end with here,
-    and not there. `hides`: the fact of a name (a field of bench.oracle's Seen) that is another here. `avoids` tells
-    which of them, given the kinds of the image's names and the open root, are not done at all, because what they leave
-    behind is wrong ever after.
-    With none of these they are done in both places and may show something else.
-    """
-
-    name: str
-    source: str
-    operations: tuple[str, ...] = ()
-    refused: str = ""
-    hides: str = ""
-    avoids: Callable[[Any, Mapping[str, str], int], bool] | None = None
-
-    def concerns(self, operation: str) -> bool:
-        """Tell whether it is about such an operation."""
-        return not self.operations or operation in self.operations
 
 
 @dataclass(frozen=True)

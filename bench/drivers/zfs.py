@@ -14,7 +14,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bench.drivers.base import BLOCK, Container, CopyUp, Difference, Driver, Footprint, Stack, data_bytes
+from bench.drivers.base import BLOCK, Container, CopyUp, Driver, Footprint, Stack, data_bytes
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.layers.content import Layer, materialise
@@ -42,13 +42,6 @@ class Zfs(Driver):
     profile = "standard"
     costly = True  # zfs-fuse: a unit takes half a second
     inode_law = "zfs counts no inodes"
-    differences = (
-        Difference(
-            "a listing that is under way while a name is made may leave out another name, or not",
-            "seen with zfs-fuse 0.7, in a plain dataset as well: the place in a listing moves with what is made",
-            ("readdir-while-changing",),
-        ),
-    )
 
     def probe(self, volume: Recipe) -> Support:
         """It needs a pool."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from bench.errors import BenchError
 from bench.host.packages import install_hint
 from bench.kernel import loop, mounts
-from bench.model import Support
+from bench.model import Difference, Support
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +57,7 @@ class Recipe:
     journal_flushes: int = 0
     needs_root: bool = True
     profile: str = "quick"  # the least thorough profile that measures on it unasked
+    differences: tuple[Difference, ...] = ()  # of any driver on it, even of native from another plain directory
     drivers: tuple[str, ...] = ()  # beside native, the only ones that are measured on it unasked; (): all
 
     def probe(self) -> Support:

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.host.daemon import Daemon, private_places
 from bench.host.packages import find_program, install_hint
-from bench.model import Support
+from bench.model import Difference, Support
 from bench.volumes.base import LoopVolume, Recipe, Usage
 
 __all__ = ["VOLUME", "ZfsRecipe", "ZfsVolume", "in_kernel", "zfs"]
@@ -123,6 +123,13 @@ VOLUME = ZfsRecipe(
     minimum_bytes=512 << 20,
     inode_bytes=2048,
     profile="standard",
+    differences=(
+        Difference(
+            "a listing that is under way while a name is made may leave out another name, or not",
+            "seen with zfs-fuse 0.7, in a plain dataset: the place in a listing moves with what is made",
+            ("readdir-while-changing",),
+        ),
+    ),
     drivers=("zfs",),  # a unit of the others would take a second, too
     order=5,
 )

@@ -51,7 +51,8 @@ def beside(driver: Driver, volume: LoopVolume, operations: Sequence[Operation], 
     container = driver.create_read_write(STACKS[home], DEPTH)
     try:
         with driver.get(container) as merged:
-            return compared(operations, merged, plain, driver.differences if declared else ())
+            known = (*driver.differences, *volume.recipe.differences)
+            return compared(operations, merged, plain, known if declared else ())
     finally:
         driver.remove(container)
 
