@@ -85,17 +85,24 @@ def _attributes(path: Path) -> list[str]:
         return []
 
 
-def apply(source: IO[bytes], tree: Path) -> None:
+def apply(source: IO[bytes], tree: Path, *, devices: bool = False) -> None:
     """Apply a layer's archive to the directory `tree`, as an engine unpacks it over the layers below.
 
-    Raises BenchError, before it writes anything outside, for an archive that is cut short, or whose names or hard
-    links lead out of `tree`.
+    Raises BenchError, before it writes anything outside, for an archive that is cut short, whose names or hard links
+    lead out of `tree`, or, unless it may have `devices`, with a device node: there is no container around `tree`
+    that keeps anyone from opening it.
     """
     root = os.path.realpath(tree)
     times: list[tuple[str, float]] = []
     try:
         with tarfile.open(fileobj=source, mode="r|") as archive:
             for info in archive:
+                if info.isdev() and not info.isfifo() and not devices:
+                    raise BenchError(
+                        f"the layer's archive has a device node: {info.name!r}",
+                        why=f"it would open the host's device {info.devmajor}:{info.devminor}",
+                        mend="leave it out of the layer",
+                    )
                 _one(archive, info, root, times)
     except tarfile.TarError as error:
         raise BenchError("the layer's archive is damaged", why=str(error), mend="make it again") from error

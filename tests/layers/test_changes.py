@@ -82,7 +82,7 @@ def test_an_exported_layer_applied_gives_the_tree_whatever_was_done(seed: int, t
     os.close(root)
     assert done > 50
     changes = list(naive(before, after))
-    apply(layer(changes, after), before)
+    apply(layer(changes, after), before, devices=True)
     assert tree(before, links=False) == tree(after, links=False)
 
 
@@ -158,6 +158,14 @@ def test_an_archive_that_leads_out_is_refused_and_nothing_outside_is_touched(
         apply(crafted(*members), tmp_path / "inside")
     assert os.listdir(tmp_path / "outside") == ["secret"]
     assert (tmp_path / "outside/secret").stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE])
+def test_a_device_node_is_refused_before_it_is_made(kind: bytes, tmp_path: Path) -> None:
+    node = crafted(("null", {"type": kind, "devmajor": 1, "devminor": 3}))
+    with pytest.raises(BenchError, match="has a device node: 'null': it would open the host's device 1:3"):
+        apply(node, tmp_path)
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("kept", [700, 1300])
