@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bench.model import Support
     from bench.volumes.base import Recipe
 
-__all__ = ["driver", "driver_support", "drivers", "scenario", "scenarios", "volume", "volumes"]
+__all__ = ["driver", "driver_support", "drivers", "engines", "scenario", "scenarios", "volume", "volumes"]
 
 T = TypeVar("T")
 
@@ -46,6 +46,11 @@ def drivers() -> dict[str, type[Driver]]:
     import bench.drivers as package
 
     return _collect(package, "DRIVER")
+
+
+def engines() -> tuple[str, ...]:
+    """Return the names of the drivers whose stacks an engine builds."""
+    return tuple(name for name, kind in drivers().items() if kind.daemon)
 
 
 @cache

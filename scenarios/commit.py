@@ -10,7 +10,7 @@ import io
 import shutil
 from typing import IO, TYPE_CHECKING
 
-from bench.drivers import containerd, docker, podman
+from bench import discovery
 from bench.drivers.base import BLOCK
 from bench.drivers.engine import EngineDriver
 from bench.engines.images import PROGRAM
@@ -35,7 +35,6 @@ CHANGES = 16  # files written to; as many are deleted and made, and one director
 FILE_BYTES = 4096
 TYPICAL = 2000  # files of the sentence at the head of the page
 BY_HAND = ("overlay2", "fuse-overlayfs", "vfs", "overlay", "btrfs", "unionfs-fuse", "zfs")
-ENGINES = tuple(kind.name for kind in (*docker.DRIVERS, *podman.DRIVERS, *containerd.DRIVERS))
 APPLIED = "the exported layer, applied to the image, gives the container's tree"
 APPLIED_OWN = "the layer that the engine made, applied to the image, gives the container's tree"
 # What an engine's container has at its root that is not of the image: the program, and places for its own mounts.
@@ -51,9 +50,8 @@ def grids(profile: str) -> Iterable[Grid]:
     # A block of all drivers and engines took six minutes: a standard run has the laws of overlay2 and no engine.
     wide = profile == "full"
     yield Grid((DEPTH,), (Temperature.NEW,), {"files": counts}, drivers=BY_HAND if wide else BY_HAND[:1], blocks=12)
-    yield Grid(
-        (DEPTH,), (Temperature.NEW,), {"files": (TYPICAL,)}, drivers=BY_HAND + (ENGINES if wide else ()), blocks=4
-    )
+    engines = discovery.engines() if wide else ()
+    yield Grid((DEPTH,), (Temperature.NEW,), {"files": (TYPICAL,)}, drivers=(*BY_HAND, *engines), blocks=4)
 
 
 def layer(index: int, params: Params) -> Layer:

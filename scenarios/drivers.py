@@ -7,32 +7,37 @@ deletions. So an engine, whose containers take up to a second each, gets as many
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from bench.drivers import containerd, docker, podman
+from bench import discovery
+from bench.drivers.engine import EngineDriver, EngineStack
+from bench.drivers.vfs import Vfs
 from bench.layers.content import Directory, File, Layer, read_equals
-from bench.measure.clock import accesses
+from bench.measure.clock import accesses, each, once
 from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
-from bench.measure.temperature import read_in
+from bench.measure.temperature import mounted, read_in
 from bench.model import Temperature
 from bench.verdicts.claims import Answer, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
+    from bench.drivers.base import Container, Driver
     from bench.stats.analysis import Analysis
     from bench.stats.estimate import Estimate
 
-BESIDE = {kind.name: kind.beside.name for kind in (*docker.DRIVERS, *podman.DRIVERS, *containerd.DRIVERS)}
 DEPTH = 32
 STEP = (1, 64, 80, 125)  # around the depth at which Docker's mount options pass a page
 NAMES = 64  # looked up in the bottom layer
 OTHERS = 8  # in every other layer
 SMALL, LARGE = ("small", 4096, 8), ("large", 1 << 20, 2)  # files of the bottom layer: directory, bytes, how many
 VICTIMS = 16
-CLONING = ("xfs", "btrfs")  # volumes on which FICLONE works
 PAYLOAD = b"\xa5" * 4096
+BY_HAND = "by_hand_"  # begins the name of a metric of the container beside an engine's
 ADDED = ("create", "mount")  # what an engine does more for
 SAME = ("lookup", "small", "large", "unlink")  # what should cost the same whoever made the container
 
@@ -42,7 +47,7 @@ def grids(profile: str) -> Iterable[Grid]:
     if profile == "quick":
         return
     yield Grid((DEPTH,), (Temperature.NEW,))
-    yield Grid((DEPTH,), (Temperature.NEW,), drivers=(*BESIDE, "zfs"))
+    yield Grid((DEPTH,), (Temperature.NEW,), drivers=(*discovery.engines(), "zfs"))
     if profile == "full":
         yield Grid(STEP, (Temperature.NEW,), drivers=("docker/overlay2", "overlay2"))
 
@@ -65,67 +70,122 @@ def paths() -> list[bytes]:
 
 def touch(unit: Unit) -> None:
     """Look the names up and read the files."""
-    accesses([*paths(), *(f"victims/{number}".encode() for number in range(VICTIMS))], unit.merged)
+    _touch(unit.merged)
+
+
+def _touch(merged: Path) -> None:
+    accesses([*paths(), *(f"victims/{number}".encode() for number in range(VICTIMS))], merged)
     for name, _, count in (SMALL, LARGE):
         for number in range(count):
-            read_in(unit.merged / name / str(number))
+            read_in(merged / name / str(number))
+
+
+@dataclass(frozen=True)
+class Side:
+    """A mounted container, and what the names of its metrics begin with."""
+
+    driver: Driver
+    container: Container
+    merged: Path
+    prefix: str = ""
+
+    def layers(self) -> Iterator[Path]:
+        """Return the directories of its image's layers, bottom first."""
+        return (self.driver.layer_path(self.container, index) for index in range(self.container.depth))
 
 
 def operate(unit: Unit) -> None:
-    """Look up, write, delete: each in its own directory, which a first access has brought in."""
-    accesses([b"every/first", b"victims/first", b"small/first", b"large/first"], unit.merged)
-    names = paths()
-    unit.random.shuffle(names)
-    # Starting a container takes the processor's caches with it, mounting one does not: without this, Docker's lookups
-    # took 1.2 times as long. So what the layers have of the names is brought in again, past the union.
-    for index in range(unit.depth):
-        accesses(names, unit.driver.layer_path(unit.container, index))
-    unit.settle()
-    unit.record("lookup", accesses(names, unit.merged))
-    for name, _, count in (SMALL, LARGE):
-        for number in range(count):
-            read_in(unit.merged / name / str(number))  # whoever wrote them: a full copy's pages are as it wrote them
-        unit.settle()
-        times = []
-        for number in range(-1, count):  # the first of a directory brings that up as well, and is not counted
-            path = os.fsencode(unit.merged / name / (str(number) if number >= 0 else "first"))
-            start = perf_counter_ns()
-            descriptor = os.open(path, os.O_RDWR | (0 if number >= 0 else os.O_CREAT))
-            os.pwrite(descriptor, PAYLOAD, 0)
-            times.append(perf_counter_ns() - start)
-            os.close(descriptor)
-        unit.record(name, times[1:])
+    """Look up, write, delete; of an engine, in its container and in one that is built by hand on the same volume."""
+    with ExitStack() as undo:
+        sides = [Side(unit.driver, unit.container, unit.merged)]
+        if isinstance(unit.driver, EngineDriver):
+            sides.append(undo.enter_context(_by_hand(unit, unit.driver)))
+        for side in sides:
+            accesses([b"every/first", b"victims/first", b"small/first", b"large/first"], side.merged)
+        names = paths()
+        unit.random.shuffle(names)
+        for side in _either_first(unit, sides):
+            # Starting a container takes the processor's caches with it, mounting one does not: without this, Docker's
+            # lookups took 1.2 times as long. So what the layers have of the names is brought in again, past the union.
+            for layer_path in side.layers():
+                accesses(names, layer_path)
+            unit.settle()
+            unit.record(f"{side.prefix}lookup", accesses(names, side.merged))
+        for name, _, count in (SMALL, LARGE):
+            for side in _either_first(unit, sides):
+                unit.record(f"{side.prefix}{name}", _write(unit, side.merged / name, count))
+        for side in _either_first(unit, sides):
+            unit.volume.sync()
+            unit.settle()
+            victims = [os.fsencode(side.merged / "victims" / str(number)) for number in range(VICTIMS)]
+            unit.record(f"{side.prefix}unlink", each(os.unlink, victims)[1:])
+        for side in sides:
+            for name in ADDED:
+                unit.record(f"{side.prefix}{name}", [side.container.took[name]])
+        for side in sides[1:]:
+            _prove(unit, side)
+
+
+@contextmanager
+def _by_hand(unit: Unit, engine: EngineDriver) -> Iterator[Side]:
+    """Mount a container of the same image that is built by hand, as the engine's was: after another one of it."""
+    stack = unit.container.stack
+    assert isinstance(stack, EngineStack)
+    assert stack.by_hand is not None
+    driver = engine.by_hand
+    took, container = once(driver.create_read_write, stack.by_hand, unit.depth)
+    container.took["create"] = took
+    try:
+        with mounted(driver, container, unit.volume, Temperature.NEW, _touch) as merged:
+            yield Side(driver, container, merged, BY_HAND)
+    finally:
+        driver.remove(container)
+
+
+def _either_first(unit: Unit, sides: Sequence[Side]) -> Sequence[Side]:
+    return unit.random.sample(sides, len(sides))
+
+
+def _write(unit: Unit, directory: Path, count: int) -> list[int]:
+    """Write a page to each of `count` files there; return the nanoseconds of each open and pwrite."""
+    for number in range(count):
+        read_in(directory / str(number))  # whoever wrote them: a full copy's pages are as it wrote them
+    unit.volume.sync()
     unit.settle()
     times = []
-    for number in range(VICTIMS):
-        path = os.fsencode(unit.merged / "victims" / str(number))
+    for number in range(-1, count):  # the first of a directory brings that up as well, and is not counted
+        path = os.fsencode(directory / (str(number) if number >= 0 else "first"))
         start = perf_counter_ns()
-        os.unlink(path)
+        descriptor = os.open(path, os.O_RDWR | (0 if number >= 0 else os.O_CREAT))
+        os.pwrite(descriptor, PAYLOAD, 0)
         times.append(perf_counter_ns() - start)
-    unit.record("unlink", times[1:])
-    for name in ADDED:
-        unit.record(name, [unit.container.took[name]])
+        os.close(descriptor)
+    return times[1:]
 
 
 def prove(unit: Unit) -> None:
     """The names exist, the writes landed in files that are otherwise the image's, the victims are gone."""
-    unit.proven(all((unit.merged / os.fsdecode(path)).exists() for path in paths()), "the names looked up exist")
+    _prove(unit, Side(unit.driver, unit.container, unit.merged))
+
+
+def _prove(unit: Unit, side: Side) -> None:
+    unit.proven(all((side.merged / os.fsdecode(path)).exists() for path in paths()), "the names looked up exist")
+    bottom = next(side.layers())
     for name, size, count in (SMALL, LARGE):
         for number in range(count):
             file = File(f"{name}/{number}", size)
-            with open(unit.merged / file.path, "rb", buffering=0) as merged:
+            with open(side.merged / file.path, "rb", buffering=0) as merged:
                 same = read_equals(merged.fileno(), file, unit.seed, head=PAYLOAD)
             unit.proven(same, "content is the page written and, after it, the image's bytes")
-            original = unit.driver.layer_path(unit.container, 0) / file.path
-            with open(original, "rb", buffering=0) as lower:
+            with open(bottom / file.path, "rb", buffering=0) as lower:
                 unit.proven(read_equals(lower.fileno(), file, unit.seed), "the image's file is unchanged")
-    unit.proven(not any((unit.merged / "victims").iterdir()), "the deleted files are gone")
+    unit.proven(not any((side.merged / "victims").iterdir()), "the deleted files are gone")
 
 
 def beside(analysis: Analysis, arm: str, metric: str) -> Estimate | None:
-    """Return by what factor a metric differs from the stack that is built by hand, paired by block."""
-    driver, _, volume = arm.partition("@")
-    return analysis.between(SCENARIO.name, metric, arm, f"{BESIDE.get(driver, '')}@{volume}", _depth(analysis))
+    """Return by what factor a metric differs in the same units from the container that is built by hand."""
+    where = {"arm": arm, "depth": _depth(analysis)}
+    return analysis.paired(SCENARIO.name, {**where, "metric": metric}, {**where, "metric": f"{BY_HAND}{metric}"})
 
 
 def _depth(analysis: Analysis) -> int:
@@ -136,7 +196,8 @@ def _depth(analysis: Analysis) -> int:
 def _why(analysis: Analysis, arm: str) -> str:
     """Say what is known to differ between an engine's stack and ours."""
     driver, _, volume = arm.partition("@")
-    if BESIDE.get(driver) == "vfs" and volume.partition(",")[0] in CLONING:
+    kind = discovery.driver(driver)
+    if issubclass(kind, EngineDriver) and kind.beside is Vfs and discovery.volume(volume).clones:
         return "the engine's copies are clones, so that a first write copies blocks; ours are not, without reflink=on"
     return ""
 
@@ -179,6 +240,14 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
             )
 
 
+METRICS = (
+    Metric("lookup", "lookup in the bottom layer"),
+    Metric("small", "first write, 4 KiB"),
+    Metric("large", "first write, 1 MiB"),
+    Metric("unlink", "deleting a file"),
+    Metric("create", "creating it"),
+    Metric("mount", "mounting or starting it"),
+)
 SCENARIO = Scenario(
     name="drivers",
     question="How do all drivers compare, and does a stack that is built by hand cost what an engine's own does?",
@@ -188,18 +257,13 @@ SCENARIO = Scenario(
         "before, each layer's own directory was asked for them, so that the processor's caches are alike), "
         "open-for-write and the first pwrite of files of 4 KiB and 1 MiB, unlink; a unit's observation is the median "
         "of each. Timed outside: `create`, and `mount`, which for an engine is the start of the container with a "
-        "process in it. Engines are private instances on volumes of their own, containers have no network."
+        "process in it. Engines are private instances on volumes of their own, containers have no network. Beside an "
+        "engine's container, another one of the same image that is built by hand on the same volume is measured in the "
+        "same unit, each step in either order: two volumes of one kind differ by more than who made a container."
     ),
     order=0,
     weight=0.4,
-    metrics=(
-        Metric("lookup", "lookup in the bottom layer"),
-        Metric("small", "first write, 4 KiB"),
-        Metric("large", "first write, 1 MiB"),
-        Metric("unlink", "deleting a file"),
-        Metric("create", "creating it"),
-        Metric("mount", "mounting or starting it"),
-    ),
+    metrics=(*METRICS, *(Metric(f"{BY_HAND}{one.name}", f"{one.title}, by hand beside it") for one in METRICS)),
     headline="lookup",
     grids=grids,
     layer=layer,
@@ -209,7 +273,7 @@ SCENARIO = Scenario(
     changes=True,
     engines=True,
     gated=False,
-    working_bytes=lambda params: 8 << 20,
+    working_bytes=lambda params: 16 << 20,
     tables=tables,
     answers=answers,
 )

@@ -18,7 +18,6 @@ from bench.engines.layout import CONTAINER, INIT_LAYER, compare, described, with
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.layers.content import Deleted, Directory, File, Layer, Link
-from bench.measure.clock import once
 from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
 from bench.model import Temperature
 from bench.verdicts.claims import Finding, Outcome, Table
@@ -66,17 +65,14 @@ def applies(cell: Cell, driver: Driver) -> str:
 
 
 def operate(unit: Unit) -> None:
-    """Have the engine load the archive, and build the same layers by hand."""
+    """Have the engine load the archive; the same layers are built by hand beside it."""
     driver, root = unit.driver, unit.container.stack.home
     assert isinstance(driver, EngineDriver)
     root.mkdir()
     theirs = driver.build(root / "engine", unit.layers, (unit.depth,), unit.seed)
     unit.notes["theirs"] = theirs
-    by_hand = driver.beside()
-    took, ours = once(by_hand.build, root / "hand", with_program(unit.layers), (unit.depth,), unit.seed)
     unit.record("load", [theirs.loading])
-    unit.record("by_hand", [took])
-    unit.notes["ours"] = by_hand, ours
+    unit.record("by_hand", [theirs.building])
 
 
 def prove(unit: Unit) -> None:
@@ -94,8 +90,9 @@ def prove(unit: Unit) -> None:
 
 
 def _compare(unit: Unit, driver: EngineDriver, stack: EngineStack) -> None:
-    by_hand, ours = unit.notes["ours"]
+    by_hand, ours = driver.by_hand, stack.by_hand
     assert stack.engine is not None
+    assert ours is not None
     home = stack.engine.storage_home
     names = {_identity(path): f"layer {number}" for number, path in enumerate(map(Path, stack.ids))}
     own = {identity: f"layer {number}" for number, identity in enumerate(ours.ids)}

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from bench.model import NATIVE
 from bench.stats.estimate import Estimate, ratio
 from bench.stats.fit import Line, line
@@ -17,8 +19,6 @@ from bench.stats.frames import cell_frame, counter_frame, ratio_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    import pandas as pd
 
     from bench.measure.scenario import Law, Scenario
     from bench.model import Param
@@ -116,19 +116,24 @@ class Analysis:
                     told = ratio(pairs[top].to_numpy(), pairs[bottom].to_numpy())
                     yield dict(zip(keys, map(str, names), strict=True)), told
 
-    def between(self, scenario: str, metric: str, arm: str, other: str, depth: int) -> Estimate | None:
-        """Return by what factor `arm` differs from `other` at a depth, paired by block; None without common blocks.
+    def paired(self, scenario: str, one: Wanted, other: Wanted) -> Estimate | None:
+        """Return by what factor `one` differs from `other`, paired by block; None where no block has both.
 
-        For a scenario whose arms have one cell of each depth.
+        Each names by column (arm, metric, depth, temperature, a parameter) the value that times of one cell have, in
+        as many columns as it takes; raises ValueError where a block has several.
         """
         times = self.run.times
-        rows = times[(times["scenario"] == scenario) & (times["metric"] == metric) & (times["depth"] == depth)]
-        rows = rows[rows["arm"].isin([arm, other])]
-        wide = rows.pivot_table(index="block", columns="arm", values="value", observed=True)
-        if not {arm, other} <= set(wide.columns):
-            return None
-        pairs = wide[[arm, other]].dropna()
-        return ratio(pairs[arm].to_numpy(), pairs[other].to_numpy()) if len(pairs) else None
+        times = times[times["scenario"] == scenario]
+        sides = []
+        for wanted in (one, other):
+            rows = times
+            for column, value in wanted.items():
+                rows = rows[rows[column] == value]
+            if rows["block"].duplicated().any():
+                raise ValueError(f"several cells match {dict(wanted)}")
+            sides.append(rows.set_index("block")["value"])
+        pairs = pd.concat(sides, axis=1, join="inner")
+        return ratio(pairs.iloc[:, 0].to_numpy(), pairs.iloc[:, 1].to_numpy()) if len(pairs) else None
 
     def depth(self, scenario: str, preferred: int) -> int:
         """Return `preferred` if `scenario` was measured at that depth, else its largest depth (0: none)."""

@@ -80,6 +80,10 @@ def test_its_containers_cost_what_is_measured_without_an_error(name: str, place:
         told = list(discovery.scenario("drivers").tables(analysed(place, block.samples)))
         assert told[0].title == "Every driver, times a plain directory"
         assert [row[0] for row in told[0].rows] == [f"{name}@{volume}"]
+        assert told[1].title == "An engine's container, times the one that is built by hand"
+        row = told[1].rows[0]
+        assert row[0] == f"{name}@{volume}"
+        assert all(0.01 < float(cell.split("×")[0]) < 100 for cell in row[1:5])
 
     isolated(work)
 

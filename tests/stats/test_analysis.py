@@ -269,6 +269,23 @@ def test_a_law_over_a_parameter_among_several_values_of_another(tmp_path: Path) 
     assert covers(told.laws[0].line, 1.0)
 
 
+def test_two_metrics_of_the_same_units_are_held_against_each_other(tmp_path: Path) -> None:
+    both = [{"time": 100.0 * block, "other": 50.0 * block} for block in range(1, 9)]
+    samples = [make_sample(place, block=place, depth=3, metrics=told) for place, told in enumerate(both)]
+    samples.append(make_sample(8, block=8, depth=3, metrics={"time": 9e9}))  # the other is missing
+    told = analysed(tmp_path, samples)
+    arm = samples[0].arm.name
+    one, other = ({"arm": arm, "depth": 3, "metric": metric} for metric in ("time", "other"))
+    found = told.paired("first-write", one, other)
+    assert found is not None
+    assert found.value == pytest.approx(2.0)
+    assert found.n == 8
+    assert told.paired("first-write", one, {**other, "depth": 4}) is None
+    assert told.paired("first-write", one, {**other, "metric": "none"}) is None
+    with pytest.raises(ValueError, match="several cells match"):
+        told.paired("first-write", {"arm": arm}, other)
+
+
 def test_two_laws_that_match_are_not_chosen_between(tmp_path: Path) -> None:
     laws = [Law("time", "depth", kind, where={"temperature": kind}) for kind in Temperature]
     cells = [cell for kind in (HOT, COLD) for cell in law_cells("vfs@xfs", 5.0, temperature=kind)]
