@@ -3,6 +3,8 @@
 Each unit draws a stream of operations on few names, does each of them in a fresh container and in a plain directory
 with the same content, and compares what they said, and every so often all that is there. Known differences are
 declared by the driver with their source (`Driver.differences`); any other is a counter off its expectation.
+
+All happens below one directory of the image: in its root an engine has files of its own (`/dev`, `/.dockerenv`).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from itertools import islice
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
+from bench import discovery
 from bench.layers.content import Directory, File, Layer, Link, flatten, materialise
 from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
 from bench.model import Temperature
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from bench.stats.analysis import Analysis
 
 DEPTH = 3
+TREE = "tree"  # the directory
 DIRECTORIES = ("", "top", "middle", "bottom", "all", "all/deep")
 NAMES = ("a", "b", "c", "d", "e")
 OPERATIONS = {"quick": 500, "standard": 2000}
@@ -37,22 +41,26 @@ SOURCE = "; from "  # between a declared difference and its source, in the name 
 def grids(profile: str) -> Iterable[Grid]:
     """One stream a unit, the same on all arms; another one in every block."""
     blocks = 1 if profile == "quick" else 3
-    yield Grid((DEPTH,), (Temperature.NEW,), {"length": (OPERATIONS.get(profile, MOST),)}, blocks=blocks)
+    length = {"length": (OPERATIONS.get(profile, MOST),)}
+    yield Grid((DEPTH,), (Temperature.NEW,), length, blocks=blocks)
+    if profile == "full":
+        yield Grid((DEPTH,), (Temperature.NEW,), length, drivers=(*discovery.engines(), "zfs"), blocks=1)
 
 
 def layer(index: int, params: Params) -> Layer:
     """A directory that only this layer has, one that all have, files of all sizes, and a link."""
     own = ("bottom", "middle", "top")[min(index, 2)]
     return (
-        Directory(own),
-        File(f"{own}/a", 100, origin=index),
-        File(f"{own}/b", 0),
-        Link(f"{own}/c", "a"),
-        Directory("all"),
-        Directory("all/deep", 0o700),
-        File("all/a", 5000 * (index + 1), origin=index),
-        File(f"all/deep/{NAMES[index % len(NAMES)]}", 10, origin=index),
-        File("d", 3, origin=index, mode=0o600),
+        Directory(TREE),
+        Directory(f"{TREE}/{own}"),
+        File(f"{TREE}/{own}/a", 100, origin=index),
+        File(f"{TREE}/{own}/b", 0),
+        Link(f"{TREE}/{own}/c", "a"),
+        Directory(f"{TREE}/all"),
+        Directory(f"{TREE}/all/deep", 0o700),
+        File(f"{TREE}/all/a", 5000 * (index + 1), origin=index),
+        File(f"{TREE}/all/deep/{NAMES[index % len(NAMES)]}", 10, origin=index),
+        File(f"{TREE}/d", 3, origin=index, mode=0o600),
     )
 
 
@@ -83,7 +91,7 @@ def operate(unit: Unit) -> None:
     """Do the stream in both."""
     operations = list(islice(stream(unit.random, MOST, DIRECTORIES, NAMES), int(unit.params["length"])))
     start = perf_counter_ns()
-    told = compared(operations, unit.merged, plain(unit), declared(unit))
+    told = compared(operations, unit.merged / TREE, plain(unit) / TREE, declared(unit))
     unit.record("operation", [(perf_counter_ns() - start) / max(told.operations, 1)], calls=told.operations)
     unit.notes["told"] = told
 
@@ -157,6 +165,7 @@ SCENARIO = Scenario(
     prove=prove,
     after=after,
     changes=True,
+    engines=True,
     gated=False,  # its counters belong to streams that a seed draws
     claims={"C9": judge_image},
     tables=tables,

@@ -18,7 +18,7 @@ from bench.oracle import operations as ops
 from bench.oracle.operations import stream
 from bench.oracle.replay import Replay, compared
 from bench.oracle.shrink import shrunk
-from scenarios.differences import DEPTH, DIRECTORIES, NAMES, layer
+from scenarios.differences import DEPTH, DIRECTORIES, NAMES, TREE, layer
 from tests.host.isolated import isolated
 from tests.integration.places import BY_HAND, made, own_volume, require
 
@@ -52,7 +52,7 @@ def beside(driver: Driver, volume: LoopVolume, operations: Sequence[Operation], 
     try:
         with driver.get(container) as merged:
             known = (*driver.differences, *volume.recipe.differences)
-            return compared(operations, merged, plain, known if declared else ())
+            return compared(operations, merged / TREE, plain / TREE, known if declared else ())
     finally:
         driver.remove(container)
 
