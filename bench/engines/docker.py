@@ -12,9 +12,11 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import quote
 
 from bench.engines.base import OWN_PATHS, Engine, Placed
 from bench.engines.images import chain_ids, top_layer
+from bench.errors import BenchError
 from bench.host import cgroups
 from bench.host.daemon import Daemon
 from bench.host.packages import find_program
@@ -80,13 +82,29 @@ class Docker(Engine):
 
     def _answers(self) -> bool:
         with suppress(OSError):
-            connection = _Unix(self.socket)
-            try:
-                connection.request("GET", "/_ping")
-                return connection.getresponse().status == http.HTTPStatus.OK
-            finally:
-                connection.close()
+            return self._status("GET", "/_ping") == http.HTTPStatus.OK
         return False
+
+    def _status(self, method: str, path: str) -> int:
+        """Return what the daemon answers to a request without content."""
+        connection = _Unix(self.socket)
+        try:
+            connection.request(method, path)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def look(self, container: str, path: str) -> None:
+        """Ask of a file in a container; where that is not running, it is mounted and unmounted for it.
+
+        From daemon/archive.go in moby, containerStatPath. Raises BenchError where there is no such file.
+        """
+        try:
+            status = self._status("HEAD", f"/containers/{container}/archive?path={quote(path)}")
+        except OSError as error:
+            raise BenchError("docker did not answer", why=error.strerror or str(error)) from error
+        if status != http.HTTPStatus.OK:
+            raise BenchError(f"docker does not tell of {path} in a container", why=f"it answers with status {status}")
 
     def _docker(self, *arguments: str, told: str) -> str:
         program = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"

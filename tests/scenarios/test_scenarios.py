@@ -17,6 +17,7 @@ from bench.measure.plan import PROFILES, Plan, Request, StackKey, make, recipe_n
 from bench.measure.runner import Runner
 from bench.measure.schedule import block_order
 from bench.model import Cell, Temperature, parse_size
+from scenarios.mounting import MOUNTED
 from tests.host.isolated import isolated
 from tests.integration.places import BY_HAND, LOOPED, own_volume, require
 from tests.measure.fakes import FOREVER, Quiet
@@ -99,15 +100,15 @@ def thinned(cell: Cell) -> bool:
 def test_it_runs_without_an_error_or_a_mismatch(scenario: str, volume: str, place: Path) -> None:
     require(volume=volume)
     usual = {name: kind for name, kind in discovery.drivers().items() if kind.profile == "quick"}
-    plan = small(scenario, volume, *(usual if scenario == "drivers" else ()), profile=profile_of(scenario))
+    asked = {"drivers": tuple(usual), "mounting": MOUNTED}.get(scenario, ())  # the others' profile has none but these
+    plan = small(scenario, volume, *asked, profile=profile_of(scenario))
     if scenario not in plan.cells:
         pytest.skip("; ".join(skip.reason for skip in plan.skips))
     working = {name for name, kind in usual.items() if kind().probe(discovery.volume(volume)).ok}
     two = {"native", "overlay2"}
     seen = {cell.arm.driver for cell in plan.cells[scenario]}
-    assert seen == {"limits": {"overlay2"}, "harness": two, "steady": two, "commit": {*two, "vfs"}}.get(
-        scenario, working
-    )
+    own = {"limits": {"overlay2"}, "harness": two, "steady": two, "commit": {*two, "vfs"}, "mounting": {*MOUNTED}}
+    assert seen == own.get(scenario, working)
 
     def work() -> None:
         block = one_block(plan, place, thinned)
@@ -123,7 +124,7 @@ OTHERS = [name for name in BY_HAND if discovery.driver(name).profile != "quick"]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
-@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name not in {"limits", "harness"}])
+@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name not in {"limits", "harness", "mounting"}])
 def test_it_runs_on_the_drivers_of_other_profiles(scenario: str, name: str, place: Path) -> None:
     volume = own_volume(name)
     require(volume=volume, driver=name)
