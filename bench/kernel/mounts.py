@@ -24,6 +24,7 @@ __all__ = [
     "mount",
     "mount_entry",
     "mount_table",
+    "sync",
     "unmount",
 ]
 
@@ -69,6 +70,15 @@ def mount(source: str, target: Path | str, fstype: str = "", *, flags: int = 0, 
 def unmount(target: Path | str, *, detach: bool = False) -> None:
     """Unmount `target`; with `detach`, lazily (MNT_DETACH), as Docker does."""
     libc.call("umount2", os.fsencode(target), MNT_DETACH if detach else 0, path=str(target))
+
+
+def sync(path: Path | str) -> None:
+    """Have the file system at the directory `path` write back all that it still has to (syncfs)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        libc.call("syncfs", descriptor, path=str(path))
+    finally:
+        os.close(descriptor)
 
 
 def fs_mount(fstype: str, target: Path | str, options: Iterable[tuple[str, str | None]]) -> None:

@@ -143,13 +143,7 @@ class _Mounted:
         return f"{entry.fstype} {entry.options}"
 
     def sync(self) -> None:
-        from bench.kernel import libc
-
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            libc.call("syncfs", descriptor, path=str(self.path))
-        finally:
-            os.close(descriptor)
+        mounts.sync(self.path)
 
     def usage(self) -> Usage:
         self.sync()
