@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from bench.drivers.layout import LinkedLayout
 from bench.errors import BenchError
+from bench.host.processors import allow_all
 from bench.kernel import mounts
 from bench.model import Support
 from bench.volumes.base import require_program
@@ -67,7 +68,7 @@ class FuseUnion(LinkedLayout):
             # A session of its own: a ^C at the terminal must reach the run, not the daemon.
             daemon = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
             try:
-                os.sched_setaffinity(daemon.pid, range(os.cpu_count() or 1))  # not on the harness's CPU alone
+                allow_all(daemon.pid)
                 try:
                     self._wait(daemon, merged, said)
                     container.how["mount"] = f"{self.program} -f"

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from bench.drivers.base import BLOCK, Container, Driver, Footprint, Stack, data_bytes, write_text
 from bench.drivers.marks import overlay_mark
+from bench.host.processors import ALLOWED, allow_all
 from bench.layers.changes import of_upper
 from bench.layers.content import Directory, Layer, materialise
 
@@ -50,7 +51,7 @@ class LinkedLayout(Driver):
         for _ in layers:
             ids.append(self._create(home, ids))
         # Layers are independent once their directories exist, and creating files is kernel time.
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        with ThreadPoolExecutor(len(ALLOWED), initializer=allow_all) as pool:
             targets = (home / identity / "diff" for identity in ids)
             opaque = "user.overlay.opaque" if self.rootless else "trusted.overlay.opaque"
             list(pool.map(materialise, layers, targets, repeat(seed), repeat(opaque)))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.host.processors import allow_all
 from bench.kernel import mounts, namespaces
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Daemon:
         except OSError as error:
             self._said.close()
             raise BenchError(f"{self.name} cannot be started", why=error.strerror or str(error)) from error
-        os.sched_setaffinity(self.process.pid, range(os.cpu_count() or 1))  # not on the harness's CPU alone
+        allow_all(self.process.pid)
         end = time.monotonic() + START_SECONDS
         try:
             while not ready():
