@@ -33,6 +33,7 @@ NAMES = tuple(kind.name for kind in DRIVERS if kind.storage != "fuse-overlayfs")
 MOST = Docker.most_layers
 SHOWN = 3  # differences in a unit's row
 FEW, MANY = 3, 1000  # files of a layer
+COSTS = ("engine", "layers", "files of each", "loaded by the engine", "laid out by hand", "the engine's, times by hand")
 
 
 def grids(profile: str) -> Iterable[Grid]:
@@ -236,6 +237,21 @@ def tables(analysis: Analysis) -> Iterator[Table]:
         yield Table(
             "Units whose layout by hand was Docker's to the last name, mode and attribute", columns, tuple(rows)
         )
+        yield Table("Loading an image, and laying it out by hand", COSTS, tuple(_costs(analysis)))
+
+
+def _costs(analysis: Analysis) -> Iterator[tuple[str, ...]]:
+    """What either way took for each image, and by what factor the engine's took longer."""
+    for arm in analysis.arms(SCENARIO.name):
+        units = analysis.units(SCENARIO.name)
+        images = units.loc[units["arm"] == arm, ["depth", "files"]].drop_duplicates()
+        for depth, files in sorted((int(depth), int(files)) for depth, files in images.to_numpy()):
+            image = {"arm": arm, "depth": depth, "files": files}
+            load, by_hand = ({**image, "metric": metric} for metric in ("load", "by_hand"))
+            factor = analysis.paired(SCENARIO.name, load, by_hand)
+            cells = [analysis.cell(SCENARIO.name, arm, one, depth=depth, files=files) for one in ("load", "by_hand")]
+            told = [one.text("ns") if one else "–" for one in cells]
+            yield arm, f"{depth}", f"{files:,}", *told, factor.text("×") if factor else "–"
 
 
 SCENARIO = Scenario(

@@ -135,8 +135,10 @@ def test_what_is_built_by_hand_is_what_docker_builds(name: str, depths: tuple[in
         assert {sample.depth for sample in block.samples} == set(depths)
         block.check()
         analysis = analysed(place, block.samples)
-        [table] = discovery.scenario("layout").tables(analysis)
+        table, costs = discovery.scenario("layout").tables(analysis)
         assert table.rows == ((f"{name}@{volume}", *(4 * (f"{len(depths)} of {len(depths)}",))),)
+        assert [row[:3] for row in costs.rows] == [(f"{name}@{volume}", f"{depth}", "3") for depth in depths]
+        assert all(float(row[5].split("×")[0]) > 0 for row in costs.rows)
         if MOST in depths:
             [limit] = discovery.scenario("layout").claims["C3"](analysis)
             assert "loaded an image of 125 layers and refused one of 126" in limit.evidence
