@@ -13,7 +13,17 @@ from bench import __version__
 from bench.comparing import ab
 from bench.errors import EXIT_USAGE, BenchError
 from bench.gating import gate
-from bench.options import JSON, REPORTS_OPTION, RESULTS_OPTION, WORKDIR, directory_of, listed, print_json, session_of
+from bench.options import (
+    DIRECTORY,
+    JSON,
+    REPORTS_OPTION,
+    RESULTS_OPTION,
+    WORKDIR,
+    directory_of,
+    listed,
+    print_json,
+    session_of,
+)
 from bench.selftest import aa
 
 if TYPE_CHECKING:
@@ -99,19 +109,26 @@ def setup(group: Group | None) -> None:
 
 @cli.command()
 @WORKDIR
+@click.option(
+    "--socket",
+    type=DIRECTORY,
+    metavar="SOCKET",
+    help="Also ask the engine that listens there by Docker's API how it stores; else none is asked.",
+)
 @JSON
-def doctor(workdir: Path | None, as_json: bool) -> None:
+def doctor(workdir: Path | None, socket: Path | None, as_json: bool) -> None:
     r"""Tell what works here, what does not, why, and how to add it.
 
     \b
     Examples:
       python -m bench doctor
       python -m bench doctor --json | jq '.[] | select(.ok | not)'
+      python -m bench doctor --socket /var/run/docker.sock
     """
     from bench import doctor as examiner
     from bench.host import workdir as places
 
-    checks = examiner.examine(workdir or places.default())
+    checks = examiner.examine(workdir or places.default(), socket)
     if as_json:
         print_json([{"area": check.area, "name": check.name, **_support(check.support)} for check in checks])
         return

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import discovery
+from bench.engines import api
 from bench.errors import BenchError
 from bench.host import engines, fingerprint, workdir
 from bench.host.packages import PROGRAMS, find_program, install_hint
@@ -25,7 +26,7 @@ from bench.model import Support
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Check", "attempt", "examine"]
+__all__ = ["Check", "asked", "attempt", "examine"]
 
 COMPILE_SECONDS = 60.0
 LOOP_BYTES = 1 << 20
@@ -41,8 +42,12 @@ class Check:
     support: Support
 
 
-def examine(directory: Path) -> list[Check]:
-    """Return every check, `directory` being the work directory that a run would use."""
+def examine(directory: Path, socket: Path | None = None) -> list[Check]:
+    """Return every check, `directory` being the work directory that a run would use.
+
+    The engine that listens on `socket` is asked how it stores; no other engine is. Raises BenchError where none does.
+    """
+    told = None if socket is None else Check("engine", str(socket), asked(socket))
     checks = [*_privileges()]
     place, support = _workdir(directory)
     checks.append(Check("work directory", str(directory), support))
@@ -59,6 +64,7 @@ def examine(directory: Path) -> list[Check]:
     checks += [Check("program", program, _program(program)) for program in PROGRAMS if program != "cc"]
     checks.append(Check("program", "cc", _compiler()))
     checks += [Check("engine", engine.name, _engine(engine)) for engine in engines.ENGINES]
+    checks += [told] if told else []
     return [*checks, Check("engine", "driver to choose", _recommended(checks))]
 
 
@@ -203,6 +209,19 @@ def _compiler() -> Support:
         said = done.stderr.strip().splitlines()
         return Support.no(f"{path} cannot compile: {said[0] if said else done.returncode}", install_hint("cc"))
     return Support.yes(path)
+
+
+def asked(socket: Path) -> Support:
+    """Say what `docker info` would of the storage of the engine at a socket; BenchError where it does not answer."""
+    told = api.info(socket)
+    details = dict(told.get("DriverStatus") or ())
+    parts = [
+        f"version {told.get('ServerVersion', 'unknown')}, running",
+        f"driver {told['Driver']} on {details.get('Backing Filesystem', 'a file system that it does not tell')}",
+        f"root {told.get('DockerRootDir', 'not told')}",
+        *(f"{key}: {value}" for key, value in details.items() if key != "Backing Filesystem"),
+    ]
+    return Support.yes("; ".join(parts))
 
 
 def _engine(engine: engines.Engine) -> Support:

@@ -6,14 +6,14 @@ Where a container's files are is told by the graphdriver's directory of its moun
 
 from __future__ import annotations
 
-import http.client
-import socket
+import http
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
+from bench.engines import api
 from bench.engines.base import OWN_PATHS, Engine, Placed
 from bench.engines.images import chain_ids, top_layer
 from bench.errors import BenchError
@@ -25,17 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["Docker"]
-
-
-class _Unix(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=1.0)
-        self.path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self.path))
 
 
 class Docker(Engine):
@@ -82,17 +71,8 @@ class Docker(Engine):
 
     def _answers(self) -> bool:
         with suppress(OSError):
-            return self._status("GET", "/_ping") == http.HTTPStatus.OK
+            return api.status(self.socket, "GET", "/_ping") == http.HTTPStatus.OK
         return False
-
-    def _status(self, method: str, path: str) -> int:
-        """Return what the daemon answers to a request without content."""
-        connection = _Unix(self.socket)
-        try:
-            connection.request(method, path)
-            return connection.getresponse().status
-        finally:
-            connection.close()
 
     def look(self, container: str, path: str) -> None:
         """Ask of a file in a container; where that is not running, it is mounted and unmounted for it.
@@ -100,7 +80,7 @@ class Docker(Engine):
         From daemon/archive.go in moby, containerStatPath. Raises BenchError where there is no such file.
         """
         try:
-            status = self._status("HEAD", f"/containers/{container}/archive?path={quote(path)}")
+            status = api.status(self.socket, "HEAD", f"/containers/{container}/archive?path={quote(path)}")
         except OSError as error:
             raise BenchError("docker did not answer", why=error.strerror or str(error)) from error
         if status != http.HTTPStatus.OK:

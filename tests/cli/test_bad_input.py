@@ -44,6 +44,10 @@ ROOT_ONLY = pytest.mark.root
         (["run", "--size", "4X"], ["'4X' is not a size; write it like 4096"]),
         (["run", "--seed", "x"], ["'x' is not a valid integer"]),
         (["run", "--depht", "4"], ["No such option", "--depth", "bench run --help`"]),
+        (
+            ["doctor", "--socket", "nothing"],
+            ["no engine answers at nothing: No such file or directory", "socket of one"],
+        ),
         (["rnu"], ["No such command", "--help"]),
         (["run", "surplus"], ["unexpected extra argument (surplus)"]),
         (["run", "--resume", "nothing"], ["no run at results/nothing"]),

@@ -14,6 +14,7 @@ import pytest
 from bench import discovery
 from bench.containers.choice import Choice
 from bench.containers.stacks import Stacks
+from bench.doctor import asked
 from bench.drivers.engine import EngineDriver, EngineStack
 from bench.engines import base
 from bench.engines.docker import Docker
@@ -245,6 +246,24 @@ def test_a_daemon_that_does_not_start_is_told_with_its_last_words(place: Path) -
             (volume.path / "home").mkdir()
             with pytest.raises(BenchError, match=r"dockerd has ended .*prerequisites for driver not satisfied"):
                 Docker(volume.path / "home", "btrfs").start()
+
+    isolated(work)
+
+
+def test_an_engine_named_by_its_socket_tells_how_it_stores(place: Path) -> None:
+    require(volume="ext4", driver="docker/overlay2")
+
+    def work() -> None:
+        with made("ext4", place, size=ROOM) as volume:
+            (volume.path / "home").mkdir()
+            engine = Docker(volume.path / "home", "overlay2")
+            engine.start()
+            try:
+                told = asked(engine.socket).reason
+            finally:
+                engine.stop()
+            assert "driver overlay2 on extfs; root " in told
+            assert str(volume.path / "home") in told
 
     isolated(work)
 

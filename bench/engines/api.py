@@ -1,0 +1,72 @@
+"""Docker's API on a Unix socket, which podman's service speaks, too.
+
+Source: the Docker Engine API, v1.41 (`GET /info`, `GET /_ping`, `HEAD /containers/{id}/archive`).
+"""
+
+from __future__ import annotations
+
+import grp
+import http.client
+import json
+import socket
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["info", "status"]
+
+SECONDS = 1.0  # for a daemon to say that it is there, or to look at a file
+INFO_SECONDS = 30.0  # for it to count its containers and images
+
+
+class _Unix(http.client.HTTPConnection):
+    def __init__(self, path: Path, seconds: float) -> None:
+        super().__init__("localhost", timeout=seconds)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self.path))
+
+
+def status(path: Path, method: str, target: str) -> int:
+    """Return the status with which the daemon at the socket `path` answers; raises OSError where it does not."""
+    with closing(_Unix(path, SECONDS)) as connection:
+        connection.request(method, target)
+        return connection.getresponse().status
+
+
+def info(path: Path) -> dict[str, Any]:
+    """Return what `docker info` is told by the daemon at the socket `path`; BenchError where it tells nothing."""
+    what = f"no engine answers at {path}"
+    try:
+        with closing(_Unix(path, INFO_SECONDS)) as connection:
+            connection.request("GET", "/info")
+            answer = connection.getresponse()
+            content = answer.read()
+            if answer.status != http.HTTPStatus.OK:
+                raise BenchError(what, why=f"to /info it says {answer.status} {answer.reason}")
+            told = json.loads(content)
+    except PermissionError as error:
+        raise BenchError(what, why="no permission", mend=_permitted(path)) from error
+    except (http.client.HTTPException, ValueError) as error:
+        raise BenchError(what, why="what listens there does not speak Docker's API") from error
+    except OSError as error:
+        raise BenchError(what, why=error.strerror or str(error), mend="name the socket of one that runs") from error
+    if not isinstance(told, dict) or "Driver" not in told:
+        raise BenchError(what, why="what listens there does not speak Docker's API")
+    return told
+
+
+def _permitted(path: Path) -> str:
+    """Say who may ask."""
+    try:
+        group = grp.getgrgid(path.stat().st_gid).gr_name
+    except (OSError, KeyError):
+        return "run as root"
+    return "run as root" if group == "root" else f"run as root or as a member of the group {group}"
