@@ -11,6 +11,7 @@ import os
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
+from bench.drivers.engine import EngineDriver
 from bench.kernel.extents import extents
 from bench.layers.content import Directory, File, Layer, read_equals
 from bench.measure.scenario import Grid, Law, Metric, Params, Point, Scenario, Unit
@@ -29,8 +30,9 @@ PAYLOAD = bytes(range(256)) * 16  # one page; the smallest change that a page ca
 EVERY_LAYER_MAX = 64 * KIB  # larger files are in the bottom layer alone, or a stack would take gigabytes
 FILES = 6  # files of one size in a layer: their median is the unit's observation
 SWEEP_DEPTH = 8
-OPENER = "data/opener"  # opened first: its copy_up brings the directory up, once for all
-WARMER = "data/warmer"  # opened second, untimed
+DIRECTORY = "data"  # that all files are in
+OPENER = f"{DIRECTORY}/opener"  # opened first: its copy_up brings the directory up, once for all
+WARMER = f"{DIRECTORY}/warmer"  # opened second, untimed
 OPENER_BYTES = 4096
 HOT, COLD = Temperature.HOT, Temperature.COLD
 
@@ -72,9 +74,9 @@ def layer(index: int, params: Params) -> Layer:
     size = int(params["size"])
     count = count_of(size)
     held = index == 0 or size <= EVERY_LAYER_MAX
-    files = [File(f"data/{index}-{number}", size) for number in range(count)] if held else []
+    files = [File(f"{DIRECTORY}/{index}-{number}", size) for number in range(count)] if held else []
     opener = [File(name, OPENER_BYTES) for name in (OPENER, WARMER)] if index == 0 else []
-    return (Directory("data"), *opener, *files)
+    return (Directory(DIRECTORY), *opener, *files)
 
 
 def index_of(cell: Cell) -> int:
@@ -112,6 +114,8 @@ def touch(unit: Unit) -> None:
 
 def operate(unit: Unit) -> None:
     """Open the first file; then, for each other: open, write a page, fsync, close, open and write again."""
+    if isinstance(unit.driver, EngineDriver) and unit.container.upper is not None:  # known once the container runs
+        unit.proven(DIRECTORY not in os.listdir(unit.container.upper), "upper has none of the files before")
     times: dict[str, list[int]] = {name: [] for name in ("open", "write", "first_write", "fsync", "again")}
     flushes = written = 0
     start = perf_counter_ns()

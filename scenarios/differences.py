@@ -14,7 +14,6 @@ from itertools import islice
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from bench import discovery
 from bench.layers.content import Directory, File, Layer, Link, flatten, materialise
 from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
 from bench.model import Temperature
@@ -44,7 +43,7 @@ def grids(profile: str) -> Iterable[Grid]:
     length = {"length": (OPERATIONS.get(profile, MOST),)}
     yield Grid((DEPTH,), (Temperature.NEW,), length, blocks=blocks)
     if profile == "full":
-        yield Grid((DEPTH,), (Temperature.NEW,), length, drivers=(*discovery.engines(), "zfs"), blocks=1)
+        yield Grid((DEPTH,), (Temperature.NEW,), length, drivers=("zfs",), engines=True, blocks=1)
 
 
 def layer(index: int, params: Params) -> Layer:

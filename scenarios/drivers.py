@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from bench import discovery
 from bench.drivers.engine import EngineDriver, EngineStack
-from bench.drivers.fuse import FuseUnion
-from bench.drivers.vfs import Vfs
+from bench.drivers.fuse_overlayfs import FuseOverlayfs
 from bench.layers.content import Directory, File, Layer, read_equals
 from bench.measure.clock import accesses, each, once
 from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
@@ -41,6 +39,8 @@ VICTIMS = 16
 PAYLOAD = b"\xa5" * 4096
 BY_HAND = "by_hand_"  # begins the name of a metric of the container beside an engine's
 ADDED = ("create", "mount")  # what an engine does more for
+COPYING = ("vfs", "native")  # engines' drivers that copy the image for each layer
+CLONING = ("xfs", "btrfs")  # volumes on which FICLONE works
 CHANCE = 0.05  # of 1, within which an interval that misses 1 is put down to chance
 SAME = ("lookup", "small", "large", "unlink")  # what should cost the same whoever made the container
 
@@ -50,7 +50,7 @@ def grids(profile: str) -> Iterable[Grid]:
     if profile == "quick":
         return
     yield Grid((DEPTH,), (Temperature.NEW,))
-    yield Grid((DEPTH,), (Temperature.NEW,), drivers=(*discovery.engines(), "zfs"))
+    yield Grid((DEPTH,), (Temperature.NEW,), drivers=("zfs",), engines=True)
     if profile == "full":
         yield Grid(STEP, (Temperature.NEW,), drivers=("docker/overlay2", "overlay2"))
 
@@ -199,11 +199,10 @@ def _depth(analysis: Analysis) -> int:
 def _why(analysis: Analysis, arm: str, told: Iterable[Estimate | None]) -> str:
     """Say what is known to differ between an engine's container and ours."""
     driver, _, volume = arm.partition("@")
-    kind = discovery.driver(driver)
-    assert issubclass(kind, EngineDriver)
-    if kind.beside is Vfs and discovery.volume(volume).clones:
+    storage = driver.partition("/")[2]
+    if storage in COPYING and volume.partition(",")[0] in CLONING:
         return "the engine's copies are clones, so that a first write copies blocks; ours are not, without reflink=on"
-    if issubclass(kind.beside, FuseUnion):
+    if storage == FuseOverlayfs.name:
         theirs, ours = (quantity(_fast(analysis, arm, prefix), "ns") for prefix in ("", BY_HAND))
         return (
             "a request is answered on the caller's processor or, much later, on another, as the scheduler has it: in "

@@ -237,14 +237,16 @@ def tables(analysis: Analysis) -> Iterator[Table]:
         yield Table(
             "Units whose layout by hand was Docker's to the last name, mode and attribute", columns, tuple(rows)
         )
-        yield Table("Loading an image, and laying it out by hand", COSTS, tuple(_costs(analysis)))
+    costs = tuple(_costs(analysis))
+    if costs:
+        yield Table("Loading an image, and laying it out by hand", COSTS, costs)
 
 
 def _costs(analysis: Analysis) -> Iterator[tuple[str, ...]]:
     """What either way took for each image, and by what factor the engine's took longer."""
     for arm in analysis.arms(SCENARIO.name):
         units = analysis.units(SCENARIO.name)
-        images = units.loc[units["arm"] == arm, ["depth", "files"]].drop_duplicates()
+        images = units[units["arm"] == arm].reindex(columns=["depth", "files"]).dropna().drop_duplicates()
         for depth, files in sorted((int(depth), int(files)) for depth, files in images.to_numpy()):
             image = {"arm": arm, "depth": depth, "files": files}
             load, by_hand = ({**image, "metric": metric} for metric in ("load", "by_hand"))

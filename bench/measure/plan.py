@@ -283,7 +283,12 @@ def _affordable(arm: Arm, driver: Driver, grid: Grid) -> bool:
     """Tell whether a grid measures an arm unasked: what is costly, and native beside it, only if it is named."""
     volume = discovery.volume(arm.volume).drivers
     costly = driver.costly or (bool(volume) and all(discovery.driver(name).costly for name in volume))
-    return not costly or not {arm.driver, *volume}.isdisjoint(grid.drivers or ())
+    return not costly or not {arm.driver, *volume}.isdisjoint(_chosen(grid) or ())
+
+
+def _chosen(grid: Grid) -> set[str] | None:
+    """Return the names of a grid's own drivers; None if it has no choice of its own."""
+    return None if grid.drivers is None else {*grid.drivers, *(discovery.engines() if grid.engines else ())}
 
 
 def _usual_arm(driver: Driver, volume: str) -> bool:
@@ -346,7 +351,8 @@ def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> li
         skipped["cold"] = Skip(f"{scenario.name}: cold cells", "only root can mount a file system again", "run as root")
     for grid, (arm, driver) in product(_grids(request, scenario), arms):
         # A grid's drivers are its own choice; a driver that the user names is measured on every grid.
-        if grid.drivers is not None and not request.drivers and arm.driver not in (*grid.drivers, NATIVE):
+        chosen = _chosen(grid)
+        if chosen is not None and not request.drivers and arm.driver not in {*chosen, NATIVE}:
             continue
         if not request.drivers and not _affordable(arm, driver, grid):
             continue

@@ -82,14 +82,16 @@ class Grid:
     """A full crossing of axes; a scenario is a union of grids.
 
     `params` maps a parameter to its values. `blocks`: at most this many units of each cell, for
-    cells that take long or whose answer is exact.
+    cells that take long or whose answer is exact. `drivers`: its own choice of them, with `engines` also all whose
+    stacks an engine builds; None is every driver of the run but those, unless the user names one.
     """
 
     depths: tuple[int, ...]
     temperatures: tuple[Temperature, ...]
     params: Mapping[str, tuple[Param, ...]] = field(default_factory=dict)
     blocks: int | None = None
-    drivers: tuple[str, ...] | None = None  # None: every driver of the run but engines, unless the user names them
+    drivers: tuple[str, ...] | None = None
+    engines: bool = False
 
 
 @dataclass

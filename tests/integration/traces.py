@@ -72,7 +72,7 @@ def _loops(workdir: Path) -> list[str]:
     found = []
     for file in Path("/sys/block").glob("loop*/loop/backing_file"):
         try:
-            if file.read_text().startswith(f"{workdir}/"):
+            if f"{workdir}/" in file.read_text():  # in a chroot it begins with what is above that
                 found.append(file.parent.parent.name)
         except OSError:  # detached just now
             continue
