@@ -178,7 +178,7 @@ def list_things(as_json: bool) -> None:
 @click.option(
     "--driver", "drivers", multiple=True, metavar="DRIVER[,option=value…]", help="Only this driver; repeatable."
 )
-@click.option("--volume", metavar="NAME,…", help="Only these volumes.")
+@click.option("--volume", metavar="NAME,…", help="Only these volumes. [default: where the drivers are at home]")
 @click.option("--depth", metavar="N,…", help="These numbers of layers.")
 @click.option("--size", metavar="SIZE,…", help="These file sizes: 0, 4KiB, 16MiB.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")

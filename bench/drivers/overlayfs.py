@@ -46,10 +46,12 @@ class OverlayFs(Driver):
             self.differences = (*self.differences, UNMARKED)
 
     def probe(self, volume: Recipe) -> Support:
-        """Tell whether the kernel knows overlayfs."""
-        if "overlay" in Path("/proc/filesystems").read_text().split():
-            return Support.yes()
-        return Support.no("not supported by this kernel: no overlay in /proc/filesystems", "modprobe overlay")
+        """Tell whether the kernel knows overlayfs, and takes such an upper layer."""
+        if "overlay" not in Path("/proc/filesystems").read_text().split():
+            return Support.no("not supported by this kernel: no overlay in /proc/filesystems", "modprobe overlay")
+        if not volume.overlays:  # fs/overlayfs/super.c, ovl_make_workdir: "upper fs missing required features"
+            return Support.no(f"overlayfs takes no upper layer on {volume.title}: that has no RENAME_WHITEOUT")
+        return Support.yes()
 
     def whiteout_inodes(self, deletions: int) -> int:
         """One character device, hard-linked for each deletion: fs/overlayfs/dir.c, ovl_whiteout."""

@@ -261,21 +261,33 @@ def _arms(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
     arms: list[tuple[Arm, Driver]] = []
     for name, options in dict.fromkeys(wanted):
         refused: list[tuple[Arm, Support]] = []
+        unusual: list[tuple[Arm, Driver]] = []
         for volume in volumes:
             driver = discovery.driver(name)(dict(options), rootless=request.rootless)
             arm = Arm(name, volume, options)
-            if not request.drivers and not _usual_arm(driver, volume):
+            usual = _usual_arm(driver, volume) or (request.drivers and request.volumes)
+            if not request.drivers and not usual:
                 plan.skips.append(_unasked(f"arm {arm.name}", request.profile, f"--driver {name}", request))
                 continue
             support = driver.probe(discovery.volume(volume))
-            if support.ok:
+            if not support.ok:
+                refused.append((arm, support))
+            elif usual:
                 arms.append((arm, driver))
             else:
-                refused.append((arm, support))
+                unusual.append((arm, driver))
+        if name in {arm.driver for arm, _ in arms}:
+            told = [_unasked(f"arm {arm.name}", "", f"--volume {arm.volume}", request) for arm, _ in unusual]
+            plan.skips += told
+        else:
+            arms += unusual
         if refused and request.drivers and name != NATIVE and name not in {arm.driver for arm, _ in arms}:
             arm, support = refused[0]
             raise BenchError(f"arm {arm.name} cannot run here", why=support.reason, mend=support.mend)
         plan.skips += [Skip(f"arm {arm.name}", support.reason, support.mend) for arm, support in refused]
+    beside = {arm.volume for arm, _ in arms if arm.driver != NATIVE}
+    if request.drivers and not request.volumes and beside:  # native is there to be compared with
+        arms = [(arm, driver) for arm, driver in arms if arm.volume in beside or NATIVE in request.drivers]
     return arms
 
 
@@ -315,7 +327,7 @@ def _included(profile: str, request: Request) -> bool:
 
 
 def _unasked(what: str, profile: str, option: str, request: Request) -> Skip:
-    mend = f"--profile {profile}{f', or {option}' if option else ''}"
+    mend = ", or ".join(part for part in (profile and f"--profile {profile}", option) if part)
     return Skip(what, f"profile {request.profile} {UNASKED}", mend, by_choice=True)
 
 

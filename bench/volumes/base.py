@@ -40,7 +40,8 @@ class Recipe:
 
     `clones`: FICLONE shares extents, so the kernel's copy_up need not copy. `directory_bytes`: what a
     fresh small directory allocates. `journal_flushes`: what its journal may add, now and then, to the flushes
-    of a unit's fsyncs. `inode_bytes`: space that mkfs or later growth takes per inode.
+    of a unit's fsyncs. `inode_bytes`: space that mkfs or later growth takes per inode. `overlays`: the kernel's
+    overlayfs takes it as upper layer.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Recipe:
     inode_bytes: int = 512
     journal_flushes: int = 0
     needs_root: bool = True
+    overlays: bool = True
     profile: str = "quick"  # the least thorough profile that measures on it unasked
     differences: tuple[Difference, ...] = ()  # of any driver on it, even of native from another plain directory
     drivers: tuple[str, ...] = ()  # beside native, the only ones that are measured on it unasked; (): all

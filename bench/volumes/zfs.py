@@ -119,6 +119,7 @@ VOLUME = ZfsRecipe(
     program="zpool",
     arguments=(),
     clones=False,
+    overlays=in_kernel(),
     directory_bytes=0,  # a few objects of metadata, compressed
     minimum_bytes=512 << 20,
     inode_bytes=2048,

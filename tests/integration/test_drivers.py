@@ -648,3 +648,22 @@ def test_ids_and_links_never_repeat(place: Path) -> None:
             assert len(set(links)) == len(links) == 101
 
     isolated(work)
+
+
+@pytest.mark.parametrize("volume_name", ["btrfs", "ext4", "zfs"])
+def test_a_volume_says_whether_the_kernels_overlayfs_takes_it(volume_name: str, place: Path) -> None:
+    require(volume=volume_name)
+    driver = discovery.driver("overlay2")()
+    support = driver.probe(discovery.volume(volume_name))
+
+    def work() -> None:
+        with made(volume_name, place) as volume:
+            home = volume.path / "home"
+            if support.ok:
+                assert merged_tree(driver, [*SAMPLE], home, 3)
+                return
+            assert support.reason.startswith("overlayfs takes no upper layer on")
+            with pytest.raises(BenchError, match="the kernel refuses overlay"):
+                merged_tree(driver, [*SAMPLE], home, 3)
+
+    isolated(work)

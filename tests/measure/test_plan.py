@@ -386,3 +386,16 @@ def test_one_more_layer_takes_more(name: str, depth: int) -> None:
 def test_an_open_quote_in_an_argument_for_mkfs_is_told() -> None:
     with pytest.raises(BenchError, match="No closing quotation; close the quote"):
         parse_arm("overlay2@ext4,mkfs=-O 'x")
+
+
+def test_a_named_driver_is_measured_where_it_is_at_home_unless_a_volume_is_named_too() -> None:
+    def arms(driver: str, *volumes: str) -> set[str]:
+        plan = make(Request("standard", scenarios=("lookup",), drivers=(driver,), volumes=volumes))
+        assert set(plan.volumes) == {cell.arm.volume for cell in plan.cells["lookup"]}
+        return {cell.arm.name for cell in plan.cells["lookup"]}
+
+    loops = {f"{driver}@{volume}" for driver in ("native", "overlay2") for volume in (*VOLUMES, "btrfs")}
+    assert arms("overlay2") == loops
+    assert arms("overlay") == {"native@ext4", "native@xfs", "overlay@ext4", "overlay@xfs"}
+    assert arms("overlay", "btrfs") == {"native@btrfs", "overlay@btrfs"}
+    assert arms("zfs") == {"native@zfs", "zfs@zfs"}
