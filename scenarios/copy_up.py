@@ -57,7 +57,7 @@ def grids(profile: str) -> Iterable[Grid]:
     yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (16 * MIB,), "position": bottom})
     yield Grid((1, 8, 16, 32, 64, 96, 125), (HOT,), {"size": (4 * KIB,), "position": bottom})
     yield Grid((32,), (HOT,), {"size": (64 * KIB,), "position": ("top", "middle")})
-    yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (128 * MIB,), "position": bottom}, blocks=6)
+    yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (128 * MIB,), "position": bottom}, blocks=12)  # decides what is flat
     yield Grid((SWEEP_DEPTH,), (COLD,), {"size": (16 * MIB,), "position": bottom}, blocks=10)
     if profile == "full":
         yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (GIB,), "position": bottom}, blocks=5, drivers=subject)
