@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from bench.stats.compared import Compared
     from bench.store.reader import Run
 
-__all__ = ["charts", "render", "samples", "texts", "write"]
+__all__ = ["PAGE_BYTES", "charts", "render", "rendered", "samples", "texts", "write"]
 
 TEMPLATES = Path(__file__).with_name("templates")
-FOLD_CHARACTERS = 1_000_000  # of folded tables: with plotly.js and the charts the page stays below 7 MB
+PAGE_BYTES = 7_000_000
+FOLD_CHARACTERS = 1_000_000  # of folded tables; less where the page would become larger with them
+LEAST_CHARACTERS = 1000
 _CODE = re.compile(r"`([^`]+)`")
 _STRONG = re.compile(r"\*\*([^*]+)\*\*")
 _INTERVAL = re.compile(r"\[-?[\d.,]+, -?[\d.,]+\]")
@@ -43,11 +45,23 @@ def render_analysis(
     analysis: Analysis, scenarios: Mapping[str, Scenario], target: Path, comparisons: Sequence[Compared] = ()
 ) -> Path:
     """Do as `render`, with a run that is analysed already and its comparisons."""
-    return write("page.html.j2", context(analysis, scenarios, target, comparisons), target)
+    told = context(analysis, scenarios, target, comparisons)
+    text, room = rendered("page.html.j2", told), FOLD_CHARACTERS
+    while len(text.encode()) > PAGE_BYTES and room > LEAST_CHARACTERS:
+        room //= 2
+        text = rendered("page.html.j2", {**told, "folds": folds(told["sections"], room)})
+    return write(text, target)
 
 
-def write(template: str, told: Mapping[str, Any], target: Path) -> Path:
+def write(text: str, target: Path) -> Path:
     """Write a page to `target` in one step and return it; OSError if it cannot."""
+    temporary = target.with_name(f".{target.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    return temporary.replace(target)
+
+
+def rendered(template: str, told: Mapping[str, Any]) -> str:
+    """Return a page."""
     import jinja2
     from plotly.offline import get_plotlyjs
 
@@ -59,10 +73,8 @@ def write(template: str, told: Mapping[str, Any], target: Path) -> Path:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["prose"] = prose
-    text = environment.get_template(template).render(**told, plotly=get_plotlyjs(), light=LIGHT, dark=DARK)
-    temporary = target.with_name(f".{target.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    return temporary.replace(target)
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
+    return environment.get_template(template).render(**told, plotly=get_plotlyjs(), light=LIGHT, dark=DARK)
 
 
 def context(
@@ -91,7 +103,7 @@ def context(
         "signs": {outcome.value: sign for outcome, sign in SIGNS.items()},
         "sections": told,
         "charts": charts(figure for section in told for figure in section.figures),
-        "folds": folds(told),
+        "folds": folds(told, FOLD_CHARACTERS),
         "skips": [skip for skip in all_skips if not any(sections.about(skip, name) for name in analysis.scenarios)],
         "skipped": len(all_skips),
         "origin": origin.sheets(run),
@@ -121,9 +133,8 @@ def charts(figures: Iterable[Figure]) -> dict[str, Any]:
     }
 
 
-def folds(told: Iterable[sections.Section]) -> dict[str, Any]:
-    """Return the folded tables by the id of their place, as many rows as the page has room for."""
-    room = FOLD_CHARACTERS
+def folds(told: Iterable[sections.Section], room: int) -> dict[str, Any]:
+    """Return the folded tables by the id of their place, as many rows as `room` characters have room for."""
     found = {}
     for section in told:
         for number, sheet in enumerate((sheet for sheet in section.sheets if sheet.folded), 1):

@@ -46,4 +46,4 @@ def render(told: Trusted, tools: Sequence[Tool], run: Run, target: Path) -> Path
         "palette": Palette(str(arm) for arm in run.units["arm"].unique()),
         "split": split,
     }
-    return page.write("trust.html.j2", context, target)
+    return page.write(page.rendered("trust.html.j2", context), target)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench.model import NATIVE
-from bench.stats.estimate import Estimate, ratio
+from bench.stats.estimate import CONFIDENCE, Estimate, ratio
 from bench.stats.fit import Line, line
 from bench.stats.frames import cell_frame, counter_frame, ratio_frame
 
@@ -116,11 +116,12 @@ class Analysis:
                     told = ratio(pairs[top].to_numpy(), pairs[bottom].to_numpy())
                     yield dict(zip(keys, map(str, names), strict=True)), told
 
-    def paired(self, scenario: str, one: Wanted, other: Wanted) -> Estimate | None:
+    def paired(self, scenario: str, one: Wanted, other: Wanted, among: int = 1) -> Estimate | None:
         """Return by what factor `one` differs from `other`, paired by block; None where no block has both.
 
         Each names by column (arm, metric, depth, temperature, a parameter) the value that times of one cell have, in
-        as many columns as it takes; raises ValueError where a block has several.
+        as many columns as it takes; raises ValueError where a block has several. With `among`, the interval is so wide
+        that as many of them hold what they are of all together (Bonferroni).
         """
         times = self.run.times
         times = times[times["scenario"] == scenario]
@@ -133,7 +134,8 @@ class Analysis:
                 raise ValueError(f"several cells match {dict(wanted)}")
             sides.append(rows.set_index("block")["value"])
         pairs = pd.concat(sides, axis=1, join="inner")
-        return ratio(pairs.iloc[:, 0].to_numpy(), pairs.iloc[:, 1].to_numpy()) if len(pairs) else None
+        values = (pairs.iloc[:, 0].to_numpy(), pairs.iloc[:, 1].to_numpy())
+        return ratio(*values, 1 - (1 - CONFIDENCE) / among) if len(pairs) else None
 
     def depth(self, scenario: str, preferred: int) -> int:
         """Return `preferred` if `scenario` was measured at that depth, else its largest depth (0: none)."""

@@ -47,6 +47,20 @@ def test_it_is_small_enough_and_has_plotly_once(text: str) -> None:
     assert text.count(get_plotlyjs()) == 1
 
 
+def test_a_page_that_would_be_too_large_has_fewer_rows_of_folded_tables(
+    text: str, run: Run, known: dict[str, Scenario], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows(page: str) -> int:
+        [told] = re.findall(r'id="sheets">(.*?)</script>', page)
+        return sum(len(sheet["codes"][0]) for sheet in json.loads(told).values())
+
+    most = len(text.encode()) - 1
+    monkeypatch.setattr("bench.report.page.PAGE_BYTES", most)
+    smaller = render(run, known, tmp_path / "page.html").read_text()
+    assert len(smaller.encode()) <= most
+    assert 0 < rows(smaller) < rows(text)
+
+
 def test_it_loads_nothing(text: str) -> None:
     assert LOADS.findall(own(text)) == []
     assert "<link" not in own(text).replace('<link rel="icon" href="data:,">', "")

@@ -280,6 +280,9 @@ def test_two_metrics_of_the_same_units_are_held_against_each_other(tmp_path: Pat
     assert found is not None
     assert found.value == pytest.approx(2.0)
     assert found.n == 8
+    wider = told.paired("first-write", one, other, among=2)
+    assert wider is not None
+    assert wider.low <= found.low <= found.high <= wider.high
     assert told.paired("first-write", one, {**other, "depth": 4}) is None
     assert told.paired("first-write", one, {**other, "metric": "none"}) is None
     with pytest.raises(ValueError, match="several cells match"):
