@@ -2,7 +2,8 @@
 
 The colours are those of Okabe and Ito (Color Universal Design, 2008), which people with any common
 colour blindness tell apart. Colour is never the only channel: arms of one driver differ by marker and
-dash (volume) and by open markers (options), and every mark is named where it is hovered or listed.
+dash (volume) and by open markers (options), and every mark is named where it is hovered or listed. An engine's driver
+has the colour of the one that it stands for, and marks of the engine's own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from bench.model import NATIVE
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DARK", "LIGHT", "Look", "Palette", "split"]
+__all__ = ["DARK", "LIGHT", "Look", "Palette", "kin", "split"]
 
 GREY = "#808080"  # contrast 3.9 to white and 4.6 to the dark page, so it stands in both
 # Ordered by contrast to a white and a dark page; yellow, the faintest on white, is last.
@@ -28,6 +29,10 @@ FIXED = {
     "btrfs": OKABE_ITO[3],
 }
 FREE = OKABE_ITO[4:]
+KIN = {"podman/overlay": "overlay2", "containerd/overlayfs": "overlay2", "containerd/native": "vfs"}
+VARIANTS = ("", "open", "open-dot", "dot")  # suffixes of SYMBOLS
+MARKED = ("", "open", "open, dotted", "dotted")
+ENGINES = {"docker": 1, "podman": 2, "containerd": 3}  # their variants
 
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "cross", "star", "hexagon", "x")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -62,7 +67,7 @@ DARK = {
 
 @dataclass(frozen=True)
 class Look:
-    """How an arm is drawn. `variant` is 0 for a driver without options, else which set of options."""
+    """How an arm is drawn. `variant` is 0 for a driver without options, else which set of options, or engine."""
 
     colour: str
     symbol: str
@@ -77,6 +82,11 @@ def split(arm: str) -> tuple[str, str, str]:
     return (stack or arm).partition(",")[0], stack or arm, volume if stack else ""
 
 
+def kin(driver: str) -> str:
+    """Return the driver whose colour another one has: an engine's, that of the one that is built by hand."""
+    return KIN.get(driver) or driver.rpartition("/")[2]
+
+
 class Palette:
     """The looks of a run's arms. What a driver gets does not depend on the order of `arms`."""
 
@@ -88,16 +98,23 @@ class Palette:
         others = sorted(volumes - set(VOLUMES))
         self._places = {name: place for place, name in enumerate([*VOLUMES, *others])}
         self.volumes = tuple(sorted(volumes, key=lambda name: self._places[name]))
-        unknown = [driver for driver in self.drivers if driver not in FIXED]
+        unknown = sorted({kin(driver) for driver in self.drivers} - FIXED.keys())
         self._colours = FIXED | {driver: FREE[place % len(FREE)] for place, driver in enumerate(unknown)}
         stacks = sorted({(driver, stack) for driver, stack, _ in parts if stack != driver})
         self._variants = {
             stack: 1 + [other for name, other in stacks if name == driver].index(stack) for driver, stack in stacks
-        }
+        } | {driver: ENGINES.get(driver.partition("/")[0], 1) for driver in self.drivers if "/" in driver}
 
     def colour(self, driver: str) -> str:
         """Return a driver's colour."""
-        return self._colours.get(driver, GREY)
+        return self._colours.get(kin(driver), GREY)
+
+    def marks(self, arm: str) -> str:
+        """Say what an arm's marks are like, if they are not plain."""
+        return MARKED[self._suffix(arm)]
+
+    def _suffix(self, arm: str) -> int:
+        return min(self._variants.get(split(arm)[1], 0), len(VARIANTS) - 1)
 
     def mark(self, volume: str) -> str:
         """Return a volume's marker as text."""
@@ -115,6 +132,6 @@ class Palette:
         """Return how an arm is drawn."""
         driver, stack, volume = split(arm)
         variant = self._variants.get(stack, 0)
-        symbol = SYMBOLS[self._places.get(volume, 0) % len(SYMBOLS)]
-        suffix = ("", "-open", "-open-dot")[min(variant, 2)]
-        return Look(self.colour(driver), symbol + suffix, self.dash(volume), self.mark(volume), variant)
+        symbol, suffix = SYMBOLS[self._places.get(volume, 0) % len(SYMBOLS)], VARIANTS[self._suffix(arm)]
+        symbol = f"{symbol}-{suffix}" if suffix else symbol
+        return Look(self.colour(driver), symbol, self.dash(volume), self.mark(volume), variant)

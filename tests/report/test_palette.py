@@ -37,3 +37,20 @@ def test_arms_of_one_driver_differ_without_colour() -> None:
 def test_split() -> None:
     assert split("overlay2,metacopy=on@xfs") == ("overlay2", "overlay2,metacopy=on", "xfs")
     assert split("overlay2") == ("overlay2", "overlay2", "")
+
+
+def test_an_engines_driver_has_the_colour_of_the_one_it_stands_for_and_marks_of_its_own() -> None:
+    kin = {
+        "overlay2": ("docker/overlay2", "podman/overlay", "containerd/overlayfs"),
+        "vfs": ("docker/vfs", "podman/vfs", "containerd/native"),
+        "overlay": ("docker/overlay",),
+    }
+    palette = Palette(f"{driver}@ext4" for one, engines in kin.items() for driver in (one, *engines))
+    for one, engines in kin.items():
+        looks = [palette.look(f"{driver}@ext4") for driver in (one, *engines)]
+        assert {look.colour for look in looks} == {palette.colour(one)}
+        assert len({look.symbol for look in looks}) == len(looks)
+    assert len({palette.colour(one) for one in kin}) == len(kin)
+    assert [palette.marks(f"{one}@ext4") for one in ("overlay2", *kin["overlay2"])] == [
+        *("", "open", "open, dotted", "dotted")
+    ]
