@@ -195,8 +195,8 @@ def _depth(analysis: Analysis) -> int:
     return analysis.depth(SCENARIO.name, DEPTH)
 
 
-def _why(analysis: Analysis, arm: str, ratios: int) -> str:
-    """Say what is known to differ between an engine's container and ours; `ratios` is how many the page has."""
+def _why(analysis: Analysis, arm: str, ratios: int, missing: int) -> str:
+    """Say what is known to differ between an engine's container and ours; of `ratios` here, `missing` miss 1."""
     driver, _, volume = arm.partition("@")
     storage = driver.partition("/")[2]
     if storage in COPYING and volume.partition(",")[0] in CLONING:
@@ -210,7 +210,7 @@ def _why(analysis: Analysis, arm: str, ratios: int) -> str:
     if any(_misses(beside(analysis, arm, metric, ratios)) for metric in SAME):
         return f"not known: of {ratios} intervals none would miss 1 by so much by chance"
     if any(_misses(beside(analysis, arm, metric)) for metric in SAME):
-        return f"by chance one in twenty of the {ratios} intervals here misses 1: this may be one of them"
+        return f"not known: {missing} of the {ratios} intervals here miss 1, by chance one in twenty would"
     return ""
 
 
@@ -247,8 +247,9 @@ def tables(analysis: Analysis) -> Iterator[Table]:
             rows.append((arm, *cells))
     columns = ("engine", *(SCENARIO.metric(name).title for name in SAME), "why it may differ")
     if rows:
-        count = len(rows) * len(SAME)
-        complete = tuple((*row, _why(analysis, row[0], count)) for row in rows)
+        ratios = [one for row in rows for metric in SAME if (one := beside(analysis, row[0], metric))]
+        missing = sum(map(_misses, ratios))
+        complete = tuple((*row, _why(analysis, row[0], len(ratios), missing)) for row in rows)
         yield Table("An engine's container, times the one that is built by hand", columns, complete)
 
 

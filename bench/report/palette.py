@@ -16,7 +16,7 @@ from bench.model import NATIVE
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DARK", "LIGHT", "Look", "Palette", "kin", "split"]
+__all__ = ["DARK", "LIGHT", "Look", "Palette", "split"]
 
 GREY = "#808080"  # contrast 3.9 to white and 4.6 to the dark page, so it stands in both
 # Ordered by contrast to a white and a dark page; yellow, the faintest on white, is last.
@@ -82,7 +82,7 @@ def split(arm: str) -> tuple[str, str, str]:
     return (stack or arm).partition(",")[0], stack or arm, volume if stack else ""
 
 
-def kin(driver: str) -> str:
+def _kin(driver: str) -> str:
     """Return the driver whose colour another one has: an engine's, that of the one that is built by hand."""
     return KIN.get(driver) or driver.rpartition("/")[2]
 
@@ -98,7 +98,7 @@ class Palette:
         others = sorted(volumes - set(VOLUMES))
         self._places = {name: place for place, name in enumerate([*VOLUMES, *others])}
         self.volumes = tuple(sorted(volumes, key=lambda name: self._places[name]))
-        unknown = sorted({kin(driver) for driver in self.drivers} - FIXED.keys())
+        unknown = sorted({_kin(driver) for driver in self.drivers} - FIXED.keys())
         self._colours = FIXED | {driver: FREE[place % len(FREE)] for place, driver in enumerate(unknown)}
         stacks = sorted({(driver, stack) for driver, stack, _ in parts if stack != driver})
         self._variants = {
@@ -107,7 +107,7 @@ class Palette:
 
     def colour(self, driver: str) -> str:
         """Return a driver's colour."""
-        return self._colours.get(kin(driver), GREY)
+        return self._colours.get(_kin(driver), GREY)
 
     def marks(self, arm: str) -> str:
         """Say what an arm's marks are like, if they are not plain."""
