@@ -6,7 +6,9 @@ deletions. So an engine, whose containers take up to a second each, gets as many
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from time import perf_counter_ns
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from bench.drivers.engine import EngineDriver, EngineStack
 from bench.drivers.fuse_overlayfs import FuseOverlayfs
+from bench.kernel.directory import working_directory
 from bench.layers.content import Directory, File, Layer, read_equals
 from bench.measure.clock import accesses, each, once
 from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
@@ -23,10 +26,10 @@ from bench.quantities import quantity
 from bench.verdicts.claims import Answer, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from bench.drivers.base import Container, Driver
+    from bench.drivers.base import Container, Driver, Stack
     from bench.stats.analysis import Analysis
     from bench.stats.estimate import Estimate
 
@@ -38,10 +41,13 @@ SMALL, LARGE = ("small", 4096, 8), ("large", 1 << 20, 2)  # files of the bottom 
 VICTIMS = 16
 PAYLOAD = b"\xa5" * 4096
 BY_HAND = "by_hand_"  # begins the name of a metric of the container beside an engine's
+CONTROL = "control_"  # and of one more that is built by hand, from a stack of its own
 ADDED = ("create", "mount")  # what an engine does more for
 COPYING = ("vfs", "native")  # engines' drivers that copy the image for each layer
 CLONING = ("xfs", "btrfs")  # volumes on which FICLONE works
 SAME = ("lookup", "small", "large", "unlink")  # what should cost the same whoever made the container
+CONFIDENCE = 0.95  # of the intervals of ratios
+CHANCE = 0.05  # so many of these miss 1 by chance, if that is more likely than this
 
 
 def grids(profile: str) -> Iterable[Grid]:
@@ -97,11 +103,16 @@ class Side:
 
 
 def operate(unit: Unit) -> None:
-    """Look up, write, delete; of an engine, in its container and in one that is built by hand on the same volume."""
+    """Look up, write, delete; of an engine, in its container and in two that are built by hand on the same volume."""
     with ExitStack() as undo:
         sides = [Side(unit.driver, unit.container, unit.merged)]
         if isinstance(unit.driver, EngineDriver):
-            sides.append(undo.enter_context(_by_hand(unit, unit.driver)))
+            stack = unit.container.stack
+            assert isinstance(stack, EngineStack)
+            assert stack.by_hand is not None
+            stacks = ((BY_HAND, stack.by_hand), (CONTROL, unit.driver.control(stack)))
+            for prefix, built in unit.random.sample(stacks, len(stacks)):
+                sides.append(undo.enter_context(_by_hand(unit, unit.driver.by_hand, built, prefix)))
         for side in sides:
             accesses([b"every/first", b"victims/first", b"small/first", b"large/first"], side.merged)
         names = paths()
@@ -119,27 +130,24 @@ def operate(unit: Unit) -> None:
         for side in _either_first(unit, sides):
             unit.volume.sync()
             unit.settle()
-            victims = [os.fsencode(side.merged / "victims" / str(number)) for number in range(VICTIMS)]
-            unit.record(f"{side.prefix}unlink", each(os.unlink, victims)[1:])
+            victims = [str(number).encode() for number in range(VICTIMS)]
+            with working_directory(side.merged / "victims"):
+                unit.record(f"{side.prefix}unlink", each(os.unlink, victims)[1:])
         for side in sides:
-            for name in ADDED:
+            for name in ADDED if side.prefix != CONTROL else ():
                 unit.record(f"{side.prefix}{name}", [side.container.took[name]])
         for side in sides[1:]:
             _prove(unit, side)
 
 
 @contextmanager
-def _by_hand(unit: Unit, engine: EngineDriver) -> Iterator[Side]:
+def _by_hand(unit: Unit, driver: Driver, stack: Stack, prefix: str) -> Iterator[Side]:
     """Mount a container of the same image that is built by hand, as the engine's was: after another one of it."""
-    stack = unit.container.stack
-    assert isinstance(stack, EngineStack)
-    assert stack.by_hand is not None
-    driver = engine.by_hand
-    took, container = once(driver.create_read_write, stack.by_hand, unit.depth)
+    took, container = once(driver.create_read_write, stack, unit.depth)
     container.took["create"] = took
     try:
         with mounted(driver, container, unit.volume, Temperature.NEW, _touch) as merged:
-            yield Side(driver, container, merged, BY_HAND)
+            yield Side(driver, container, merged, prefix)
     finally:
         driver.remove(container)
 
@@ -149,19 +157,23 @@ def _either_first(unit: Unit, sides: Sequence[Side]) -> Sequence[Side]:
 
 
 def _write(unit: Unit, directory: Path, count: int) -> list[int]:
-    """Write a page to each of `count` files there; return the nanoseconds of each open and pwrite."""
+    """Write a page to each of `count` files there; return the nanoseconds of each open and pwrite.
+
+    By names that are relative to it: an engine's paths are longer or shorter than ours.
+    """
     for number in range(count):
         read_in(directory / str(number))  # whoever wrote them: a full copy's pages are as it wrote them
     unit.volume.sync()
     unit.settle()
     times = []
-    for number in range(-1, count):  # the first of a directory brings that up as well, and is not counted
-        path = os.fsencode(directory / (str(number) if number >= 0 else "first"))
-        start = perf_counter_ns()
-        descriptor = os.open(path, os.O_RDWR | (0 if number >= 0 else os.O_CREAT))
-        os.pwrite(descriptor, PAYLOAD, 0)
-        times.append(perf_counter_ns() - start)
-        os.close(descriptor)
+    with working_directory(directory):
+        for number in range(-1, count):  # the first of a directory brings that up as well, and is not counted
+            path = str(number).encode() if number >= 0 else b"first"
+            start = perf_counter_ns()
+            descriptor = os.open(path, os.O_RDWR | (0 if number >= 0 else os.O_CREAT))
+            os.pwrite(descriptor, PAYLOAD, 0)
+            times.append(perf_counter_ns() - start)
+            os.close(descriptor)
     return times[1:]
 
 
@@ -184,10 +196,30 @@ def _prove(unit: Unit, side: Side) -> None:
     unit.proven(not any((side.merged / "victims").iterdir()), "the deleted files are gone")
 
 
-def beside(analysis: Analysis, arm: str, metric: str, among: int = 1) -> Estimate | None:
+Controls = Mapping[str, Sequence["Estimate"]]  # by metric
+
+
+def controls(analysis: Analysis) -> Controls:
+    """Return by what factor two stacks that are built by hand differ, beside each engine's arm.
+
+    Of FUSE daemons none: on which processor one answers is drawn for each unit.
+    """
+    arms = [arm for arm in analysis.arms(SCENARIO.name) if not _by_daemon(arm)]
+    told = {metric: [_between_stacks(analysis, arm, metric) for arm in arms] for metric in SAME}
+    return {metric: [one for one in factors if one] for metric, factors in told.items()}
+
+
+def _between_stacks(analysis: Analysis, arm: str, metric: str) -> Estimate | None:
+    one, other = ({"arm": arm, "depth": _depth(analysis), "metric": f"{side}{metric}"} for side in (CONTROL, BY_HAND))
+    return analysis.paired(SCENARIO.name, one, other)
+
+
+def beside(
+    analysis: Analysis, arm: str, metric: str, among: int = 1, apart: Sequence[Estimate] = ()
+) -> Estimate | None:
     """Return by what factor a metric differs in the same units from the container that is built by hand."""
     one, other = ({"arm": arm, "depth": _depth(analysis), "metric": f"{side}{metric}"} for side in ("", BY_HAND))
-    return analysis.paired(SCENARIO.name, one, other, among)
+    return analysis.paired(SCENARIO.name, one, other, among, apart)
 
 
 def _depth(analysis: Analysis) -> int:
@@ -195,28 +227,53 @@ def _depth(analysis: Analysis) -> int:
     return analysis.depth(SCENARIO.name, DEPTH)
 
 
-def _why(analysis: Analysis, arm: str, ratios: int, missing: int) -> str:
-    """Say what is known to differ between an engine's container and ours; of `ratios` here, `missing` miss 1."""
+def _by_daemon(arm: str) -> bool:
+    return arm.partition("@")[0].rpartition("/")[2] == FuseOverlayfs.name
+
+
+def _cause(analysis: Analysis, arm: str) -> str:
+    """Say what is known to differ between an engine's container and ours."""
     driver, _, volume = arm.partition("@")
-    storage = driver.partition("/")[2]
-    if storage in COPYING and volume.partition(",")[0] in CLONING:
+    if driver.partition("/")[2] in COPYING and volume.partition(",")[0] in CLONING:
         return "the engine's copies are clones, so that a first write copies blocks; ours are not, without reflink=on"
-    if storage == FuseOverlayfs.name:
+    if _by_daemon(arm):
         theirs, ours = (quantity(_fast(analysis, arm, prefix), "ns") for prefix in ("", BY_HAND))
         return (
             "a request is answered on the caller's processor or, much later, on another, as the scheduler has it: in "
             f"the fastest unit a lookup takes {theirs}, by hand {ours}"
         )
-    if any(_misses(beside(analysis, arm, metric, ratios)) for metric in SAME):
+    return ""
+
+
+def _why(analysis: Analysis, arm: str, apart: Controls, ratios: int, missing: int) -> str:
+    """Say why ratios of an arm miss 1 without a known cause; of all `ratios` of such arms here, `missing` do."""
+    if not ratios:
+        return ""
+    told = {metric: beside(analysis, arm, metric, 1, apart[metric]) for metric in SAME}
+    if any(_misses(beside(analysis, arm, metric, ratios, apart[metric])) for metric in SAME):
         return f"not known: of {ratios} intervals none would miss 1 by so much by chance"
-    if any(_misses(beside(analysis, arm, metric)) for metric in SAME):
-        return f"not known: {missing} of the {ratios} intervals here miss 1, by chance one in twenty would"
+    if any(map(_misses, told.values())):
+        count = f"{missing} of the {ratios} intervals of engines' ratios here miss 1"
+        if _by_chance(missing, ratios) < CHANCE:
+            return f"not known: {count}, by chance one in twenty would"
+        return f"perhaps chance: {count}, and one in twenty would"
+    alone = [metric for metric in SAME if _misses(beside(analysis, arm, metric)) and told[metric]]
+    if alone:
+        deviations = {SCENARIO.metric(metric).title: analysis.between(apart[metric]) for metric in alone}
+        shown = ", ".join(f"{name} {quantity(100 * share, '%')}" for name, share in deviations.items())
+        return f"two stacks by hand are as far apart: {shown} (standard deviation)"
     return ""
 
 
 def _misses(told: Estimate | None) -> bool:
     """Tell whether an interval does not hold 1."""
     return told is not None and told.has_interval and not told.low <= 1 <= told.high
+
+
+def _by_chance(missing: int, ratios: int) -> float:
+    """Return how likely at least so many of these intervals miss by chance."""
+    rate = 1 - CONFIDENCE
+    return sum(math.comb(ratios, n) * rate**n * (1 - rate) ** (ratios - n) for n in range(missing, ratios + 1))
 
 
 def _fast(analysis: Analysis, arm: str, prefix: str) -> float:
@@ -234,31 +291,53 @@ def tables(analysis: Analysis) -> Iterator[Table]:
         ratios = [analysis.ratio(SCENARIO.name, arm, metric, depth=_depth(analysis)) for metric in SAME]
         if any(ratios):
             added = [analysis.cell(SCENARIO.name, arm, metric, depth=_depth(analysis)) for metric in ADDED]
-            cells = [one.text("×") if one else "–" for one in ratios]
-            rows.append((arm, *cells, *(one.text("ns") if one else "–" for one in added)))
+            rows.append((arm, *_cells(ratios), *(one.text("ns") if one else "–" for one in added)))
     titles = [SCENARIO.metric(name).title for name in (*SAME, *ADDED)]
     if rows:
         yield Table("Every driver, times a plain directory", ("arm", *titles), (*rows,))
-    rows = []
-    for arm in arms:
-        told = [beside(analysis, arm, metric) for metric in SAME]
-        if any(told):
-            cells = [one.text("×") if one else "–" for one in told]
-            rows.append((arm, *cells))
-    columns = ("engine", *(SCENARIO.metric(name).title for name in SAME), "why it may differ")
+    yield from _by_hand_tables(analysis, arms)
+
+
+def _by_hand_tables(analysis: Analysis, arms: Sequence[str]) -> Iterator[Table]:
+    """Engines against what is built by hand, and that against itself."""
+    apart = controls(analysis)
+    told = {arm: [beside(analysis, arm, metric, 1, apart[metric]) for metric in SAME] for arm in arms}
+    told = {arm: ratios for arm, ratios in told.items() if any(ratios)}
+    if not told:
+        return
+    titles = [SCENARIO.metric(name).title for name in SAME]
+    causes = {arm: _cause(analysis, arm) for arm in told}
+    judged = [one for arm, ratios in told.items() if not causes[arm] for one in ratios if one and one.has_interval]
+    missing = sum(map(_misses, judged))
+    rows = [
+        (arm, *_cells(ratios), causes[arm] or _why(analysis, arm, apart, len(judged), missing))
+        for arm, ratios in told.items()
+    ]
+    title = "An engine's container, times the one that is built by hand"
+    yield Table(title, ("engine", *titles, "why it may differ"), (*rows,))
+    hand = {arm: [_between_stacks(analysis, arm, metric) for metric in SAME] for arm in told}
+    deviations = (analysis.between(apart[metric]) for metric in SAME)
+    shown = ("too few to tell" if math.isnan(share) else quantity(100 * share, "%") for share in deviations)
+    rows = [(arm, *_cells(ratios)) for arm, ratios in hand.items() if any(ratios)]
     if rows:
-        ratios = [one for row in rows for metric in SAME if (one := beside(analysis, row[0], metric))]
-        missing = sum(map(_misses, ratios))
-        complete = tuple((*row, _why(analysis, row[0], len(ratios), missing)) for row in rows)
-        yield Table("An engine's container, times the one that is built by hand", columns, complete)
+        last = ("standard deviation between stacks, beyond what units show; daemons aside", *shown)
+        title = "Two stacks that are both built by hand, times each other"
+        yield Table(title, ("beside", *titles), (*rows, last))
+
+
+def _cells(ratios: Sequence[Estimate | None]) -> list[str]:
+    return [one.text("×") if one else "–" for one in ratios]
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
     """Whether measuring by hand measures what an engine gives its users."""
+    apart = controls(analysis)
     for arm in analysis.arms(SCENARIO.name):
-        looked, wrote = beside(analysis, arm, "lookup"), beside(analysis, arm, "small")
+        if not arm.startswith("docker/overlay2@"):
+            continue
+        looked, wrote = (beside(analysis, arm, metric, 1, apart[metric]) for metric in ("lookup", "small"))
         start = analysis.cell(SCENARIO.name, arm, "mount", depth=_depth(analysis))
-        if arm.startswith("docker/overlay2@") and looked and wrote and start:
+        if looked and wrote and start:
             yield Answer(
                 f"In Docker's own container a lookup costs {looked.text('×')} what it costs in one built by hand, a "
                 f"first write of 4 KiB {wrote.text('×')}; starting it takes {start.text('ns')}.",
@@ -286,11 +365,18 @@ SCENARIO = Scenario(
         "of each. Timed outside: `create`, and `mount`, which for an engine is the start of the container with a "
         "process in it. Engines are private instances on volumes of their own, containers have no network. Beside an "
         "engine's container, another one of the same image that is built by hand on the same volume is measured in the "
-        "same unit, each step in either order: two volumes of one kind differ by more than who made a container."
+        "same unit, each step in any order: two volumes of one kind differ by more than who made a container. And one "
+        "more, from another stack by hand, as a control: where a stack's files lie is drawn once for all of its "
+        "containers, so that two stacks of one maker differ, too, which intervals from units alone do not hold; those "
+        "of engines' ratios here do."
     ),
     order=0,
     weight=0.4,
-    metrics=(*METRICS, *(Metric(f"{BY_HAND}{one.name}", f"{one.title}, by hand beside it") for one in METRICS)),
+    metrics=(
+        *METRICS,
+        *(Metric(f"{BY_HAND}{one.name}", f"{one.title}, by hand beside it") for one in METRICS),
+        *(Metric(f"{CONTROL}{one.name}", f"{one.title}, by hand once more") for one in METRICS if one.name in SAME),
+    ),
     headline="lookup",
     grids=grids,
     layer=layer,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -41,13 +41,15 @@ class EngineStack(Stack):
     """Images that an engine holds; `ids` are their layers' directories.
 
     `by_hand` is the same, laid out beside the engine on the same volume. `loading` and `building` are the nanoseconds
-    that either took: loading the archive, and writing the same layers with their content.
+    that either took: loading the archive, and writing the same layers with their content. `more` are other stacks by
+    hand, see `EngineDriver.control`.
     """
 
     engine: Engine | None = None
     by_hand: Stack | None = None
     loading: int = 0
     building: int = 0
+    more: list[Stack] = field(default_factory=list)
 
 
 @dataclass
@@ -105,6 +107,20 @@ class EngineDriver(Driver):
             raise
         return EngineStack(home, layers, seed, ids, wanted, engine, by_hand, loading, building)
 
+    def control(self, stack: EngineStack) -> Stack:
+        """Return `by_hand` once more, built when first asked for: two stacks of one maker differ, too.
+
+        Where their files lie, on the device and in memory, is drawn once for a stack, so that all of its containers
+        share it: how far an engine's may be from ours without any cause, only another stack by hand can tell.
+        """
+        assert stack.by_hand is not None
+        if not stack.more:
+            stack.more.append(
+                self.by_hand.build(stack.home / "control", stack.by_hand.layers, stack.depths, stack.seed)
+            )
+            mounts.sync(stack.home)
+        return stack.more[0]
+
     def close(self, stack: Stack) -> None:
         """End the engine."""
         _engine(stack).stop()
@@ -143,11 +159,11 @@ class EngineDriver(Driver):
         return Path(container.stack.ids[container.depth - 1 if self.cumulative else layer])
 
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
-        """The engine's stack, the same by hand beside it, the archive, what it unpacks of that, and its own files."""
+        """The engine's stack, the same by hand beside it, twice, the archive, what it unpacks, and its own files."""
         layers = with_program(layers)
         archive = sum(data_bytes(layer) + BLOCK * len(layer) for layer in layers)
         stack = super().footprint(layers, depths, volume)  # type: ignore[safe-super]
-        return stack + stack + Footprint(ENGINE_INODES, 2 * archive + ENGINE_BYTES)
+        return stack + stack + stack + Footprint(ENGINE_INODES, 2 * archive + ENGINE_BYTES)
 
     def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:
         """What is made by hand, and its configuration."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench.model import NATIVE
+from bench.stats.between import allowing, between
 from bench.stats.estimate import CONFIDENCE, Estimate, ratio
 from bench.stats.fit import Line, line
 from bench.stats.frames import cell_frame, counter_frame, ratio_frame
@@ -116,12 +117,15 @@ class Analysis:
                     told = ratio(pairs[top].to_numpy(), pairs[bottom].to_numpy())
                     yield dict(zip(keys, map(str, names), strict=True)), told
 
-    def paired(self, scenario: str, one: Wanted, other: Wanted, among: int = 1) -> Estimate | None:
+    def paired(
+        self, scenario: str, one: Wanted, other: Wanted, among: int = 1, controls: Sequence[Estimate] = ()
+    ) -> Estimate | None:
         """Return by what factor `one` differs from `other`, paired by block; None where no block has both.
 
         Each names by column (arm, metric, depth, temperature, a parameter) the value that times of one cell have, in
         as many columns as it takes; raises ValueError where a block has several. With `among`, the interval is so wide
-        that as many of them hold what they are of all together (Bonferroni).
+        that as many of them hold what they are of all together (Bonferroni). With `controls`, ratios between two of one
+        kind, it holds what is drawn once in a run as well: see `bench.stats.between`.
         """
         times = self.run.times
         times = times[times["scenario"] == scenario]
@@ -135,7 +139,12 @@ class Analysis:
             sides.append(rows.set_index("block")["value"])
         pairs = pd.concat(sides, axis=1, join="inner")
         values = (pairs.iloc[:, 0].to_numpy(), pairs.iloc[:, 1].to_numpy())
-        return ratio(*values, 1 - (1 - CONFIDENCE) / among) if len(pairs) else None
+        confidence = 1 - (1 - CONFIDENCE) / among
+        return allowing(ratio(*values, confidence), controls, confidence) if len(pairs) else None
+
+    def between(self, controls: Sequence[Estimate]) -> float:
+        """Return how far what is drawn once in a run sets two of one kind apart: see `bench.stats.between`."""
+        return between(controls)
 
     def depth(self, scenario: str, preferred: int) -> int:
         """Return `preferred` if `scenario` was measured at that depth, else its largest depth (0: none)."""

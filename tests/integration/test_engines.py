@@ -85,6 +85,11 @@ def test_its_containers_cost_what_is_measured_without_an_error(name: str, place:
         row = told[1].rows[0]
         assert row[0] == f"{name}@{volume}"
         assert all(0.01 < float(cell.split("×")[0]) < 100 for cell in row[1:5])
+        assert told[2].title == "Two stacks that are both built by hand, times each other"
+        control, last = told[2].rows
+        assert control[0] == f"{name}@{volume}"
+        assert all(0.01 < float(cell.split("×")[0]) < 100 for cell in control[1:])
+        assert last[1:] == ("too few to tell",) * 4
 
     isolated(work)
 
