@@ -5,17 +5,19 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import mmap
 import os
 import tempfile
 import time
 from pathlib import Path
 
-__all__ = ["LoopDevice", "nameless_file"]
+__all__ = ["LoopDevice", "fill", "nameless_file"]
 
 # include/uapi/linux/loop.h, include/uapi/linux/fs.h
 LOOP_CTL_GET_FREE, LOOP_CONFIGURE = 0x4C82, 0x4C0A
 LO_FLAGS_AUTOCLEAR, LO_FLAGS_DIRECT_IO = 4, 16
 BLKFLSBUF = 0x1261
+FILLED_AT_ONCE = 4 << 20  # bytes
 CLAIM_ATTEMPTS = 64  # another process may take the free device first; each EBUSY asks for the next
 
 
@@ -64,6 +66,33 @@ def nameless_file(directory: Path, size: int) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def fill(descriptor: int, size: int) -> None:
+    """Write all `size` bytes of a file, with direct I/O where there is any.
+
+    A device on a sparse file has each block allocated below it when it is first written: a copy_up of 128 MiB took
+    98 ms so, and 68 on a filled one, which no disk does. Reserving alone (fallocate) is no help: its blocks become
+    written ones just as late. The bytes are random, for some hosts keep no zeros.
+    """
+    path = f"/proc/self/fd/{descriptor}"
+    try:
+        writing = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_DIRECT)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        writing = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        with mmap.mmap(-1, FILLED_AT_ONCE) as chunk:  # aligned, as direct I/O wants it
+            chunk.write(os.urandom(FILLED_AT_ONCE))
+            whole = size - size % mmap.PAGESIZE
+            at = 0
+            while at < whole:
+                with memoryview(chunk)[: min(FILLED_AT_ONCE, whole - at)] as part:
+                    at += os.pwrite(writing, part, at)
+        os.fdatasync(writing)
+    finally:
+        os.close(writing)
 
 
 class LoopDevice:

@@ -168,6 +168,7 @@ class LoopVolume(_Mounted):
             try:
                 image = loop.nameless_file(work, size)
                 undo.callback(os.close, image)
+                loop.fill(image, size)
                 self.device = loop.LoopDevice(image)
             except OSError as error:
                 raise BenchError(

@@ -26,7 +26,7 @@ VOLUME = XfsRecipe(
     title="xfs (reflink=1)",
     filesystem="xfs",
     program="mkfs.xfs",
-    arguments=("-q", "-f", "-n", "ftype=1", "-m", "reflink=1"),
+    arguments=("-q", "-f", "-K", "-n", "ftype=1", "-m", "reflink=1"),  # -K: no discards, as for ext4
     clones=True,
     directory_bytes=0,  # small directories live in the inode
     minimum_bytes=320 << 20,  # mkfs.xfs refuses less than 300 MiB

@@ -9,7 +9,7 @@ VOLUME = XfsRecipe(
     title="xfs (reflink=0)",
     filesystem="xfs",
     program="mkfs.xfs",
-    arguments=("-q", "-f", "-n", "ftype=1", "-m", "reflink=0"),
+    arguments=("-q", "-f", "-K", "-n", "ftype=1", "-m", "reflink=0"),
     clones=False,
     directory_bytes=0,
     minimum_bytes=320 << 20,

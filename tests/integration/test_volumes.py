@@ -88,6 +88,19 @@ def test_directory_entries_have_a_type(name: str, place: Path) -> None:
     isolated(work)
 
 
+def test_all_its_blocks_are_there_before_anything_is_measured(name: str, place: Path) -> None:
+    def work() -> None:
+        os.sync()
+        before = os.statvfs(place)
+        with made(name, place) as volume:
+            volume.sync()
+            after = os.statvfs(place)
+            taken = (before.f_bfree - after.f_bfree) * after.f_frsize
+            assert taken > 0.9 * volume.size  # neither mkfs nor the file system gave them back
+
+    isolated(work)
+
+
 def test_its_device_does_direct_io(name: str, place: Path) -> None:
     backing = mounts.mount_entry(place).fstype
     if backing not in {"ext4", "xfs", "btrfs"}:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.kernel.extents import extents
-from bench.kernel.loop import LoopDevice, nameless_file
+from bench.kernel.loop import FILLED_AT_ONCE, LoopDevice, fill, nameless_file
 from tests.host.isolated import isolated
 from tests.integration.places import made, require
 from tests.integration.traces import Traces, left
@@ -27,6 +27,33 @@ def test_a_nameless_file_has_its_size_and_no_name_and_no_blocks(place: Path) -> 
         assert list(place.iterdir()) == []
     finally:
         os.close(descriptor)
+
+
+@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize("size", [FILLED_AT_ONCE + (1 << 20), 4096, 0])
+def test_a_filled_file_has_all_its_blocks(
+    size: int, place: Path, monkeypatch: pytest.MonkeyPatch, *, direct: bool
+) -> None:
+    real = os.open
+
+    def refuse(path: str | Path, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if flags & os.O_DIRECT:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return real(path, flags, mode, dir_fd=dir_fd)
+
+    if not direct:
+        monkeypatch.setattr("bench.kernel.loop.os.open", refuse)
+    before = os.listdir("/proc/self/fd")
+    descriptor = nameless_file(place, size)
+    try:
+        fill(descriptor, size)
+        state = os.fstat(descriptor)
+        assert state.st_size == size
+        assert state.st_blocks * 512 >= size
+        assert b"\0" * 64 not in os.pread(descriptor, 4096, max(0, size - 4096))
+    finally:
+        os.close(descriptor)
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_where_there_is_no_tmpfile_it_is_unlinked_at_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
