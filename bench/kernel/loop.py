@@ -89,7 +89,7 @@ def fill(descriptor: int, size: int) -> None:
             at = 0
             while at < whole:
                 with memoryview(chunk)[: min(FILLED_AT_ONCE, whole - at)] as part:
-                    at += os.pwrite(writing, part, at)
+                    at += os.pwritev(writing, [part], at)
         os.fdatasync(writing)
     finally:
         os.close(writing)

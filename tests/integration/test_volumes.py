@@ -252,3 +252,23 @@ def test_a_volume_that_the_work_directory_cannot_hold_is_one_error(name: str, pl
         assert "File too large" in str(caught.value)
 
     isolated(work)
+
+
+def test_a_work_directory_that_is_full_before_all_is_written_is_one_error(name: str, place: Path) -> None:
+    before = Traces.of(place, "")
+
+    def work() -> None:
+        small = place / "small"
+        small.mkdir()
+        mounts.mount("none", small, "tmpfs", options="size=32m")
+        try:
+            with pytest.raises(BenchError, match=r"cannot make a loop device of .* MiB") as caught:
+                discovery.volume(name).make(place / name, small, size=512 << 20, inodes=1000)
+            assert "No space left on device" in str(caught.value)
+            assert os.statvfs(small).f_bfree == os.statvfs(small).f_blocks
+        finally:
+            mounts.unmount(small)
+            small.rmdir()
+
+    isolated(work)
+    assert not left(place, "", before)
