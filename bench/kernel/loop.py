@@ -69,7 +69,7 @@ def nameless_file(directory: Path, size: int) -> int:
 
 
 def fill(descriptor: int, size: int) -> None:
-    """Write all `size` bytes of a file, with direct I/O where there is any.
+    """Write `size` bytes of a file, to the last whole page, with direct I/O where there is any.
 
     A device on a sparse file has each block allocated below it when it is first written: a copy_up of 128 MiB took
     98 ms so, and 68 on a filled one, which no disk does. Reserving alone (fallocate) is no help: its blocks become
