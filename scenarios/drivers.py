@@ -46,7 +46,6 @@ ADDED = ("create", "mount")  # what an engine does more for
 COPYING = ("vfs", "native")  # engines' drivers that copy the image for each layer
 CLONING = ("xfs", "btrfs")  # volumes on which FICLONE works
 SAME = ("lookup", "small", "large", "unlink")  # what should cost the same whoever made the container
-CONFIDENCE = 0.95  # of the intervals of ratios
 CHANCE = 0.05  # so many of these miss 1 by chance, if that is more likely than this
 
 
@@ -210,15 +209,17 @@ def controls(analysis: Analysis) -> Controls:
 
 
 def _between_stacks(analysis: Analysis, arm: str, metric: str) -> Estimate | None:
-    one, other = ({"arm": arm, "depth": _depth(analysis), "metric": f"{side}{metric}"} for side in (CONTROL, BY_HAND))
-    return analysis.paired(SCENARIO.name, one, other)
+    return beside(analysis, arm, metric, side=CONTROL)
 
 
 def beside(
-    analysis: Analysis, arm: str, metric: str, among: int = 1, apart: Sequence[Estimate] = ()
+    analysis: Analysis, arm: str, metric: str, among: int = 1, apart: Sequence[Estimate] = (), side: str = ""
 ) -> Estimate | None:
-    """Return by what factor a metric differs in the same units from the container that is built by hand."""
-    one, other = ({"arm": arm, "depth": _depth(analysis), "metric": f"{side}{metric}"} for side in ("", BY_HAND))
+    """Return by what factor a metric differs in the same units from the container that is built by hand.
+
+    That of the engine's container, or of the one whose metrics begin with `side`.
+    """
+    one, other = ({"arm": arm, "depth": _depth(analysis), "metric": f"{name}{metric}"} for name in (side, BY_HAND))
     return analysis.paired(SCENARIO.name, one, other, among, apart)
 
 
@@ -254,7 +255,7 @@ def _why(analysis: Analysis, arm: str, apart: Controls, ratios: int, missing: in
         return f"not known: of {ratios} intervals none would miss 1 by so much by chance"
     if any(map(_misses, told.values())):
         count = f"{missing} of the {ratios} intervals of engines' ratios here miss 1"
-        if _by_chance(missing, ratios) < CHANCE:
+        if analysis.by_chance(missing, ratios) < CHANCE:
             return f"not known: {count}, by chance one in twenty would"
         return f"perhaps chance: {count}, and one in twenty would"
     alone = [metric for metric in SAME if _misses(beside(analysis, arm, metric)) and told[metric]]
@@ -268,12 +269,6 @@ def _why(analysis: Analysis, arm: str, apart: Controls, ratios: int, missing: in
 def _misses(told: Estimate | None) -> bool:
     """Tell whether an interval does not hold 1."""
     return told is not None and told.has_interval and not told.low <= 1 <= told.high
-
-
-def _by_chance(missing: int, ratios: int) -> float:
-    """Return how likely at least so many of these intervals miss by chance."""
-    rate = 1 - CONFIDENCE
-    return sum(math.comb(ratios, n) * rate**n * (1 - rate) ** (ratios - n) for n in range(missing, ratios + 1))
 
 
 def _fast(analysis: Analysis, arm: str, prefix: str) -> float:

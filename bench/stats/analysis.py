@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from scipy import special
 
 from bench.model import NATIVE
 from bench.stats.between import allowing, between
@@ -145,6 +146,10 @@ class Analysis:
     def between(self, controls: Sequence[Estimate]) -> float:
         """Return how far what is drawn once in a run sets two of one kind apart: see `bench.stats.between`."""
         return between(controls)
+
+    def by_chance(self, missing: int, intervals: int) -> float:
+        """Return how likely at least `missing` of so many intervals miss by chance what they should hold."""
+        return float(special.bdtrc(missing - 1, intervals, 1 - CONFIDENCE))
 
     def depth(self, scenario: str, preferred: int) -> int:
         """Return `preferred` if `scenario` was measured at that depth, else its largest depth (0: none)."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from bench.measure.scenario import Law, Scenario
 from bench.model import Sample, Temperature
@@ -327,3 +328,9 @@ def test_analysing_needs_no_kernel_and_no_driver() -> None:
     rooms = {name.split(".")[1] for name in loaded if name.startswith("bench.")}
     assert "stats" in rooms
     assert not rooms & {"kernel", "host", "volumes", "layers", "drivers", "measure"}
+
+
+@pytest.mark.parametrize(("missing", "intervals"), [(0, 5), (1, 20), (4, 48), (12, 48)])
+def test_how_many_intervals_miss_by_chance(tmp_path: Path, missing: int, intervals: int) -> None:
+    told = analysed(tmp_path, [make_sample()])
+    assert told.by_chance(missing, intervals) == pytest.approx(stats.binom.sf(missing - 1, intervals, 0.05))
