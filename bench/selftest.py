@@ -7,16 +7,19 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from bench.comparing import measured
 from bench.errors import BenchError
-from bench.options import DIRECTORY, REPORTS_OPTION, RESULTS_OPTION, WORKDIR, directory_of, listed
+from bench.options import DIRECTORY, REPORTS_OPTION, RESULTS_OPTION, WORKDIR, directory_of, listed, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from bench.measure.plan import Plan
     from bench.measure.stream import Stream
+    from bench.store.reader import Run
 
 __all__ = ["aa"]
 
@@ -37,11 +40,15 @@ SHARES = (0.03, 0.05, 0.10, 0.20)
 PROMISED = (0.05, 0.10)  # delays for which all trials are made; other shares, and real work, get a quarter of them
 GATE_PAIRS = 24  # of a comparison of equal arms: many small gates tell more of false alarms than a few large ones
 QUICK = {"gates": 20, "trials": 5, "shares": (0.10,), "batch": 60, "budget": "5m"}
+PREFIX = ("python", "-m", "bench", "aa")  # of the command in run.json
+GOING_ON = {"resumed", "budget", "results", "reports", "workdir", "markdown"}  # what may be said where a run goes on
+COMMAND_LINE = ParameterSource.COMMANDLINE
 FULL = {"gates": 200, "trials": 40, "shares": SHARES, "batch": None, "budget": "6h"}
 
 
 @click.command()
 @click.argument("run", required=False, metavar="[RUN]")
+@click.option("--resume", "resumed", metavar="RUN", help="Go on with a run that has fewer verdicts than it asked for.")
 @click.option("--quick", is_flag=True, help="Minutes: 20 gates, 5 trials of a delay of 10 %.")
 @click.option("--gates", type=click.IntRange(0), help="Gates over equal arms. [default: 200]")
 @click.option("--trials", type=click.IntRange(0), help="Comparisons for each known slowdown. [default: 40]")
@@ -67,7 +74,15 @@ FULL = {"gates": 200, "trials": 40, "shares": SHARES, "batch": None, "budget": "
 @RESULTS_OPTION
 @REPORTS_OPTION
 @WORKDIR
-def aa(run: str | None, results: Path, reports: Path, workdir: Path | None, markdown: Path | None, **asked: Any) -> int:
+def aa(
+    run: str | None,
+    resumed: str | None,
+    results: Path,
+    reports: Path,
+    workdir: Path | None,
+    markdown: Path | None,
+    **asked: Any,
+) -> int:
     r"""Tell how often the suite cries wolf, and how small a slowdown it finds, on this machine.
 
     Without RUN it measures long streams of pairs of equal arms and of arms with a known difference, and cuts them
@@ -78,13 +93,16 @@ def aa(run: str | None, results: Path, reports: Path, workdir: Path | None, mark
       python -m bench aa --quick
       python -m bench aa --markdown docs/trust.md
       python -m bench aa RUN
+      python -m bench aa --resume RUN --budget 20m
     """
     from bench.report.product import publish_trust
     from bench.store.reader import load
 
     status = 0
     if run is None:
-        directory, status = _measure(asked, results, workdir)
+        directory, status = (
+            _measure(asked, results, workdir) if resumed is None else _go_on(directory_of(results, resumed), workdir)
+        )
         if status > 2:
             return status
     else:
@@ -99,10 +117,66 @@ def aa(run: str | None, results: Path, reports: Path, workdir: Path | None, mark
 
 
 def _measure(asked: dict[str, Any], results: Path, workdir: Path | None) -> tuple[Path, int]:
-    from bench.measure.compare import plan_of
     from bench.measure.stream import Streams
     from bench.model import parse_seconds
 
+    wanted, streams = _wanted(asked)
+    plan = _plan(asked, streams, parse_seconds(wanted["budget"]))
+    facts = {"streams": [stream.described() for stream in streams], "alpha": asked["alpha"]}
+    return measured([], plan, results, workdir, "aa", quiet=False, work=Streams(streams), facts=facts)
+
+
+def _go_on(directory: Path, workdir: Path | None) -> tuple[Path, int]:
+    """Measure what the streams of a run lack, as that run was asked to, in the time that is given now."""
+    from bench.measure import session
+    from bench.measure.stream import Streams
+    from bench.model import parse_seconds
+    from bench.store.reader import load
+
+    context = click.get_current_context()
+    given = [one for one in context.command.params if context.get_parameter_source(one.name or "") is COMMAND_LINE]
+    if others := [one.opts[0] for one in given if one.name not in GOING_ON]:
+        raise BenchError(f"--resume takes no {', '.join(others)}", why="a run goes on with its own options")
+    run = load(directory)
+    asked, streams = _asked_of(run)
+    work = Streams(streams, run)
+    if not work.open:
+        raise BenchError(f"run {run.id} has all of its verdicts", mend="start a new one")
+    seconds = parse_seconds(context.params["budget"] or _wanted(asked)[0]["budget"])
+    plan = _plan(asked, streams, float(run.provenance.get("seconds") or 0.0) + seconds)
+    where = session_of(directory.parent, workdir or asked["workdir"], seconds, quiet=False)
+    return session.extend(run, plan, where, work)
+
+
+def _asked_of(run: Run) -> tuple[dict[str, Any], list[Stream]]:
+    """Return the options of a run's command and the streams that they mean here; refuse where these are not its own."""
+    from bench.gate.baseline import Machine
+    from bench.host.fingerprint import fingerprint
+
+    told = run.provenance
+    if told.get("kind") != "aa":
+        raise BenchError(f"run {run.id} does not test the suite", mend="`python -m bench run --resume` goes on with it")
+    if other := Machine.of(told).difference(Machine.of({"host": fingerprint()})):
+        raise BenchError(f"run {run.id} is from another machine", why=other, mend="start a new one")
+    try:
+        asked = aa.make_context("aa", [str(word) for word in told["command"][len(PREFIX) :]]).params
+        same = [one.described() for one in _wanted(asked)[1]] == told["streams"]
+    except (KeyError, TypeError, click.ClickException) as error:
+        raise BenchError(f"{run.directory / 'run.json'} does not say what was asked for", why=str(error)) from error
+    if not same:
+        raise BenchError(f"run {run.id} is from another version", why="its streams differ", mend="start a new one")
+    return asked, _wanted(asked)[1]
+
+
+def _plan(asked: dict[str, Any], streams: list[Stream], seconds: float) -> Plan:
+    from bench.measure.compare import plan_of
+
+    comparisons = [stream.comparison for stream in streams]
+    return plan_of(comparisons, seed=asked["seed"], budget=seconds, rootless=os.geteuid() != 0)
+
+
+def _wanted(asked: dict[str, Any]) -> tuple[dict[str, Any], list[Stream]]:
+    """Return what was asked for, the presets' values where nothing was, and the streams that this means."""
     preset = QUICK if asked["quick"] else FULL
     wanted: dict[str, Any] = {key: asked.get(key) or value for key, value in preset.items()}
     if asked["gates"] == 0:
@@ -114,10 +188,7 @@ def _measure(asked: dict[str, Any], results: Path, workdir: Path | None) -> tupl
     streams = list(_streams(asked, wanted))
     if not streams:
         raise BenchError("nothing to test", why="no gates and no trials", mend="give --gates or --trials")
-    comparisons = [stream.comparison for stream in streams]
-    plan = plan_of(comparisons, seed=asked["seed"], budget=parse_seconds(wanted["budget"]), rootless=os.geteuid() != 0)
-    facts = {"streams": [stream.described() for stream in streams], "alpha": asked["alpha"]}
-    return measured([], plan, results, workdir, "aa", quiet=False, work=Streams(streams), facts=facts)
+    return wanted, streams
 
 
 def _streams(asked: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Stream]:

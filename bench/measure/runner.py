@@ -63,7 +63,8 @@ class Runner:
     listener: Listener
     deadline: float
     tools: Mapping[str, str] = field(default_factory=dict)
-    sequence: int = 0
+    sequence: int = 0  # of the run's units, the next one's number
+    units: int = 0  # measured here
     finished: Mapping[str, int] = field(default_factory=dict)  # whole blocks that an earlier part of the run has
     partial: frozenset[tuple[str, int, Cell]] = frozenset()  # cells of unfinished blocks that it has
     stacks: dict[StackKey, Stack] = field(default_factory=dict)
@@ -175,6 +176,7 @@ class Runner:
         )
         self.add(sample)
         self.sequence += 1
+        self.units += 1
         if fatal is not None:
             raise BenchError(
                 f"volume {cell.arm.volume} cannot be written any more",

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from bench.measure.workshop import Session, Work
     from bench.store.reader import Run
 
-__all__ = ["execute", "new_run_id", "resume", "start"]
+__all__ = ["execute", "extend", "new_run_id", "resume", "start"]
 
 # A directory that exists everywhere and that nothing of the run lies below serves as mount point in
 # the private namespace; outside of it nothing changes.
@@ -47,6 +47,11 @@ STAGES = ("/mnt", "/media", "/srv", "/opt", "/home")
 # Units that started on a CPU slower than at its best. A median stands up to fewer than half of them, an
 # interval widens with each: from a tenth on a reader should know before reading any figure.
 DISTURBED_SHARE = 0.10
+# What run.json says of one stretch of measuring only.
+STRETCH = (
+    *("complete", "ended", "seconds", "units", "errors"),
+    *("conditions", "build_seconds", "volumes", "interrupted", "problem"),
+)
 LOCK_NAME = "\0layer-bench"  # an abstract socket: it leaves no file and ends with its process
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -73,7 +78,6 @@ def start(made: Plan, session: Session, run_id: str, work: Work, **facts: Any) -
 def resume(directory: Path, session: Session) -> tuple[Path, int]:
     """Go on with a run that was cut short, with its own request; return as `execute`."""
     from bench.store.reader import load
-    from bench.store.rows import PACKED
 
     earlier = load(directory)
     provenance = earlier.provenance
@@ -82,8 +86,7 @@ def resume(directory: Path, session: Session) -> tuple[Path, int]:
         raise BenchError(f"run {directory.name} is no survey and cannot go on", why=why, mend="start a new one")
     if provenance.get("complete"):
         raise BenchError(f"run {directory.name} is complete", mend="start a new one")
-    if earlier.samples.suffix == PACKED:
-        raise BenchError(f"run {directory.name} is packed", mend=f"`unxz {earlier.samples}`")
+    _require_unpacked(earlier)
     try:
         wanted = provenance["request"]
         fields: dict[str, Any] = {
@@ -97,6 +100,30 @@ def resume(directory: Path, session: Session) -> tuple[Path, int]:
         raise BenchError(f"run {directory.name} has used its {request.seconds:.0f} s", mend="start a new one")
     moved = dataclasses.replace(session, started=session.started - spent)
     return directory, _run(planning.make(request), moved, directory, Blocks(_observed(earlier)), {})
+
+
+def extend(run: Run, made: Plan, session: Session, work: Work) -> tuple[Path, int]:
+    """Do more `work` on the plan `made` for `run`, on new volumes; return as `execute`.
+
+    Its rows follow those that the run has. What run.json said of measuring them goes to its list `earlier`.
+    """
+    _require_unpacked(run)
+    before = run.provenance
+    told = {key: value for key, value in before.items() if key not in {*_provenance(session, made, run.id), *STRETCH}}
+    told |= {"command": before.get("command"), "earlier": [*told.get("earlier", ()), _stretch(before)]}
+    moved = dataclasses.replace(session, started=session.started - float(before.get("seconds") or 0.0))
+    return run.directory, _run(made, moved, run.directory, work, told)
+
+
+def _stretch(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: provenance[key] for key in ("started", *STRETCH, "warnings") if key in provenance}
+
+
+def _require_unpacked(run: Run) -> None:
+    from bench.store.rows import PACKED
+
+    if run.samples.suffix == PACKED:
+        raise BenchError(f"run {run.id} is packed", mend=f"`unxz {run.samples}`")
 
 
 def _observed(run: Run) -> list[dict[str, Any]]:
@@ -277,7 +304,7 @@ class _Worker:
 
 
 def _disturbed(runners: Sequence[Runner]) -> list[str]:
-    share = sum(runner.disturbed for runner in runners) / max(runners[-1].sequence, 1)
+    share = sum(runner.disturbed for runner in runners) / max(sum(runner.units for runner in runners), 1)
     if share <= DISTURBED_SHARE:
         return []
     waited = f"{PATIENCE / 1e6:.0f} ms"

@@ -18,6 +18,7 @@ from bench.measure.compare import SIDES, Comparison
 from bench.measure.delay import delayed
 from bench.measure.plan import Skip
 from bench.stats.trials import cut
+from bench.stats.trusted import last_stretch, recorded, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from bench.measure.scenario import Scenario
     from bench.measure.workshop import Workshop
     from bench.model import Cell, Param
-    from bench.stats.paired import Procedure
+    from bench.store.reader import Run
 
 __all__ = ["Stream", "Streams"]
 
@@ -81,30 +82,61 @@ class Stream:
 
 @dataclass
 class _State:
+    """What a stream has: earlier, verdicts or whole trials of a batch; and now."""
+
+    had: int = 0
+    first: int = 0  # block of this stretch; of a batch, the first trial
+    blocks: int = 0  # begun in it
     a: list[float] = field(default_factory=list)
     b: list[float] = field(default_factory=list)
-    blocks: int = 0
     checked: int = 0
 
 
 @dataclass(frozen=True)
 class Streams:
-    """The work of a run that tests the suite: all streams side by side."""
+    """The work of a run that tests the suite: all streams side by side, going on after those of `earlier`."""
 
     streams: Sequence[Stream]
+    earlier: Run | None = None
+
+    @property
+    def open(self) -> list[Stream]:
+        """The streams that have not given their verdicts."""
+        return [stream for stream in self.streams if not _enough(stream, self._state(stream))]
+
+    def _state(self, stream: Stream) -> _State:
+        """Return where a stream stands at the beginning."""
+        if self.earlier is None:
+            return _State()
+        which = (self.earlier, stream.comparison.number, stream.observed[1])
+        begun = recorded(*which)
+        if stream.batch:
+            return _State(len(whole(*which, stream.batch)), -(-begun.blocks // stream.batch))
+        return _State(len(begun.cut(stream.comparison.procedure, stream.trials)), begun.blocks)
+
+    @property
+    def _stretch(self) -> int:
+        """The set-up of the pairs, from 1: no comparison spans two."""
+        return 1 if self.earlier is None else last_stretch(self.earlier) + 1
+
+    @property
+    def _first(self) -> int:
+        """The number of the first unit."""
+        return 0 if self.earlier is None else int(self.earlier.units["sequence"].max()) + 1
 
     def __call__(self, shop: Workshop) -> Mapping[str, Any]:
         """Measure until every stream has its verdicts or the time is up."""
         able = hyperfine.probe(shop.tools)
-        left = [stream for stream in self.streams if able.ok or not stream.program]
-        if len(left) < len(self.streams):
+        left = [stream for stream in self.open if able.ok or not stream.program]
+        if not able.ok and any(stream.program for stream in self.streams):
             skip = Skip("what hyperfine says", able.reason, able.mend)
             shop.writer.save(skips=[*shop.writer.provenance["skips"], asdict(skip)])
         with shop.runner() as runner:
             runner.around = _around
             runner.build()
-            states = {stream.comparison.number: _State() for stream in left}
-            recorder = _Recorder(runner)
+            runner.sequence = self._first
+            states = {stream.comparison.number: self._state(stream) for stream in left}
+            recorder = _Recorder(runner, self._stretch)
             for _ in range(2 * CALIBRATION):
                 for stream in {stream.label: stream for stream in left if stream.kind == DELAY}.values():
                     recorder.calibrate(stream)
@@ -126,6 +158,7 @@ class _Recorder:
     """Measures the units of streams, and knows how long A takes just now: by label, times of A."""
 
     runner: Runner
+    setup: int
     recent: dict[str, deque[float]] = field(default_factory=dict)
     calibrated: int = 0
 
@@ -136,8 +169,9 @@ class _Recorder:
 
     def pair(self, stream: Stream, state: _State) -> None:
         """Measure one pair, in the order that a comparison would draw."""
-        order = stream.comparison.order(self.runner.plan.request.seed, 1, state.blocks)
-        times = {side: self._observed(stream, side, 1, state.blocks) for side in order if side in SIDES[:2]}
+        block = state.first + state.blocks
+        order = stream.comparison.order(self.runner.plan.request.seed, self.setup, block)
+        times = {side: self._observed(stream, side, self.setup, block) for side in order if side in SIDES[:2]}
         state.blocks += 1
         a, b = times["a"], times["b"]
         if a is not None and b is not None:
@@ -147,8 +181,9 @@ class _Recorder:
     def batches(self, stream: Stream, state: _State) -> None:
         """Measure A and then B, as a tool does that compares two runs."""
         for side in SIDES[:2]:
-            for block in range(state.blocks * stream.batch, (state.blocks + 1) * stream.batch):
-                self._observed(stream, side, 1, block)
+            first = (state.first + state.blocks) * stream.batch
+            for block in range(first, first + stream.batch):
+                self._observed(stream, side, self.setup, block)
         state.blocks += 1
 
     def _observed(self, stream: Stream, side: str, setup: int, block: int) -> float | None:
@@ -178,13 +213,13 @@ def _around(cell: Cell) -> AbstractContextManager[None]:
 
 def _enough(stream: Stream, state: _State) -> bool:
     """Tell whether the stream has given its verdicts; asked now and then, because cutting takes time too."""
+    left = stream.trials - state.had
     if stream.batch:
-        return state.blocks >= stream.trials
-    procedure: Procedure = stream.comparison.procedure
-    if len(state.a) - state.checked < CUT_EVERY and state.blocks < stream.trials * 2 * procedure.cap:
+        return state.blocks >= left
+    procedure = stream.comparison.procedure
+    if left <= 0 or state.blocks >= left * 2 * procedure.cap:
+        return True
+    if len(state.a) - state.checked < CUT_EVERY:
         return False
     state.checked = len(state.a)
-    return (
-        len(cut(state.a, state.b, procedure, stream.trials)) >= stream.trials
-        or state.blocks >= stream.trials * 2 * procedure.cap
-    )
+    return len(cut(state.a, state.b, procedure, left)) >= left

@@ -33,12 +33,14 @@ __all__ = [
     "Tool",
     "as_lines",
     "beside",
+    "cautions",
     "command",
     "detected",
     "interval",
     "parts",
     "rate",
     "share",
+    "stretches",
 ]
 
 _TARGET = re.compile(r" --markdown \S+")  # where the page went is no part of how it was measured
@@ -100,7 +102,9 @@ def as_lines(told: Trusted, run: Run, tools: Sequence[Tool]) -> list[str]:
         lines.append(f"Again: `{command(run)}`.")
     if run.provenance.get("complete") is not True:
         lines += ["", "**The run is not complete:** it has fewer verdicts than were asked for."]
-    lines += [f"Warning: {text}." for text in run.provenance.get("warnings") or ()]
+    if told.stretches > 1:
+        lines += ["", stretches(run)]
+    lines += [f"Warning: {text}." for text in cautions(told, run)]
     lines += [f"Left out: {one.what}: {one.reason} ({one.mend})." for one in skips(run.provenance)]
     for part in parts(told, tools):
         lines += ["", f"## {part.title}", "", *part.text]
@@ -111,6 +115,26 @@ def as_lines(told: Trusted, run: Run, tools: Sequence[Tool]) -> list[str]:
         for item, below in part.items:
             lines += [f"- {item}", *(f"  - {text}" for text in below)]
     return lines
+
+
+def stretches(run: Run) -> str:
+    """Say when each stretch of a run that went on began."""
+    begun = [one.get("started") for one in (*(run.provenance.get("earlier") or ()), run.provenance)]
+    return f"Measured in stretches, from {', '.join(map(str, begun))}, each on new volumes; no comparison spans two."
+
+
+def cautions(told: Trusted, run: Run) -> list[str]:
+    """Return what a reader should know first: the warnings of each stretch, and what has fewer verdicts than asked."""
+    earlier = run.provenance.get("earlier") or ()
+    found = [f"{text} (from {one.get('started')} on)" for one in earlier for text in one.get("warnings") or ()]
+    found += [str(text) for text in run.provenance.get("warnings") or ()]
+    if told.short:
+        every = len(told.streams) + len(told.batches)
+        found.append(
+            f"{len(told.short)} of {every} streams have fewer verdicts than were asked for; "
+            f"`python -m bench aa --resume {run.id}` goes on with them"
+        )
+    return found
 
 
 def parts(told: Trusted, tools: Sequence[Tool]) -> list[Part]:

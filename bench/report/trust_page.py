@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench import __version__
 from bench.report import origin, page, sections
 from bench.report.palette import Palette, split
-from bench.report.trust import command, parts
+from bench.report.trust import cautions, command, parts, stretches
 from bench.report.trust_figures import power_figure, tools_figure
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def render(told: Trusted, tools: Sequence[Tool], run: Run, target: Path) -> Path
         "machine": origin.machine(run),
         "command": command(run),
         "complete": run.provenance.get("complete") is True,
-        "warnings": [*page.texts(run.provenance.get("warnings")), *run.warnings],
+        "stretches": stretches(run) if told.stretches > 1 else "",
+        "warnings": [*cautions(told, run), *run.warnings],
         "parts": said,
         "figures": figures,
         "charts": page.charts(figure for mine in figures.values() for figure in mine),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +24,10 @@ class Trial:
     verdict: Verdict
     begin: int
     end: int
+
+    def after(self, pairs: int) -> Trial:
+        """Return it as one of a stream that has so many pairs more before."""
+        return replace(self, begin=self.begin + pairs, end=self.end + pairs)
 
 
 def cut(a: npt.ArrayLike, b: npt.ArrayLike, procedure: Procedure, most: int | None = None) -> list[Trial]:

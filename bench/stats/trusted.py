@@ -19,13 +19,54 @@ from bench.stats.trials import Trial, cut
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pandas as pd
+
     from bench.store.reader import Run
 
-__all__ = ["EQUAL", "Batched", "Gates", "Streamed", "Trusted", "trusted"]
+__all__ = [
+    "EQUAL",
+    "Batched",
+    "Gates",
+    "Recorded",
+    "Streamed",
+    "Trusted",
+    "last_stretch",
+    "recorded",
+    "trusted",
+    "whole",
+]
 
 EQUAL = "equal"  # the kind of a stream whose sides do not differ
 PIECE = 24  # pairs of a piece of which an ordinary 95 % interval is held against the long-run value
 Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The pairs of one stream in the order measured, apart for each stretch, that is on the same volumes.
+
+    `blocks` are how many were begun.
+    """
+
+    stretches: tuple[tuple[Floats, Floats], ...]
+    blocks: int
+
+    def cut(self, procedure: Procedure, most: int | None = None) -> tuple[Trial, ...]:
+        """Return the comparisons that the pairs give, at most `most`; none spans two stretches."""
+        trials: list[Trial] = []
+        begin = 0
+        for a, b in self.stretches:
+            left = None if most is None else most - len(trials)
+            trials += [one.after(begin) for one in cut(a, b, procedure, left)]
+            begin += len(a)
+        return tuple(trials)
+
+    @property
+    def pairs(self) -> tuple[Floats, Floats]:
+        """All times of A and of B."""
+        if not self.stretches:
+            return np.empty(0), np.empty(0)
+        return tuple(map(np.concatenate, zip(*self.stretches, strict=True)))  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -49,6 +90,7 @@ class Streamed:
     pieces: int
     seconds: float
     failed: int
+    wanted: int
 
     def count(self, word: Word) -> int:
         """Return how many comparisons said `word`."""
@@ -71,7 +113,7 @@ class Batched:
     """A stream measured side after side: the times of A and of B of each trial, whole ones only.
 
     `size` is how many times a side has, `seconds` how long a trial takes, `tool` the one that timed it, if not
-    the suite.
+    the suite; `wanted` trials were asked for.
     """
 
     label: str
@@ -80,6 +122,7 @@ class Batched:
     trials: tuple[tuple[Floats, Floats], ...]
     size: int
     seconds: float
+    wanted: int
     tool: str = ""
 
     def shorter(self, size: int) -> Batched:
@@ -93,6 +136,7 @@ class Trusted:
     """All streams of a run, and the gates that those of equal arms make: the i-th comparison of each.
 
     `longest` are the gates of the same streams by the run's longest procedure, of which they give fewer.
+    `stretches` is how many there are, each on volumes of its own.
     """
 
     streams: tuple[Streamed, ...]
@@ -100,6 +144,13 @@ class Trusted:
     gates: Gates
     longest: Gates
     alpha: float
+    stretches: int = 1
+
+    @property
+    def short(self) -> tuple[Streamed | Batched, ...]:
+        """What has fewer trials than were asked for."""
+        every: list[Streamed | Batched] = [*self.streams, *self.batches]
+        return tuple(one for one in every if len(one.trials) < one.wanted)
 
 
 @dataclass(frozen=True)
@@ -127,7 +178,8 @@ def trusted(run: Run) -> Trusted:
     equal = [one for one in streams if one.kind == EQUAL]
     cap = max((one.procedure.cap for one in equal), default=0)
     gates = _gates([one.trials for one in equal], cap, alpha)
-    return Trusted(streams, batches, gates, _gates([one.longest for one in equal], longest.cap, alpha), alpha)
+    longer = _gates([one.longest for one in equal], longest.cap, alpha)
+    return Trusted(streams, batches, gates, longer, alpha, last_stretch(run))
 
 
 def _gates(comparisons: Sequence[Sequence[Trial]], cap: int, alpha: float) -> Gates:
@@ -148,10 +200,9 @@ def _procedure(facts: Mapping[str, Any]) -> Procedure:
 def _streamed(run: Run, facts: Mapping[str, Any], longest: Procedure) -> Streamed:
     number = int(facts["number"])
     procedure = _procedure(facts)
-    times, units = run.times, run.units
-    mine = times[(times["comparison"] == number) & (times["setup"] == 1) & (times["metric"] == str(facts["metric"]))]
-    rows = units[(units["comparison"] == number) & (units["setup"] == 1)]
-    a, b = paired_times(mine, "a", "b")
+    rows = _rows(run.units, number)
+    stream = recorded(run, number, str(facts["metric"]))
+    a, b = stream.pairs
     long_run = ratio(b, a) if len(a) else Estimate(math.nan, math.nan, math.nan, 0, "no pair")
     covered, pieces = _coverage(a, b, long_run.value)
     return Streamed(
@@ -159,42 +210,75 @@ def _streamed(run: Run, facts: Mapping[str, Any], longest: Procedure) -> Streame
         kind=str(facts["kind"]),
         share=float(facts["share"]),
         procedure=procedure,
-        trials=tuple(cut(a, b, procedure, int(facts["trials"]))),
-        longest=tuple(cut(a, b, longest)),
+        trials=stream.cut(procedure, int(facts["trials"])),
+        longest=stream.cut(longest),
         pairs=len(a),
         long_run=long_run,
         covered=covered,
         pieces=pieces,
         seconds=2 * float(_seconds(run).loc[rows.index].mean()) if len(rows) else math.nan,
         failed=int((rows["error"] != "").sum()),
+        wanted=int(facts["trials"]),
     )
+
+
+def recorded(run: Run, number: int, metric: str) -> Recorded:
+    """Return what `run` has of the stream `number`, whose comparisons judge `metric`."""
+    times = _rows(run.times, number)
+    mine = times[times["metric"] == metric]
+    stretches = (mine[mine["setup"] == setup] for setup in sorted(mine["setup"].unique()))
+    begun = _rows(run.units, number)["block"]
+    return Recorded(
+        tuple(paired_times(stretch, "a", "b") for stretch in stretches), 0 if begun.empty else int(begun.max()) + 1
+    )
+
+
+def _rows(frame: pd.DataFrame, number: int) -> pd.DataFrame:
+    """Return a stream's rows but for those by which a delay is measured, whose set-up is 0."""
+    if "comparison" not in frame:
+        return frame.iloc[:0]
+    return frame[(frame["comparison"] == number) & (frame["setup"] > 0)]
 
 
 def _batched(run: Run, facts: Mapping[str, Any]) -> Batched:
     number, size = int(facts["number"]), int(facts["batch"])
-    times, units = run.times, run.units
-    mine = times[(times["comparison"] == number) & (times["setup"] == 1) & (times["metric"] == str(facts["metric"]))]
-    rows = units[(units["comparison"] == number) & (units["setup"] == 1)]
-    trials = []
-    for _, trial in mine.groupby(mine["block"] // size):
-        a, b = (trial.loc[trial["side"] == side, "value"].to_numpy(dtype=np.float64) for side in "ab")
-        if len(a) == len(b) == size:
-            trials.append((a, b))
+    rows = _rows(run.units, number)
     seconds = 2 * size * float(_seconds(run).loc[rows.index].median()) if len(rows) else math.nan
     return Batched(
         label=str(facts["label"]),
         kind=str(facts["kind"]),
         share=float(facts["share"]),
-        trials=tuple(trials),
+        trials=whole(run, number, str(facts["metric"]), size),
         size=size,
         seconds=seconds,
+        wanted=int(facts["trials"]),
         tool=str(facts.get("tool", "")),
     )
 
 
+def last_stretch(run: Run) -> int:
+    """Return the number of the run's last stretch, counted from 1."""
+    return int(run.units["setup"].max()) if "setup" in run.units else 1
+
+
+def whole(run: Run, number: int, metric: str, size: int) -> tuple[tuple[Floats, Floats], ...]:
+    """Return the times of A and of B of the stream's trials of `size` units a side, of whole ones only."""
+    times = _rows(run.times, number)
+    mine = times[times["metric"] == metric]
+    trials = []
+    for _, trial in mine.groupby(mine["block"] // size):
+        a, b = (trial.loc[trial["side"] == side, "value"].to_numpy(dtype=np.float64) for side in "ab")
+        if len(a) == len(b) == size:
+            trials.append((a, b))
+    return tuple(trials)
+
+
 def _seconds(run: Run) -> Any:
-    """Return how long each unit took, by the start of the next one; a run's last one is not known."""
-    return -run.units["started"].diff(-1)
+    """Return how long each unit took, by the start of the next one; of a stretch's last one that is not known."""
+    setup = run.units["setup"]
+    following = setup.shift(-1)
+    last = (setup > 0) & ((following == 0) | (following > setup))
+    return (-run.units["started"].diff(-1)).mask(last)
 
 
 def _coverage(a: Floats, b: Floats, value: float) -> tuple[int, int]:

@@ -46,6 +46,36 @@ def test_it_measures_streams_and_writes_the_page(bench: Bench, tmp_path: Path) -
     assert bench("report", str(run)).out == said
 
 
+@pytest.mark.root
+def test_a_run_that_lacks_verdicts_goes_on_on_new_volumes(bench: Bench) -> None:
+    require(volume="ext4", driver="overlay2")
+    options = (*SMALL, "--gates", "2", "--pairs", "12", "--gate-pairs", "12", "--budget", "60s")
+    done = bench("aa", *options)
+    assert done.status == 0, done
+    [run] = bench.runs()
+    rows = run / "samples.jsonl"
+    told = rows.read_text().splitlines(keepends=True)
+    had = told[: len(told) // 2]
+    rows.write_text("".join(had))
+    assert "streams have fewer verdicts than were asked for" in bench("aa", run.name).out
+    bench("aa", "--resume", run.name, "--share", "0.1").complains("--resume takes no --share")
+    with bench.nothing_left():
+        again = bench("aa", "--resume", run.name, "--budget", "60s")
+    assert again.status == 0, again
+    assert "Measured in stretches, from " in again.out
+    assert "fewer verdicts" not in again.out
+    assert rows.read_text().splitlines(keepends=True)[: len(had)] == had, "no row is written anew"
+    units = load(run).units
+    assert units["sequence"].tolist() == list(range(len(units)))
+    assert set(units["setup"]) == {0, 1, 2}
+    assert units.loc[units["setup"] == 2, "block"].min() > 0
+    provenance = load(run).provenance
+    assert provenance["command"][3:] == ["aa", *options]
+    assert [one["units"] for one in provenance["earlier"]] == [len(told)]
+    assert provenance["units"] == len(units)
+    bench("aa", "--resume", run.name).complains("has all of its verdicts; start a new one")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -55,6 +85,7 @@ def test_it_measures_streams_and_writes_the_page(bench: Bench, tmp_path: Path) -
         (("--delta", "0"), ("delta is 0",)),
         (("--gates", "0", "--trials", "0"), ("nothing to test",)),
         (("no-such-run",), ("no run at",)),
+        (("--resume", "no-such-run"), ("no run at",)),
         (("--budget", "soon"), ("'soon' is not a time",)),
     ],
 )

@@ -28,7 +28,7 @@ NAMES = [
 def batched(*factors: float) -> Batched:
     random = np.random.default_rng(1)
     trials = tuple((random.normal(1000, 5, 60), factor * random.normal(1000, 5, 60)) for factor in factors)
-    return Batched("write", "delay", 0.1, trials, 60, 2.0)
+    return Batched("write", "delay", 0.1, trials, 60, 2.0, len(trials))
 
 
 @pytest.mark.parametrize(
@@ -57,15 +57,15 @@ def test_a_tool_that_is_not_there_says_so(monkeypatch: pytest.MonkeyPatch) -> No
 def test_hyperfines_ratio_and_deviation_are_those_of_its_summary() -> None:
     """Three runs each by hyperfine 1.15: its summary said 1.05 ± 0.02 and 1.00 ± 0.02 times faster."""
     a = np.array([100.0, 101.0, 102.0])
-    once = Batched("write", "delay", 0.05, ((a, np.array([105.0, 106.0, 107.0])),), 3, 1.0)
-    never = Batched("write", "equal", 0.0, ((a, np.array([100.0, 101.0, 103.0])),), 3, 1.0)
+    once = Batched("write", "delay", 0.05, ((a, np.array([105.0, 106.0, 107.0])),), 3, 1.0, 1)
+    never = Batched("write", "equal", 0.0, ((a, np.array([100.0, 101.0, 103.0])),), 3, 1.0, 1)
     told = peers()[-1].slower
     assert told is not None
     assert (told(once), told(never)) == (1, 0)
 
 
 def test_a_shorter_run_is_the_end_of_a_and_the_beginning_of_b() -> None:
-    whole = Batched("write", "equal", 0.0, ((np.arange(8.0), np.arange(8.0, 16.0)),), 8, 4.0)
+    whole = Batched("write", "equal", 0.0, ((np.arange(8.0), np.arange(8.0, 16.0)),), 8, 4.0, 1)
     half = whole.shorter(4)
     assert [list(side) for side in half.trials[0]] == [[4, 5, 6, 7], [8, 9, 10, 11]]
     assert (half.size, half.seconds) == (4, 2.0)

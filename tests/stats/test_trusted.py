@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,6 +69,29 @@ def test_equal_arms_are_also_cut_by_the_longest_procedure_of_the_run(tmp_path: P
     assert told.longest.pairs == 48
     assert 0 < told.longest.count < told.gates.count
     assert "The same pairs cut into comparisons of at most 48" in "\n".join(as_lines(told, run, beside(told)))
+
+
+def test_no_comparison_spans_two_stretches_and_the_time_between_is_nobodys(tmp_path: Path) -> None:
+    samples: list[Sample] = []
+    for block in range(36):
+        stretch = 1 if block < 18 else 2  # 18 pairs: one comparison of 12, and half of another
+        for side in "ab":
+            params: dict[str, int | str] = {"comparison": 0, "side": side, "setup": stretch, "delay": 0}
+            value = 1000.0 + block % 7 + (200.0 if side == "b" else 0.0)
+            sample = make_sample(len(samples), block=block, params=params, metrics={"time": value})
+            samples.append(replace(sample, started=sample.started + 3600 * (stretch - 1)))
+    streams = [{**described(0, "work", 0.2, trials=3), "looks": [9]}]
+    run = load(write_run(tmp_path / "run", samples, streams=streams, alpha=0.05))
+    told = trusted(run)
+    [stream] = told.streams
+    assert [(one.begin, one.end) for one in stream.trials] == [(0, 18), (18, 36)], "one and its confirmation in each"
+    assert stream.pairs == 36
+    assert stream.seconds == pytest.approx(2.0), "an hour passed between the stretches"
+    assert told.stretches == 2
+    assert told.short == (stream,)
+    text = "\n".join(as_lines(told, run, []))
+    assert "1 of 1 streams have fewer verdicts than were asked for; `python -m bench aa --resume run`" in text
+    assert "Measured in stretches" in text
 
 
 def test_the_page_says_all_of_it(tmp_path: Path) -> None:
