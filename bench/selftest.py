@@ -40,6 +40,7 @@ SHARES = (0.03, 0.05, 0.10, 0.20)
 PROMISED = (0.05, 0.10)  # delays for which all trials are made; other shares, and real work, get a quarter of them
 GATE_PAIRS = 24  # of a comparison of equal arms: many small gates tell more of false alarms than a few large ones
 QUICK = {"gates": 20, "trials": 5, "shares": (0.10,), "batch": 60, "budget": "5m"}
+KIND = "aa"  # of the run
 PREFIX = ("python", "-m", "bench", "aa")  # of the command in run.json
 GOING_ON = {"resumed", "budget", "results", "reports", "workdir", "markdown"}  # what may be said where a run goes on
 COMMAND_LINE = ParameterSource.COMMANDLINE
@@ -122,8 +123,8 @@ def _measure(asked: dict[str, Any], results: Path, workdir: Path | None) -> tupl
 
     wanted, streams = _wanted(asked)
     plan = _plan(asked, streams, parse_seconds(wanted["budget"]))
-    facts = {"streams": [stream.described() for stream in streams], "alpha": asked["alpha"]}
-    return measured([], plan, results, workdir, "aa", quiet=False, work=Streams(streams), facts=facts)
+    facts = _facts(asked, streams)
+    return measured([], plan, results, workdir, KIND, quiet=False, work=Streams(streams), facts=facts)
 
 
 def _go_on(directory: Path, workdir: Path | None) -> tuple[Path, int]:
@@ -145,7 +146,7 @@ def _go_on(directory: Path, workdir: Path | None) -> tuple[Path, int]:
     seconds = parse_seconds(context.params["budget"] or _wanted(asked)[0]["budget"])
     plan = _plan(asked, streams, float(run.provenance.get("seconds") or 0.0) + seconds)
     where = session_of(directory.parent, workdir or asked["workdir"], seconds, quiet=False)
-    return session.extend(run, plan, where, work)
+    return session.extend(run, plan, where, work, kind=KIND, **_facts(asked, streams))
 
 
 def _asked_of(run: Run) -> tuple[dict[str, Any], list[Stream]]:
@@ -154,18 +155,24 @@ def _asked_of(run: Run) -> tuple[dict[str, Any], list[Stream]]:
     from bench.host.fingerprint import fingerprint
 
     told = run.provenance
-    if told.get("kind") != "aa":
+    if told.get("kind") != KIND:
         raise BenchError(f"run {run.id} does not test the suite", mend="`python -m bench run --resume` goes on with it")
     if other := Machine.of(told).difference(Machine.of({"host": fingerprint()})):
         raise BenchError(f"run {run.id} is from another machine", why=other, mend="start a new one")
     try:
         asked = aa.make_context("aa", [str(word) for word in told["command"][len(PREFIX) :]]).params
-        same = [one.described() for one in _wanted(asked)[1]] == told["streams"]
+        _, streams = _wanted(asked)
+        same = _facts(asked, streams)["streams"] == told["streams"]
     except (KeyError, TypeError, click.ClickException) as error:
         raise BenchError(f"{run.directory / 'run.json'} does not say what was asked for", why=str(error)) from error
     if not same:
         raise BenchError(f"run {run.id} is from another version", why="its streams differ", mend="start a new one")
-    return asked, _wanted(asked)[1]
+    return asked, streams
+
+
+def _facts(asked: dict[str, Any], streams: list[Stream]) -> dict[str, Any]:
+    """Return what run.json says of the streams."""
+    return {"streams": [stream.described() for stream in streams], "alpha": asked["alpha"]}
 
 
 def _plan(asked: dict[str, Any], streams: list[Stream], seconds: float) -> Plan:

@@ -49,7 +49,7 @@ STAGES = ("/mnt", "/media", "/srv", "/opt", "/home")
 DISTURBED_SHARE = 0.10
 # What run.json says of one stretch of measuring only.
 STRETCH = (
-    *("complete", "ended", "seconds", "units", "errors"),
+    *("started", "complete", "ended", "seconds", "units", "errors", "warnings"),
     *("conditions", "build_seconds", "volumes", "interrupted", "problem"),
 )
 LOCK_NAME = "\0layer-bench"  # an abstract socket: it leaves no file and ends with its process
@@ -102,21 +102,17 @@ def resume(directory: Path, session: Session) -> tuple[Path, int]:
     return directory, _run(planning.make(request), moved, directory, Blocks(_observed(earlier)), {})
 
 
-def extend(run: Run, made: Plan, session: Session, work: Work) -> tuple[Path, int]:
-    """Do more `work` on the plan `made` for `run`, on new volumes; return as `execute`.
+def extend(run: Run, made: Plan, session: Session, work: Work, **facts: Any) -> tuple[Path, int]:
+    """Do more `work` on the plan `made` for `run`, on new volumes; provenance and return as those of `start`.
 
     Its rows follow those that the run has. What run.json said of measuring them goes to its list `earlier`.
     """
     _require_unpacked(run)
     before = run.provenance
-    told = {key: value for key, value in before.items() if key not in {*_provenance(session, made, run.id), *STRETCH}}
-    told |= {"command": before.get("command"), "earlier": [*told.get("earlier", ()), _stretch(before)]}
+    stretch = {key: before[key] for key in STRETCH if key in before}
+    facts |= {"command": before["command"], "earlier": [*before.get("earlier", ()), stretch]}
     moved = dataclasses.replace(session, started=session.started - float(before.get("seconds") or 0.0))
-    return run.directory, _run(made, moved, run.directory, work, told)
-
-
-def _stretch(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: provenance[key] for key in ("started", *STRETCH, "warnings") if key in provenance}
+    return run.directory, _run(made, moved, run.directory, work, facts)
 
 
 def _require_unpacked(run: Run) -> None:

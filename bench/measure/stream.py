@@ -10,6 +10,7 @@ import statistics
 import time
 from collections import deque
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bench import discovery
@@ -99,10 +100,15 @@ class Streams:
     streams: Sequence[Stream]
     earlier: Run | None = None
 
+    @cached_property
+    def _states(self) -> dict[int, _State]:
+        """Where each stream stands, by its number."""
+        return {stream.comparison.number: self._state(stream) for stream in self.streams}
+
     @property
     def open(self) -> list[Stream]:
         """The streams that have not given their verdicts."""
-        return [stream for stream in self.streams if not _enough(stream, self._state(stream))]
+        return [stream for stream in self.streams if not _enough(stream, self._states[stream.comparison.number])]
 
     def _state(self, stream: Stream) -> _State:
         """Return where a stream stands at the beginning."""
@@ -119,11 +125,6 @@ class Streams:
         """The set-up of the pairs, from 1: no comparison spans two."""
         return 1 if self.earlier is None else last_stretch(self.earlier) + 1
 
-    @property
-    def _first(self) -> int:
-        """The number of the first unit."""
-        return 0 if self.earlier is None else int(self.earlier.units["sequence"].max()) + 1
-
     def __call__(self, shop: Workshop) -> Mapping[str, Any]:
         """Measure until every stream has its verdicts or the time is up."""
         able = hyperfine.probe(shop.tools)
@@ -134,8 +135,7 @@ class Streams:
         with shop.runner() as runner:
             runner.around = _around
             runner.build()
-            runner.sequence = self._first
-            states = {stream.comparison.number: self._state(stream) for stream in left}
+            runner.sequence = 0 if self.earlier is None else self.earlier.following
             recorder = _Recorder(runner, self._stretch)
             for _ in range(2 * CALIBRATION):
                 for stream in {stream.label: stream for stream in left if stream.kind == DELAY}.values():
@@ -143,12 +143,12 @@ class Streams:
             rounds = 0
             while left and time.monotonic() < shop.deadline:
                 for stream in left:
-                    state = states[stream.comparison.number]
+                    state = self._states[stream.comparison.number]
                     if not stream.batch:
                         recorder.pair(stream, state)
                     elif rounds % stream.batch == 0:  # as many units as streams of pairs had since the last one
                         recorder.batches(stream, state)
-                left = [one for one in left if not _enough(one, states[one.comparison.number])]
+                left = [one for one in left if not _enough(one, self._states[one.comparison.number])]
                 rounds += 1
         return {}
 

@@ -226,11 +226,11 @@ def recorded(run: Run, number: int, metric: str) -> Recorded:
     """Return what `run` has of the stream `number`, whose comparisons judge `metric`."""
     times = _rows(run.times, number)
     mine = times[times["metric"] == metric]
+    if mine.empty:  # there may be no column `setup`
+        return Recorded((), 0)
     stretches = (mine[mine["setup"] == setup] for setup in sorted(mine["setup"].unique()))
-    begun = _rows(run.units, number)["block"]
-    return Recorded(
-        tuple(paired_times(stretch, "a", "b") for stretch in stretches), 0 if begun.empty else int(begun.max()) + 1
-    )
+    begun = int(_rows(run.units, number)["block"].max()) + 1
+    return Recorded(tuple(paired_times(stretch, "a", "b") for stretch in stretches), begun)
 
 
 def _rows(frame: pd.DataFrame, number: int) -> pd.DataFrame:

@@ -54,6 +54,11 @@ class Run:
         return rows_of(self.directory)
 
     @property
+    def following(self) -> int:
+        """The number (`sequence`) of a unit that would be measured next."""
+        return 0 if self.units.empty else int(self.units["sequence"].max()) + 1
+
+    @property
     def parameters(self) -> tuple[str, ...]:
         """The parameters of all scenarios of the run, each a column of the three frames."""
         return tuple(str(column) for column in self.units.columns if column not in RESERVED)

@@ -11,7 +11,7 @@ import pytest
 from bench.errors import BenchError
 from bench.report.trust import as_lines, beside
 from bench.stats.paired import Word
-from bench.stats.trusted import Gates, trusted
+from bench.stats.trusted import Gates, Recorded, recorded, trusted, whole
 from bench.store.reader import Run, load
 from tests.builders import make_sample, write_run
 
@@ -92,6 +92,13 @@ def test_no_comparison_spans_two_stretches_and_the_time_between_is_nobodys(tmp_p
     text = "\n".join(as_lines(told, run, []))
     assert "1 of 1 streams have fewer verdicts than were asked for; `python -m bench aa --resume run`" in text
     assert "Measured in stretches" in text
+
+
+def test_a_run_that_ended_before_its_first_unit_has_nothing(tmp_path: Path) -> None:
+    run = load(write_run(tmp_path / "run", [], streams=[described(0, "equal")], alpha=0.05))
+    assert recorded(run, 0, "time") == Recorded((), 0)
+    assert whole(run, 0, "time", 12) == ()
+    assert run.following == 0
 
 
 def test_the_page_says_all_of_it(tmp_path: Path) -> None:
