@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scipy import stats
 
 from bench.report import origin
+from bench.report.page import texts
 from bench.report.peers import PYPERF, peers
 from bench.report.sections import skips
 from bench.report.sheets import Sheet
@@ -119,15 +120,14 @@ def as_lines(told: Trusted, run: Run, tools: Sequence[Tool]) -> list[str]:
 
 def stretches(run: Run) -> str:
     """Say when each stretch of a run that went on began."""
-    begun = [one.get("started") for one in (*(run.provenance.get("earlier") or ()), run.provenance)]
+    begun = [one.get("started") for one in (*_earlier(run), run.provenance)]
     return f"Measured in stretches, from {', '.join(map(str, begun))}, each on new volumes; no comparison spans two."
 
 
 def cautions(told: Trusted, run: Run) -> list[str]:
     """Return what a reader should know first: the warnings of each stretch, and what has fewer verdicts than asked."""
-    earlier = run.provenance.get("earlier") or ()
-    found = [f"{text} (from {one.get('started')} on)" for one in earlier for text in one.get("warnings") or ()]
-    found += [str(text) for text in run.provenance.get("warnings") or ()]
+    found = [f"{text} (from {one.get('started')} on)" for one in _earlier(run) for text in texts(one.get("warnings"))]
+    found += texts(run.provenance.get("warnings"))
     if told.short:
         every = len(told.streams) + len(told.batches)
         found.append(
@@ -135,6 +135,12 @@ def cautions(told: Trusted, run: Run) -> list[str]:
             f"`python -m bench aa --resume {run.id}` goes on with them"
         )
     return found
+
+
+def _earlier(run: Run) -> list[dict[str, Any]]:
+    """Return what run.json says of the stretches before the last."""
+    told = run.provenance.get("earlier")
+    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
 
 
 def parts(told: Trusted, tools: Sequence[Tool]) -> list[Part]:
