@@ -10,11 +10,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.drivers.btrfs import Btrfs
 from bench.drivers.docker import DRIVERS
 from bench.drivers.engine import EngineDriver, EngineStack, with_program
 from bench.engines.docker import Docker
 from bench.engines.images import save
-from bench.engines.layout import CONTAINER, INIT_LAYER, compare, described, without_init
+from bench.engines.layout import CONTAINER, INIT_LAYER, compare, described, numbered, without_init
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.layers.content import Deleted, Directory, File, Layer, Link
@@ -103,6 +104,9 @@ def _compare(unit: Unit, driver: EngineDriver, stack: EngineStack) -> None:
     container = driver.create_read_write(stack, unit.depth)
     mine = by_hand.create_read_write(ours, unit.depth)
     try:
+        if driver.storage == Btrfs.name:  # its tree is sorted by them, and what it costs follows from that
+            images = (driver.layer_path(container, 0), by_hand.layer_path(mine, 0))
+            _expect(unit, "numbers", compare(*map(numbered, images)))
         with by_hand.get(mine):  # dockerd mounts a container when it creates it, and again to start it
             pass
         with driver.get(container) as merged, by_hand.get(mine) as other:
@@ -263,8 +267,9 @@ SCENARIO = Scenario(
         "A private dockerd loads an archive; the same layers are laid out by hand on the same volume. Compared are "
         "names, kinds, modes, owners, extended attributes, device numbers and contents (`link` and `lower` up to their "
         "random names) and mount options: at rest, in a running container after a write, a deletion and a directory "
-        "made again, and after it stopped. Left out: times, attributes that hold the identity of a file system or a "
-        "file, and the init layer that dockerd puts between image and container whatever the driver. `load` is "
+        "made again, and after it stopped; of btrfs, whose tree is sorted by them, an image's inode numbers, too. Left "
+        "out: times, attributes that hold the identity of a file system or a file, and the init layer "
+        "that dockerd puts between image and container whatever the driver. `load` is "
         "`docker load` of the archive; `by_hand` writes the same layers, with their content."
     ),
     order=7,

@@ -3,11 +3,18 @@
     subvolumes/<64 hex>      a layer of an image or of a container: the whole tree
 
 From daemon/graphdriver/btrfs/btrfs.go of Docker 20.10. Its own mount of the home and its quotas are left out.
+
+Docker makes two directories in the tree while it unpacks a layer, and removes them (pkg/chrootarchive, chroot_linux.go
+and diff_unix.go). btrfs gives no inode number out twice, and what was inserted and deleted decides where the tree's
+leaves are split: of one image of 32 layers, Docker's tree had nine leaves, a tree written without them eight, and
+deletions in a snapshot of Docker's took 1.05 times as long. With them the leaves are the same, item by item.
 """
 
 from __future__ import annotations
 
+import os
 import secrets
+import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["DRIVER", "Btrfs"]
 
 DIRECTORY = "subvolumes"
+TEMPORARY = (".pivot_root", "temp-docker-extract")  # directories that unpacking makes; digits follow
 METADATA_BYTES = 16 << 10  # of a new subvolume: the root of its tree, one node
 
 
@@ -55,7 +63,8 @@ class Btrfs(Driver):
             else:
                 btrfs.create_subvolume(target)
                 target.chmod(0o755)
-            materialise(layer, target, seed)
+            with _unpacking(target):
+                materialise(layer, target, seed)
             ids.append(target.name)
         return Stack(home, layers, seed, ids, tuple(depths))
 
@@ -92,6 +101,16 @@ class Btrfs(Driver):
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
         """Opening a file copies nothing: a write goes to new extents, whoever shares the old ones."""
         return CopyUp(0, "none", "a snapshot shares extents; a write to it is a write elsewhere")
+
+
+@contextmanager
+def _unpacking(tree: Path) -> Iterator[None]:
+    """Make what Docker makes in `tree` for unpacking a layer: one directory before, one that is there meanwhile."""
+    before, meanwhile = TEMPORARY
+    os.rmdir(tempfile.mkdtemp(prefix=before, dir=tree))
+    made = tempfile.mkdtemp(prefix=meanwhile, dir=tree)
+    yield
+    os.rmdir(made)
 
 
 DRIVER = Btrfs

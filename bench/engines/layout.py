@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["CONTAINER", "INIT_LAYER", "compare", "described", "without_init"]
+__all__ = ["CONTAINER", "INIT_LAYER", "compare", "described", "numbered", "without_init"]
 
 _SHORT = re.compile(r"[A-Z2-7]{26}")  # base32, moby's idLength
 _TEMPORARY = re.compile(r"^#[0-9a-f]+$")  # what overlayfs leaves in its work directory: ovl_lookup_temp
@@ -49,6 +49,16 @@ def described(home: Path, names: Mapping[str, str]) -> dict[str, str]:
         return _SHORT.sub(lambda found: short.get(found[0], "(unknown)"), text)
 
     return {replaced(path): replaced(facts) for path, facts in _walk(str(home), "") if path != QUOTA}
+
+
+def numbered(tree: Path) -> dict[str, str]:
+    """Return the inode number of each path below `tree`, as text: in which order btrfs has them in its own tree."""
+    found = {}
+    for top, directories, files in os.walk(tree):
+        for name in (*directories, *files):
+            path = os.path.join(top, name)
+            found[os.path.relpath(path, tree)] = f"inode {os.lstat(path).st_ino}"
+    return found
 
 
 def without_init(told: Mapping[str, str], records: str = "") -> dict[str, str]:

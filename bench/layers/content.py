@@ -119,9 +119,9 @@ def materialise(entries: Iterable[Entry], target: Path, seed: int, opaque: str =
                 flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
                 parents[head] = os.open(head, flags, dir_fd=base)
             if isinstance(entry, Directory):
-                if entry.opaque and not opaque:
-                    shutil.rmtree(name, dir_fd=parents[head])
                 _make(entry, name, parents[head])
+                if entry.opaque and not opaque:
+                    _empty(name, parents[head])
                 if entry.opaque and opaque:
                     os.setxattr(target / entry.path, opaque, b"y", follow_symlinks=False)
             elif isinstance(entry, Deleted):
@@ -144,6 +144,16 @@ def _make(directory: Directory, name: str, parent: int) -> None:
         else:
             os.unlink(name, dir_fd=parent)
             os.mkdir(name, directory.mode, dir_fd=parent)
+
+
+def _empty(name: str, parent: int) -> None:
+    """Remove what a directory holds; it stays the one that it was, as where an archive is unpacked."""
+    directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        for inside in os.listdir(directory):
+            _delete(inside, directory, marked=False)
+    finally:
+        os.close(directory)
 
 
 def _delete(name: str, parent: int, *, marked: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from bench import discovery
 from bench.containers.choice import Choice
 from bench.containers.stacks import Stacks
 from bench.doctor import asked
+from bench.drivers import btrfs
 from bench.drivers.engine import EngineDriver, EngineStack
 from bench.engines import base
 from bench.engines.docker import Docker
@@ -153,11 +154,26 @@ def test_what_is_built_by_hand_is_what_docker_builds(name: str, depths: tuple[in
             assert held.evidence.endswith("absolute at 1, absolute at 5, relative at 72, relative at 125")
         for sample in block.samples:
             assert sample.counters["different_at_rest"] == 0
+            assert sample.counters.get("different_numbers") == (0 if name == "docker/btrfs" else None)
             if sample.depth == MOST:
                 assert sample.counters["refuses_126"] == 1
             if name == "docker/overlay2":
                 assert sample.counters["layers_with_lower"] == sample.depth - 1
                 assert sample.counters["relative_lower"] == (sample.depth >= 72)
+
+    isolated(work)
+
+
+def test_other_inode_numbers_on_btrfs_are_a_mismatch(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require(volume="btrfs", driver="docker/btrfs")
+    monkeypatch.setattr(btrfs, "_unpacking", nullcontext)
+    plan = make(Request("standard", scenarios=("layout",), drivers=("docker/btrfs",), volumes=("btrfs",), depths=(2,)))
+
+    def work() -> None:
+        [sample] = one_block(plan, place, lambda cell: True).samples
+        assert sample.counters["different_at_rest"] == 0
+        assert sample.counters["different_numbers"] > 0
+        assert "again: theirs inode 259, ours inode 257" in sample.mismatches[0]
 
     isolated(work)
 
