@@ -34,7 +34,7 @@ POINTS: dict[str, tuple[str, dict[str, str], dict[float, str]]] = {
 }
 # Where other tools are asked too, and units of a side: at least the time that ours takes to find PROMISED[0]. For
 # larger delays they get half as many trials, of SHORT units; so does a tool that times whole programs.
-PEERS = {"lookup": 320, "first write, 4 KiB": 120, "first write, 1 MiB": 60}
+PEERS = {"lookup": 320, "first write, 4 KiB": 280, "first write, 1 MiB": 160}
 SHORT = 60
 SHARES = (0.03, 0.05, 0.10, 0.20)
 PROMISED = (0.05, 0.10)  # delays for which all trials are made; other shares, and real work, get a quarter of them
