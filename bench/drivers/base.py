@@ -204,22 +204,23 @@ def data_bytes(entries: Iterable[object]) -> int:
 def copy_tree(source: str, target: str, copy: Callable[[str, str], None] | None = None) -> None:
     """Copy a tree of directories, regular files and symbolic links by reading and writing every byte.
 
-    Neither FICLONE nor copy_file_range: both share extents on file systems that clone, and a full
-    copy is what is being measured. `copy` does another thing to a file than to copy it, such as os.link.
+    In the order of names, as Docker does (daemon/graphdriver/copy/copy.go walks by filepath.Walk): what was made side
+    by side lies side by side. In that of ext4's own listing, by hashes, lookups in Docker's copy took 0.78 times those
+    in ours. Neither FICLONE nor copy_file_range: both share extents on file systems that clone, and a full copy is what
+    is being measured. `copy` does another thing to a file than to copy it, such as os.link.
     """
     copy = copy or copy_file
     os.mkdir(target)
-    directories = []
     with os.scandir(source) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                directories.append(entry.name)
-            elif entry.is_symlink():
-                os.symlink(os.readlink(entry.path), f"{target}/{entry.name}")
-            else:
-                copy(entry.path, f"{target}/{entry.name}")
-    for name in directories:
-        copy_tree(f"{source}/{name}", f"{target}/{name}", copy)
+        found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+    for entry in found:
+        place = f"{target}/{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            copy_tree(entry.path, place, copy)
+        elif entry.is_symlink():
+            os.symlink(os.readlink(entry.path), place)
+        else:
+            copy(entry.path, place)
     shutil.copystat(source, target)
 
 

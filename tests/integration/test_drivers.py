@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench import discovery
-from bench.drivers.base import BLOCK
+from bench.drivers.base import BLOCK, copy_file, copy_tree
 from bench.drivers.overlay2 import MAX_LOWER
 from bench.errors import BenchError
 from bench.kernel import mounts
@@ -512,6 +512,22 @@ def test_a_daemon_that_never_serves_is_named_and_leaves_nothing(
             assert volume.remount().ok
 
     isolated(work)
+
+
+def test_a_tree_is_copied_in_the_order_of_its_names(tmp_path: Path) -> None:
+    paths = ["B", "a/2", "a/10", "a-b", "ä", *(f"many/{number:03d}" for number in range(200))]
+    for path in reversed(paths):
+        (tmp_path / "from" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "from" / path).write_text(path, encoding="utf-8")
+    copied = []
+
+    def copy(source: str, target: str) -> None:
+        copied.append(os.path.relpath(target, tmp_path / "to"))
+        copy_file(source, target)
+
+    copy_tree(str(tmp_path / "from"), str(tmp_path / "to"), copy)
+    assert copied == ["B", "a/10", "a/2", "a-b", *paths[5:], "ä"]
+    assert {path: (tmp_path / "to" / path).read_text(encoding="utf-8") for path in paths} == {p: p for p in paths}
 
 
 def test_vfs_copies_and_shares_no_block(place: Path) -> None:
