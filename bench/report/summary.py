@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import statistics
 from typing import TYPE_CHECKING
 
@@ -71,15 +72,20 @@ def _counters(analysis: Analysis) -> str:
 
 
 def _precision(analysis: Analysis, scenarios: Mapping[str, Scenario]) -> str:
-    widths = []
+    found = []
     for name in analysis.scenarios:
         if name in scenarios:
-            found = rows.matching(rows.of(analysis.cells, name), {"metric": scenarios[name].headline})
-            widths += [width for row in found if (width := rows.half_width(row)) is not None]
-    if not widths:
+            cells = rows.matching(rows.of(analysis.cells, name), {"metric": scenarios[name].headline})
+            found += [(width, name, row) for row in cells if (width := rows.half_width(row)) is not None]
+    if not found:
         return "Precision: no figure has an interval yet; give the run more time."
-    fine, worst = statistics.median(widths), max(widths)
-    return f"Precision: half a headline figure's 95 % interval is ±{fine:.1%} in the median, ±{worst:.0%} at worst."
+    middle = statistics.median(width for width, *_ in found)
+    worst, name, row = max(found, key=operator.itemgetter(0))
+    where = f"{name} of {row['arm']}, {rows.cell_words(row, analysis.run.parameters)}"
+    return (
+        f"Precision: half a headline figure's 95 % interval is ±{middle:.1%} in the median, "
+        f"±{worst:.0%} at worst ({where})."
+    )
 
 
 def _trouble(analysis: Analysis) -> str:

@@ -178,7 +178,8 @@ def test_summary_answers_in_about_ten_lines(run: Run, known: dict[str, Scenario]
     assert any("per MiB" in line for line in told)
     assert any(line.startswith("C6") and "refuted on overlay2@ext4" in line for line in told)
     assert any(re.fullmatch(r"Counters: ([\d,]+) of \1 were as expected\.", line) for line in told)
-    assert any(line.startswith("Precision: ") for line in told)
+    [precision] = [line for line in told if line.startswith("Precision: ")]
+    assert re.search(r"±\d+% at worst \(\w+ of \S+@\S+, depth \d+, .+\)\.$", precision)
     assert all("\n" not in line for line in told)
 
 
