@@ -34,7 +34,7 @@ POINTS: dict[str, tuple[str, dict[str, str], dict[float, str]]] = {
 }
 # Where other tools are asked too, and units of a side: at least the time that ours takes to find PROMISED[0]. For
 # larger delays they get half as many trials, of SHORT units; so does a tool that times whole programs.
-PEERS = {"lookup": 320, "first write, 4 KiB": 280, "first write, 1 MiB": 160}
+PEERS = {"lookup": 180, "first write, 4 KiB": 180, "first write, 1 MiB": 120}
 SHORT = 60
 SHARES = (0.03, 0.05, 0.10, 0.20)
 PROMISED = (0.05, 0.10)  # delays for which all trials are made; other shares, and real work, get a quarter of them
@@ -64,7 +64,7 @@ FULL = {"gates": 200, "trials": 40, "shares": SHARES, "batch": None, "budget": "
     "--batch",
     type=click.IntRange(2),
     metavar="N",
-    help="Their units a side. [default: 60 to 320; quick: 60]",
+    help="Their units a side. [default: 120 or 180; quick: 60]",
 )
 @click.option("--work/--no-work", default=True, show_default=True, help="Slow down by real work too.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Error of a gate.")

@@ -28,6 +28,7 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 COPIED = (4 * KIB, 64 * KIB, MIB, 16 * MIB, 128 * MIB, GIB)
 PAYLOAD = bytes(range(256)) * 16  # one page; the smallest change that a page cache writes
 EVERY_LAYER_MAX = 64 * KIB  # larger files are in the bottom layer alone, or a stack would take gigabytes
+SEVERAL_MAX = 2 * MIB  # of larger files a unit opens one
 FILES = 6  # files of one size in a layer: their median is the unit's observation
 SWEEP_DEPTH = 8
 DIRECTORY = "data"  # that all files are in
@@ -66,7 +67,7 @@ def grids(profile: str) -> Iterable[Grid]:
 
 def count_of(size: int) -> int:
     """Return how many files of `size` a layer holds."""
-    return FILES if size <= MIB else 1
+    return FILES if size <= SEVERAL_MAX else 1
 
 
 def layer(index: int, params: Params) -> Layer:
@@ -112,7 +113,7 @@ def touch(unit: Unit) -> None:
     read_in(unit.merged / WARMER)
 
 
-def operate(unit: Unit) -> None:
+def operate(unit: Unit) -> Iterator[None]:
     """Open the first file; then, for each other: open, write a page, fsync, close, open and write again."""
     if isinstance(unit.driver, EngineDriver) and unit.container.upper is not None:  # known once the container runs
         unit.proven(DIRECTORY not in os.listdir(unit.container.upper), "upper has none of the files before")
@@ -123,10 +124,13 @@ def operate(unit: Unit) -> None:
     unit.record("open_first", [perf_counter_ns() - start])
     unit.volume.sync()
     unit.settle()
+    yield
+    files = [file.path for file in held(unit)[1]]
+    unit.random.shuffle(files)
     # All of it with another one before: sizes with one file a unit would else be told by the first calls after the
     # sync, and those with several, by their median, by later ones: a plain write took 18 us in one of 16 MiB on xfs,
     # 9 in one of 1 MiB; so it takes 10.5 and 9.5.
-    for number, name in enumerate((WARMER, *(file.path for file in held(unit)[1]))):
+    for number, name in enumerate((WARMER, *files)):
         path = os.fsencode(unit.merged / name)
         bytes_before, flushes_before = unit.written()
         start = perf_counter_ns()
@@ -145,13 +149,13 @@ def operate(unit: Unit) -> None:
         os.pwrite(descriptor, PAYLOAD, 0)
         times["again"].append(perf_counter_ns() - start)
         os.close(descriptor)
-        if not number:
-            continue
-        times["open"].append(opened)
-        times["write"].append(wrote)
-        times["first_write"].append(opened + wrote)
-        written += bytes_after - bytes_before
-        flushes += flushes_after - flushes_before
+        if number:
+            times["open"].append(opened)
+            times["write"].append(wrote)
+            times["first_write"].append(opened + wrote)
+            written += bytes_after - bytes_before
+            flushes += flushes_after - flushes_before
+        yield
     for name, values in times.items():
         unit.record(name, values)
     unit.notes["device"] = (written, flushes)
@@ -269,7 +273,7 @@ SCENARIO = Scenario(
         "Each unit is a fresh container. One file is opened for writing first, timed apart, because it also brings its "
         "directory to upper; the volume is synced and another one opened, untimed. Then each file is opened for "
         "writing once (that is what triggers the copy), one page is written, fsynced, and the file is opened and "
-        f"written again. {FILES} files of a size give one observation, their median (one file above 1 MiB). Bytes and "
+        f"written again. {FILES} files of a size give one observation, their median (one file above 2 MiB). Bytes and "
         "flushes are read from the loop device before and after the open; blocks and shared extents from the copy in "
         "upper."
     ),

@@ -80,7 +80,8 @@ def names(unit: Unit) -> dict[str, list[bytes]]:
         kinds["top"] = [f"every/{depth - 1}-{number}" for number in range(NAMES)]
     if depth > 2:
         kinds["middle"] = [f"every/{depth // 2}-{number}" for number in range(NAMES)]
-    return {kind: [path.encode() for path in paths] for kind, paths in kinds.items() if unit.wants(kind)}
+    # A name that the other unit just looked up is in the processor's caches in every layer: 3.5 instead of 10 µs.
+    return {kind: [path.encode() for path in unit.own(paths)] for kind, paths in kinds.items() if unit.wants(kind)}
 
 
 def touch(unit: Unit) -> None:
@@ -90,7 +91,7 @@ def touch(unit: Unit) -> None:
         accesses(paths, unit.merged)
 
 
-def operate(unit: Unit) -> None:
+def operate(unit: Unit) -> Iterator[None]:
     """access(2) on each name, relative to the container's root; the first in a directory apart."""
     kinds = names(unit)
     order = [kind for kind in kinds if kind != "nested"]
@@ -98,6 +99,7 @@ def operate(unit: Unit) -> None:
     # The first access in a directory brings that directory in, from every layer that holds it.
     unit.record("first", accesses([b"every/first"], unit.merged))
     accesses([b"alone/first"], unit.merged)
+    yield
     hot = unit.cell.temperature is Temperature.HOT  # stays so, however often a name is looked up
     for kind in order:
         unit.random.shuffle(kinds[kind])
@@ -105,14 +107,26 @@ def operate(unit: Unit) -> None:
             times: list[float] = []
             for _ in range(HOT_PARTS):
                 unit.settle()
-                times += passes(kinds[kind], unit.merged)
+                yield
+                for part in unit.parts(range(PASSES)):
+                    times += passes(kinds[kind], unit.merged, count=len(part))
+                    yield
             unit.record(kind, times, calls=len(kinds[kind]))
         else:
-            unit.settle()
-            unit.record(kind, accesses(kinds[kind], unit.merged))
+            yield from _once(unit, kind, kinds[kind])
     if "nested" in kinds:
-        unit.settle()
-        unit.record("nested", accesses(kinds["nested"], unit.merged))
+        yield from _once(unit, "nested", kinds["nested"])
+
+
+def _once(unit: Unit, kind: str, paths: list[bytes]) -> Iterator[None]:
+    """Look each name up once."""
+    unit.settle()
+    yield
+    times: list[int] = []
+    for part in unit.parts(paths):
+        times += accesses(part, unit.merged)
+        yield
+    unit.record(kind, times)
 
 
 def program(unit: Unit) -> tuple[str, ...]:
@@ -209,9 +223,9 @@ SCENARIO = Scenario(
         f"random order (hot: of {HOT_PARTS} times {PASSES} passes over them, each timed as a whole). The first access "
         "in a directory is timed apart (`first`): it brings that directory in from every layer. `nested` walks a "
         "path of four directories that nothing has walked before. A comparison looks up only the kind that it judges, "
-        f"{JUDGED_NAMES} names of it in the bottom layer or of misses. Hot: this container has looked the names up. "
-        "New container: another container of the image has. Cold: the backing file system was unmounted and mounted "
-        "again."
+        f"{JUDGED_NAMES} names of it in the bottom layer or of misses, each unit of a pair half of them. "
+        "Hot: this container has looked the names up. New container: another container of the image has. Cold: the "
+        "backing file system was unmounted and mounted again."
     ),
     order=1,
     weight=0.4,

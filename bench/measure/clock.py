@@ -50,8 +50,8 @@ def accesses(paths: Sequence[bytes], directory: Path, mode: int = os.F_OK) -> li
     return times
 
 
-def passes(paths: Sequence[bytes], directory: Path, mode: int = os.F_OK) -> list[float]:
-    """Do as `accesses` with names that may be looked up again, PASSES times over; return each pass's mean per call.
+def passes(paths: Sequence[bytes], directory: Path, mode: int = os.F_OK, count: int = PASSES) -> list[float]:
+    """Do as `accesses` with names that may be looked up again, `count` times over; return each pass's mean per call.
 
     A hot lookup takes some ten times as long as reading the clock, so the clock is read once per pass, and
     the loop is C's (deque and map); what remains is one call from Python, which the harness scenario tells.
@@ -60,7 +60,7 @@ def passes(paths: Sequence[bytes], directory: Path, mode: int = os.F_OK) -> list
     access, now = os.access, perf_counter_ns
     modes = [mode] * len(paths)
     with working_directory(directory):
-        for _ in repeat(None, PASSES):
+        for _ in repeat(None, count):
             calls = map(access, paths, modes)
             start = now()
             deque(calls, 0)

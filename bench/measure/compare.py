@@ -1,8 +1,9 @@
 """Two arms against each other: pairs of fresh units until it is known whether they differ.
 
-Each block has one unit of each side and, as a control, two of a plain directory. The order within a pair is
-drawn so that of two successive pairs each side goes first once, and which of the two pairs goes first is
-drawn too. A finding is measured again on a fresh set-up: new volumes with other content, new mounts.
+Each block has one unit of each side and, as a control, two of a plain directory. The units of a pair run in turns
+(bench.measure.turns), unless one is cold. The order within a pair is drawn so that of two successive pairs each side
+goes first once, and which of the two pairs goes first is drawn too. A finding is measured again on a fresh set-up: new
+volumes with other content, new mounts.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from bench.measure.runner import Runner
     from bench.measure.scenario import Scenario
     from bench.measure.workshop import Workshop
+    from bench.model import Sample
     from bench.stats.paired import Decision
 
-__all__ = ["FIRST_SHARE", "SIDES", "Compare", "Comparison", "make", "plan_of"]
+__all__ = ["FIRST_SHARE", "SIDES", "Compare", "Comparison", "make", "observe_pair", "plan_of"]
 
 SIDES = ("a", "b", "control a", "control b")  # the parameter `side` of a row
 FIRST_SHARE = 0.6  # of the time, for the first set-up; a finding needs the rest to be confirmed
@@ -53,15 +55,20 @@ class Comparison:
         arm = own.arm.native if side.startswith("control") else own.arm
         return replace(own, arm=arm, params=(*own.params, *told))
 
-    def order(self, seed: int, setup: int, pair: int) -> list[str]:
-        """Return the order of the sides in a pair's block (pairs from 0)."""
-        blocks: list[tuple[str, str]] = []
+    def pairs(self, seed: int, setup: int, pair: int) -> list[tuple[str, str]]:
+        """Return the sides of a pair (pairs from 0) and those of its control, in the order that they are measured."""
+        sides: list[tuple[str, str]] = []
         for kind, (first, second) in enumerate((SIDES[:2], SIDES[2:])):
             draw = random.Random(f"{seed}:{self.number}:{setup}:{pair // 2}:{kind}")  # noqa: S311
             swapped = (draw.random() < 0.5) != bool(pair % 2)
-            blocks.append((second, first) if swapped else (first, second))
-        random.Random(f"{seed}:{self.number}:{setup}:{pair}").shuffle(blocks)  # noqa: S311
-        return [side for block in blocks for side in block]
+            sides.append((second, first) if swapped else (first, second))
+        random.Random(f"{seed}:{self.number}:{setup}:{pair}").shuffle(sides)  # noqa: S311
+        return sides
+
+    @property
+    def in_turns(self) -> bool:
+        """Whether the units of a pair run at the same time: not where one is cold, which the other would warm."""
+        return Temperature.COLD not in {self.a.temperature, self.b.temperature}
 
     def described(self) -> dict[str, Any]:
         """Return what a reader of the rows has to know, as JSON."""
@@ -250,15 +257,25 @@ def _turns(comparisons: Sequence[Comparison], states: Mapping[int, _State]) -> I
 
 def _block(runner: Runner, comparison: Comparison, setup: int, state: _State) -> None:
     """Measure one pair and one of the control."""
-    scenario = discovery.scenario(comparison.scenario)
     times: dict[str, float] = {}
-    for side in comparison.order(runner.plan.request.seed, setup, state.blocks):
-        cell = comparison.cell(side, setup)
-        runner.listener.unit(cell, state.blocks, runner.sequence, runner.deadline - time.monotonic())
-        sample = runner.observe(scenario, cell, state.blocks, comparison.metric)
-        if not sample.error and sample.metrics.get(comparison.metric, 0.0) > 0:
-            times[side] = sample.metrics[comparison.metric]
+    scenario = discovery.scenario(comparison.scenario)
+    for sides in comparison.pairs(runner.plan.request.seed, setup, state.blocks):
+        cells = [comparison.cell(side, setup) for side in sides]
+        samples = observe_pair(runner, comparison, scenario, cells, state.blocks)
+        for side, sample in zip(sides, samples, strict=True):
+            if not sample.error and sample.metrics.get(comparison.metric, 0.0) > 0:
+                times[side] = sample.metrics[comparison.metric]
     state.blocks += 1
     for first, second in (SIDES[:2], SIDES[2:]):
         if first in times and second in times:
             state.pairs[first].append((times[first], times[second]))
+
+
+def observe_pair(
+    runner: Runner, comparison: Comparison, scenario: Scenario, cells: Sequence[Cell], block: int
+) -> Sequence[Sample]:
+    """Measure the units of a pair in this order: in turns if that can be, else one after the other."""
+    runner.listener.unit(cells[0], block, runner.sequence, runner.deadline - time.monotonic())
+    if comparison.in_turns:
+        return runner.observe_together(scenario, cells, block, comparison.metric)
+    return [runner.observe(scenario, cell, block, comparison.metric) for cell in cells]

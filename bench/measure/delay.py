@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,10 +22,14 @@ def delayed(nanoseconds: float) -> Iterator[None]:
     Both sides of a comparison are run this way, the one that is not slowed with 0, so that the call of the wrapper
     (some 0.1 µs) is no difference between them.
     """
-    with ExitStack() as undo:
-        for name in CALLS:
-            undo.enter_context(mock.patch.object(os, name, _slowed(getattr(os, name), nanoseconds)))
+    real = {name: getattr(os, name) for name in CALLS}
+    try:
+        for name, call in real.items():
+            setattr(os, name, _slowed(call, nanoseconds))
         yield
+    finally:
+        for name, call in real.items():
+            setattr(os, name, call)
 
 
 def _slowed(call: Callable[..., Any], nanoseconds: float) -> Callable[..., Any]:

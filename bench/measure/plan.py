@@ -40,7 +40,8 @@ SPARE_BYTES = 128 << 20  # of a volume, for its journal or log and a file system
 SPARE_INODES = 20_000
 MAX_DEPTH = 500  # of drivers without a limit of their own: deeper than overlayfs goes, nothing is compared
 UNASKED = "leaves it out"  # the end of a skip's reason: nobody named it
-CONTAINERS = 2  # alive at once: the one measured, and the one that warmed the image
+IN_TURNS = 2  # units that write at the same time, at most (bench.measure.turns)
+CONTAINERS = 3  # alive at once: two in turns, and one that warms the image
 
 
 @dataclass(frozen=True)
@@ -469,7 +470,7 @@ def _sizes(plan: Plan) -> None:
                 driver = discovery.driver(cell.arm.driver)(dict(cell.arm.options), rootless=plan.request.rootless)
                 chain = _chain(scenario, cell.depth, _content(scenario, cell.params))
                 container = CONTAINERS * driver.container_bytes(chain, cell.depth)
-                working = max(working, container + scenario.working_bytes(cell.values))
+                working = max(working, container + IN_TURNS * scenario.working_bytes(cell.values))
                 inodes = max(inodes, CONTAINERS * sum(len(layer) for layer in chain))
         count = int((total.inodes + inodes) * MARGIN) + SPARE_INODES
         size = int((total.bytes + working) * MARGIN) + count * recipe.inode_bytes + SPARE_BYTES

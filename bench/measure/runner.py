@@ -19,17 +19,15 @@ from bench import discovery
 from bench.drivers.base import Container, Stack
 from bench.errors import BenchError, Interrupted
 from bench.measure import schedule
-from bench.measure.clock import once
 from bench.measure.pace import PATIENCE, SLACK, Pace
 from bench.measure.plan import Plan, StackKey, volume_key
 from bench.measure.scenario import ProofError, Scenario, Unit
-from bench.measure.temperature import mounted
+from bench.measure.turns import Turns
 from bench.model import Cell, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from bench.volumes.base import Volume
 
@@ -135,30 +133,51 @@ class Runner:
 
         With `judged` that metric is enough.
         """
+        [sample] = self.observe_together(scenario, [cell], block, judged)
+        return sample
+
+    def observe_together(
+        self, scenario: Scenario, cells: Sequence[Cell], block: int, judged: str = ""
+    ) -> Sequence[Sample]:
+        """Run one unit of each cell at the same time, their operations in turns, and hand the samples on.
+
+        All containers are mounted before the first operation (bench.measure.turns). Where one fails, all of them are
+        error rows. Not for cold cells: mounting a container brings in what another one is to find cold.
+        """
         started = time.time()
-        sequence = self.sequence
-        unit = self._unit(scenario, cell, block)
-        unit.judged = judged
-        error = ""
-        fatal: OSError | None = None
+        units = [self._unit(scenario, cell, block) for cell in cells]
+        for place, unit in enumerate(units):
+            unit.judged, unit.place = judged, (place, len(units))
+        turns = Turns(scenario, units, self.around, self._quiet)
+        failure: Exception | None = None
         try:
-            if scenario.mounts:
-                self._in_container(scenario, unit)
-            else:
-                with self._quiet(unit):
-                    scenario.operate(unit)
-                scenario.prove(unit)
+            turns.run()
         except (OSError, ProofError, BenchError, subprocess.SubprocessError) as problem:
             if (stop := interruption(problem)) is not None:
                 raise stop from None
-            error = f"{type(problem).__name__}: {problem}"
-            fatal = problem if isinstance(problem, OSError) and problem.errno in FATAL else None
-            self.errors += 1
-            self.listener.problem(f"{scenario.name} {cell.arm.name} depth {cell.depth}: {problem}")
+            failure = problem
+            self.errors += len(units)
+            at = turns.at.cell
+            self.listener.problem(f"{scenario.name} {at.arm.name} depth {at.depth}: {problem}")
+        samples = [self._sample(unit, block, started, turns.failed(unit, failure)) for unit in units]
+        for sample in samples:
+            self.add(sample)
+        if isinstance(failure, OSError) and failure.errno in FATAL:
+            arm = turns.at.cell.arm
+            raise BenchError(
+                f"volume {arm.volume} cannot be written any more",
+                why=f"{failure.strerror} in {scenario.name} on {arm.name}",
+                mend="give a --workdir with more room, or leave out the largest sizes or depths",
+            ) from failure
+        return samples
+
+    def _sample(self, unit: Unit, block: int, started: float, error: str) -> Sample:
+        """Return the row of a unit that has ended, the next in the run's sequence."""
+        cell = unit.cell
         sample = Sample(
-            sequence=sequence,
+            sequence=self.sequence,
             block=block,
-            scenario=scenario.name,
+            scenario=cell.scenario,
             arm=cell.arm,
             depth=cell.depth,
             temperature=cell.temperature,
@@ -174,15 +193,8 @@ class Runner:
             how={**unit.container.how, "backing": unit.volume.options()},
             error=error,
         )
-        self.add(sample)
         self.sequence += 1
         self.units += 1
-        if fatal is not None:
-            raise BenchError(
-                f"volume {cell.arm.volume} cannot be written any more",
-                why=f"{fatal.strerror} in {scenario.name} on {cell.arm.name}",
-                mend="give a --workdir with more room, or leave out the largest sizes or depths",
-            ) from fatal
         return sample
 
     def _unit(self, scenario: Scenario, cell: Cell, block: int) -> Unit:
@@ -199,47 +211,31 @@ class Runner:
         container = Container(stack, cell.depth, stack.home, None)
         return Unit(cell, driver, volume, container, seed, order, tools=self.tools)
 
-    def _in_container(self, scenario: Scenario, unit: Unit) -> None:
-        """The order of one unit: create, before, temperature, operate, prove, unmount, after, remove."""
-        took, unit.container = once(unit.driver.create_read_write, unit.container.stack, unit.depth)
-        unit.container.took["create"] = took
-        try:
-            scenario.before(unit)
-
-            def touch(merged: Path) -> None:
-                unit.merged = merged
-                scenario.touch(unit)
-
-            with mounted(unit.driver, unit.container, unit.volume, unit.cell.temperature, touch) as merged:
-                unit.merged = merged
-                with self._quiet(unit):
-                    scenario.operate(unit)
-                scenario.prove(unit)
-            scenario.after(unit)
-        finally:
-            unit.driver.remove(unit.container)
-
     @contextmanager
-    def _quiet(self, unit: Unit) -> Iterator[None]:
-        """While the clock runs: no garbage collection, one CPU, and that an undisturbed one if there is one."""
+    def _quiet(self, units: Sequence[Unit]) -> Iterator[None]:
+        """While the clock runs: no garbage collection, one CPU, and that an undisturbed one if there is one.
+
+        Units in turns share the CPU, the wait for it and what is found there.
+        """
         allowed = os.sched_getaffinity(0)
         cpus = sorted(allowed, reverse=True)
+        pace: dict[str, float] = {}
         gc.collect(0)
         gc.disable()
 
         def settle() -> None:
-            settled = self.pace.settle(cpus, PATIENCE - int(unit.pace.get("waited", 0)))
-            unit.pace["cpu"] = settled.cpu
-            unit.pace["slowness"] = max(unit.pace.get("slowness", 0.0), round(settled.slowness, 4))
-            unit.pace["waited"] = unit.pace.get("waited", 0) + settled.waited
+            settled = self.pace.settle(cpus, PATIENCE - int(pace.get("waited", 0)))
+            pace["cpu"] = settled.cpu
+            pace["slowness"] = max(pace.get("slowness", 0.0), round(settled.slowness, 4))
+            pace["waited"] = pace.get("waited", 0) + settled.waited
 
-        unit.settle = settle
+        for unit in units:
+            unit.pace, unit.settle = pace, settle
         try:
             settle()
-            with self.around(unit.cell):
-                yield
-            unit.pace["slowness_after"] = round(self.pace.slowness(), 4)
-            self.disturbed += unit.pace["slowness"] > SLACK
+            yield
+            pace["slowness_after"] = round(self.pace.slowness(), 4)
+            self.disturbed += len(units) * (pace["slowness"] > SLACK)
         finally:
             os.sched_setaffinity(0, allowed)
             gc.enable()

@@ -6,10 +6,10 @@ A scenario file defines one `SCENARIO` and is found by its presence (docs/adding
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.model import Cell, Param, Temperature
 
@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 Params = Mapping[str, Param]
+T = TypeVar("T")
+TURN = 8  # short operations that a unit does before the other one of a comparison has its turn
 
 
 class ProofError(Exception):
@@ -119,6 +121,8 @@ class Unit:
     notes: dict[str, Any] = field(default_factory=dict)  # from operate to prove, not recorded
     judged: str = ""  # the one metric that a comparison judges; what others need may be left out
 
+    place: tuple[int, int] = (0, 1)  # which it is of how many units in turns
+
     @property
     def params(self) -> Params:
         """The cell's own parameters."""
@@ -137,6 +141,16 @@ class Unit:
     def wants(self, metric: str) -> bool:
         """Tell whether `metric` is to be measured."""
         return self.judged in {"", metric}
+
+    def own(self, things: Sequence[T]) -> Sequence[T]:
+        """Return those of `things` that this unit uses, where units in turns must not use the same: all, if alone."""
+        first, step = self.place
+        return things[first::step]
+
+    def parts(self, things: Sequence[T]) -> Iterator[Sequence[T]]:
+        """Yield `things` in the parts that one turn does: all at once, or a few where units are compared."""
+        size = TURN if self.judged else max(len(things), 1)
+        return (things[begin : begin + size] for begin in range(0, len(things), size))
 
     def record(self, metric: str, times: Sequence[float], *, calls: int = 1) -> None:
         """Record the median of many times, each the mean of `calls` calls, as this unit's one observation."""
@@ -176,6 +190,8 @@ class Scenario:
     every depth is a prefix of one chain. For each unit the runner calls, in this order: `before` (the
     container exists, nothing is mounted), `touch` (on a mounted container, to make it hot), `operate`
     (the timed calls, with nothing else), `prove` (still mounted), `after` (unmounted).
+    Where units are compared, two of them run at the same time (bench.measure.turns): an `operate` that is a generator
+    gives the other its turn wherever it yields, with nothing open and the working directory as it was.
     """
 
     name: str
@@ -187,7 +203,7 @@ class Scenario:
     headline: str  # the metric that stands for the scenario in summaries
     grids: Callable[[str], Iterable[Grid]]
     layer: Callable[[int, Params], Layer]
-    operate: Callable[[Unit], None]
+    operate: Callable[[Unit], Iterator[None] | None]
     prove: Callable[[Unit], None]
     content: tuple[str, ...] = ()
     before: Callable[[Unit], None] = _nothing

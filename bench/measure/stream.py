@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import discovery
 from bench.measure import hyperfine
-from bench.measure.compare import SIDES, Comparison
+from bench.measure.compare import SIDES, Comparison, observe_pair
 from bench.measure.delay import delayed
 from bench.measure.plan import Skip
 from bench.stats.trials import cut
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bench.measure.runner import Runner
     from bench.measure.scenario import Scenario
     from bench.measure.workshop import Workshop
-    from bench.model import Cell, Param
+    from bench.model import Cell, Param, Sample
     from bench.store.reader import Run
 
 __all__ = ["Stream", "Streams"]
@@ -138,7 +138,7 @@ class Streams:
             runner.sequence = 0 if self.earlier is None else self.earlier.following
             recorder = _Recorder(runner, self._stretch)
             for _ in range(2 * CALIBRATION):
-                for stream in {stream.label: stream for stream in left if stream.kind == DELAY}.values():
+                for stream in {_apart(stream): stream for stream in left if stream.kind == DELAY}.values():
                     recorder.calibrate(stream)
             rounds = 0
             while left and time.monotonic() < shop.deadline:
@@ -155,11 +155,11 @@ class Streams:
 
 @dataclass
 class _Recorder:
-    """Measures the units of streams, and knows how long A takes just now: by label, times of A."""
+    """Measures the units of streams, and knows how long A takes just now, in its streams of pairs and in others."""
 
     runner: Runner
     setup: int
-    recent: dict[str, deque[float]] = field(default_factory=dict)
+    recent: dict[tuple[str, bool], deque[float]] = field(default_factory=dict)
     calibrated: int = 0
 
     def calibrate(self, stream: Stream) -> None:
@@ -168,10 +168,14 @@ class _Recorder:
         self.calibrated += 1
 
     def pair(self, stream: Stream, state: _State) -> None:
-        """Measure one pair, in the order that a comparison would draw."""
+        """Measure one pair, as a comparison does."""
         block = state.first + state.blocks
-        order = stream.comparison.order(self.runner.plan.request.seed, self.setup, block)
-        times = {side: self._observed(stream, side, self.setup, block) for side in order if side in SIDES[:2]}
+        pairs = stream.comparison.pairs(self.runner.plan.request.seed, self.setup, block)
+        sides = next(sides for sides in pairs if set(sides) == set(SIDES[:2]))
+        scenario, _ = stream.observed
+        cells = [self._cell(stream, side, self.setup) for side in sides]
+        samples = observe_pair(self.runner, stream.comparison, scenario, cells, block)
+        times = {side: self._told(stream, side, sample) for side, sample in zip(sides, samples, strict=True)}
         state.blocks += 1
         a, b = times["a"], times["b"]
         if a is not None and b is not None:
@@ -186,25 +190,37 @@ class _Recorder:
                 self._observed(stream, side, self.setup, block)
         state.blocks += 1
 
-    def _observed(self, stream: Stream, side: str, setup: int, block: int) -> float | None:
-        """Measure one unit; return the metric, None where the unit failed."""
+    def _observed(self, stream: Stream, side: str, setup: int, block: int) -> None:
+        """Measure one unit."""
+        cell = self._cell(stream, side, setup)
+        self.runner.listener.unit(cell, block, self.runner.sequence, self.runner.deadline - time.monotonic())
+        scenario, _ = stream.observed
+        self._told(stream, side, self.runner.observe(scenario, cell, block, stream.comparison.metric))
+
+    def _cell(self, stream: Stream, side: str, setup: int) -> Cell:
+        """Return the cell of a side, slowed if it is B."""
         told: tuple[tuple[str, Param], ...] = (("delay", self._delay(stream) if side == "b" else 0),)
         cell = stream.comparison.cell(side, setup)
-        cell = replace(cell, params=(*cell.params, *told))
-        self.runner.listener.unit(cell, block, self.runner.sequence, self.runner.deadline - time.monotonic())
-        scenario, metric = stream.observed
-        sample = self.runner.observe(scenario, cell, block, stream.comparison.metric)
-        value = sample.metrics.get(metric, 0.0)
+        return replace(cell, params=(*cell.params, *told))
+
+    def _told(self, stream: Stream, side: str, sample: Sample) -> float | None:
+        """Return what is judged of a unit, None where it failed; what A takes is remembered."""
+        value = sample.metrics.get(stream.observed[1], 0.0)
         if sample.error or value <= 0:
             return None
         if side == "a" and not stream.program:
-            self.recent.setdefault(stream.label, deque(maxlen=RECENT)).append(value)
+            self.recent.setdefault(_apart(stream), deque(maxlen=RECENT)).append(value)
         return value
 
     def _delay(self, stream: Stream) -> int:
         """Return by how many nanoseconds B is slowed now: a share of what A took of late, in any of its streams."""
-        recent = self.recent.get(stream.label)
+        recent = self.recent.get(_apart(stream))
         return round(stream.share * statistics.median(recent)) if recent and stream.kind == DELAY else 0
+
+
+def _apart(stream: Stream) -> tuple[str, bool]:
+    """Return what streams have in common whose A takes as long: in turns with B it may differ from A by itself."""
+    return stream.label, bool(stream.batch)
 
 
 def _around(cell: Cell) -> AbstractContextManager[None]:

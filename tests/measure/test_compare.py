@@ -6,7 +6,8 @@ import itertools
 import math
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,7 +25,7 @@ from bench.volumes.base import Recipe
 from tests.measure.fakes import FOREVER, Quiet, recording_scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from bench.measure.scenario import Scenario
     from bench.measure.workshop import Workshop
@@ -163,25 +164,32 @@ seeds = st.integers(0, 2**31)
 
 @given(seed=seeds, number=st.integers(0, 5), setup=st.sampled_from([1, 2]), pair=st.integers(0, 500))
 def test_a_block_has_each_side_once_and_the_pairs_are_not_torn(seed: int, number: int, setup: int, pair: int) -> None:
-    order = comparison(number).order(seed, setup, pair)
-    assert sorted(order) == sorted(SIDES)
-    assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset(SIDES[:2]), frozenset(SIDES[2:])}
-    assert order == comparison(number).order(seed, setup, pair)
+    pairs = comparison(number).pairs(seed, setup, pair)
+    assert sorted(map(sorted, pairs)) == [sorted(SIDES[:2]), sorted(SIDES[2:])]
+    assert pairs == comparison(number).pairs(seed, setup, pair)
 
 
 @given(seed=seeds, setup=st.sampled_from([1, 2]), pair=st.integers(0, 250).map(lambda half: 2 * half))
 def test_of_two_successive_pairs_each_side_goes_first_once(seed: int, setup: int, pair: int) -> None:
-    orders = [comparison().order(seed, setup, block) for block in (pair, pair + 1)]
+    orders = [list(chain(*comparison().pairs(seed, setup, block))) for block in (pair, pair + 1)]
     for first, second in (SIDES[:2], SIDES[2:]):
         assert {order.index(first) < order.index(second) for order in orders} == {True, False}
 
 
 def test_orders_differ_between_seeds_set_ups_and_comparisons() -> None:
-    def whole(number: int, seed: int, setup: int) -> list[list[str]]:
-        return [comparison(number).order(seed, setup, pair) for pair in range(40)]
+    def whole(number: int, seed: int, setup: int) -> list[list[tuple[str, str]]]:
+        return [comparison(number).pairs(seed, setup, pair) for pair in range(40)]
 
     told = [whole(*which) for which in itertools.product((0, 1), (1, 2), (1, 2))]
     assert all(one != other for one, other in itertools.combinations(told, 2))
+
+
+def test_units_run_at_the_same_time_unless_one_is_cold() -> None:
+    told = comparison()
+    cold = replace(told.b, temperature=Temperature.COLD)
+    assert told.in_turns
+    assert not replace(told, b=cold).in_turns
+    assert not replace(told, a=cold).in_turns
 
 
 # When it is known
@@ -220,6 +228,10 @@ class Runner:
 
     def build(self) -> None:
         self.built = True
+
+    def observe_together(self, scenario: Scenario, cells: Sequence[Cell], block: int, judged: str) -> list[Sample]:
+        assert {str(cell.values["side"])[-1] for cell in cells} == {"a", "b"}
+        return [self.observe(scenario, cell, block, judged) for cell in cells]
 
     def observe(self, scenario: Scenario, cell: Cell, block: int, judged: str) -> Sample:
         assert self.built
@@ -274,8 +286,8 @@ def test_a_difference_is_found_and_measured_again_with_other_content(
     assert (shop.blocks(FIRST), shop.blocks(FRESH)) == (12, 12)
     assert len(told["setup_seconds"]) == 2
     orders = [[row.params["side"] for row in shop.rows if row.params["setup"] == setup] for setup in (FIRST, FRESH)]
-    assert orders[0] == [side for pair in range(12) for side in comparison().order(7, FIRST, pair)]
-    assert orders[1] == [side for pair in range(12) for side in comparison().order(8, FRESH, pair)]
+    assert orders[0] == [side for pair in range(12) for side in chain(*comparison().pairs(7, FIRST, pair))]
+    assert orders[1] == [side for pair in range(12) for side in chain(*comparison().pairs(8, FRESH, pair))]
 
 
 def test_equal_arms_are_known_to_be_the_same_and_not_measured_again(measured: Callable[..., dict[str, Any]]) -> None:

@@ -13,6 +13,8 @@ from bench import discovery
 from bench.errors import BenchError
 from bench.layers.content import Directory, File, Link
 from bench.measure import reference
+from bench.measure.compare import make as make_comparisons
+from bench.measure.compare import observe_pair, plan_of
 from bench.measure.plan import PROFILES, Plan, Request, StackKey, make, recipe_name
 from bench.measure.runner import Runner
 from bench.measure.schedule import block_order
@@ -360,7 +362,8 @@ def test_whiteouts_that_are_not_there_are_an_error(place: Path, monkeypatch: pyt
         image = unit.driver.layer_path(unit.container, 0)
         for name in list((image / "victims").iterdir()):
             name.unlink()
-        scenario.operate(unit)
+        for _ in scenario.operate(unit) or ():
+            pass
 
     broken = replace(scenario, operate=operate, touch=lambda unit: None)
     monkeypatch.setattr(discovery, "scenarios", lambda: {"whiteouts": broken})
@@ -369,6 +372,40 @@ def test_whiteouts_that_are_not_there_are_an_error(place: Path, monkeypatch: pyt
         samples = one_block(plan, place, lambda cell: cell.arm.driver == "overlay2" and many(cell)).samples
         assert samples
         assert all(sample.error for sample in samples)
+
+    isolated(work)
+
+
+@pytest.mark.parametrize("volume", LOOPED)
+@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if discovery.scenario(name).compared])
+def test_units_in_turns_measure_all_that_single_ones_do(scenario: str, volume: str, place: Path) -> None:
+    """Two of one stack, and one of each of two drivers, with every proof and counter of a unit."""
+    require(volume=volume)
+    known = discovery.scenario(scenario)
+    assert known.compared is not None
+    comparisons = [
+        *make_comparisons(f"overlay2@{volume}", f"overlay2@{volume}", scenarios=(scenario,)),
+        *make_comparisons(f"overlay2@{volume}", f"vfs@{volume}", scenarios=(scenario,), first=1),
+    ]
+    plan = plan_of(comparisons, seed=3, budget=60)
+    samples: list[Sample] = []
+
+    def work() -> None:
+        size = plan.volumes[volume]
+        made = discovery.volume(volume).make(place / volume, place, size=size.bytes, inodes=size.inodes)
+        try:
+            runner = Runner(plan, {volume: made}, samples.append, Quiet(), FOREVER)
+            runner.build()
+            for one in comparisons:
+                observe_pair(runner, one, known, [one.cell(side, 1) for side in "ab"], 0)
+        finally:
+            made.close()
+        assert len(samples) == 4
+        for sample in samples:
+            assert (sample.error, sample.mismatches) == ("", ()), sample
+            assert sample.metrics[one.metric] > 0
+            assert sample.how["operations"]
+        assert len({sample.operations[one.metric] for sample in samples}) == 1
 
     isolated(work)
 
