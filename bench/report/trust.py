@@ -242,10 +242,11 @@ def _peers(tools: Sequence[Tool]) -> Part:
     if not tools:
         return Part(title, ("Not measured in this run.",))
     text = (
-        "They compare two runs: fresh units of A, then as many of B, prepared and timed just as ours; each tool's own "
-        "code then says whether B is slower. Shorter runs are the end of A and the beginning of B. Times are those of "
-        "the units alone, for all of them. hyperfine times a whole program that does the unit's operations, one run "
-        "per fresh container; its mean ratio and deviation are computed as in its summary, which has no verdict."
+        "They compare two runs: fresh units of A, then as many of B, prepared and timed as ours are but one by one, "
+        "not in turns; each tool's own code then says whether B is slower. Shorter runs are the end of A and the "
+        "beginning of B. Times are those of the units alone, for all of them. hyperfine times a whole program that "
+        "does the unit's operations, one run per fresh container; its mean ratio and deviation are computed as in its "
+        "summary, which has no verdict."
     )
     shares = sorted({one for tool in tools for one in tool.rates})
     names = [f"{one:.0%} slower" if one else "equal arms" for one in shares]
