@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,7 @@ from tests.interop.session import Session, counted, documented, options
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.root
@@ -76,15 +78,19 @@ def test_waiting(overlay_containers, overlay_container):
 """
 
 
-def started(session: Session) -> subprocess.Popen[str]:
-    """Start pytest, and wait until its test is running."""
-    process = session.start()
-    end = time.monotonic() + START_SECONDS
-    while not (session.home / "ready").exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return process
+@contextmanager
+def started(session: Session) -> Iterator[subprocess.Popen[str]]:
+    """Start pytest, and yield it once its test is running; where that or a check fails, it is not waited for."""
+    with session.start() as process:
+        try:
+            end = time.monotonic() + START_SECONDS
+            while not (session.home / "ready").exists():
+                assert process.poll() is None, process.communicate()
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
