@@ -202,6 +202,13 @@ def _power(told: Trusted) -> Part:
         "effect is then what the long run says. Found means: slower, and confirmed on the pairs that follow. The time "
         "is that of both parts, without the control and the second set-up's building that a real comparison adds."
     )
+    delta = max(one.procedure.delta for one in slowed)
+    if any(one.share <= delta for one in slowed):
+        text += (
+            f" A ratio within 1 + delta is the same to a comparison; delta is {delta:.0%}, so that a slowdown of no "
+            "more than that is not to be found: where one is called slower, it is by the error that is allowed for, or "
+            "because the long run is above delta."
+        )
     columns = ("operation", "injected", "long run", "found", "share", "median time", "95 % of verdicts within")
     rows = [
         (

@@ -95,7 +95,7 @@ class Bench:
         with self.start(*arguments, code=code) as process:
             try:
                 out, err = process.communicate(timeout=TIMEOUT)
-            except subprocess.TimeoutExpired:
+            except BaseException:  # it hangs, or the tests are stopped: it is not waited for
                 process.kill()
                 raise
         return Done(process.returncode, out, err)
