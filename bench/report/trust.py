@@ -205,9 +205,8 @@ def _power(told: Trusted) -> Part:
     delta = max(one.procedure.delta for one in slowed)
     if any(one.share <= delta for one in slowed):
         text += (
-            f" A ratio within 1 + delta is the same to a comparison; delta is {delta:.0%}, so that a slowdown of no "
-            "more than that is not to be found: where one is called slower, it is by the error that is allowed for, or "
-            "because the long run is above delta."
+            f" What is called slower is estimated beyond 1 + delta, too; delta is {delta:.0%}, so that a slowdown of "
+            "no more than that is called so only where chance raises its estimate."
         )
     columns = ("operation", "injected", "long run", "found", "share", "median time", "95 % of verdicts within")
     rows = [
