@@ -22,7 +22,7 @@ from bench.drivers.overlayfs import OverlayFs
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.layers.changes import of_upper
-from bench.layers.content import Directory, File, Layer, flatten, materialise
+from bench.layers.content import File, Layer, Tree, materialise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -122,13 +122,11 @@ class Overlay(OverlayFs):
 
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
         """Return the home and, per layer, its directory, its root, the tree's directories and links, its own files."""
-        inodes, size = 1, volume.directory_bytes
-        for count, layer in enumerate(layers, 1):
-            tree = flatten(layers[:count])
-            directories = 2 + sum(isinstance(entry, Directory) for entry in tree)
-            files = sum(isinstance(entry, File) for entry in tree)
-            inodes += 2 + len(tree) - files + sum(isinstance(entry, File) for entry in layer)
-            size += directories * volume.directory_bytes + data_bytes(layer)
+        inodes, size, tree = 1, volume.directory_bytes, Tree()
+        for layer in layers:
+            tree.add(layer)
+            inodes += 2 + tree.directories + tree.links + sum(isinstance(entry, File) for entry in layer)
+            size += (2 + tree.directories) * volume.directory_bytes + data_bytes(layer)
         return Footprint(inodes, size)
 
     def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:

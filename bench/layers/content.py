@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +25,7 @@ __all__ = [
     "File",
     "Layer",
     "Link",
+    "Tree",
     "flatten",
     "materialise",
     "pieces",
@@ -188,17 +190,49 @@ def _write(file: File, name: str, parent: int, seed: int) -> None:
         os.close(descriptor)
 
 
-def flatten(layers: Iterable[Layer]) -> list[Entry]:
-    """Return the entries of the merged tree: the topmost file of each path, directories once, nothing deleted."""
-    merged: dict[str, Entry] = {}
-    for layer in layers:
+class Tree:
+    """The merged tree of the layers added so far: the topmost file of each path, directories once, nothing deleted."""
+
+    def __init__(self) -> None:
+        """Begin without a layer."""
+        self._entries: dict[str, Entry] = {}
+        self._counts: Counter[type] = Counter()
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All of it, each directory before what it holds."""
+        return list(self._entries.values())
+
+    @property
+    def directories(self) -> int:
+        """How many directories it has, its root not among them."""
+        return self._counts[Directory]
+
+    @property
+    def links(self) -> int:
+        """How many symbolic links it has."""
+        return self._counts[Link]
+
+    def add(self, layer: Layer) -> None:
+        """Put a layer on top."""
         for entry in layer:
             if isinstance(entry, Deleted) or (isinstance(entry, Directory) and entry.opaque):
                 below = f"{entry.path}/"
-                merged = {path: one for path, one in merged.items() if not f"{path}/".startswith(below)}
+                for path in [path for path in self._entries if f"{path}/".startswith(below)]:
+                    self._counts[type(self._entries.pop(path))] -= 1
             if not isinstance(entry, Deleted):
-                merged[entry.path] = entry
-    return list(merged.values())
+                if (replaced := self._entries.get(entry.path)) is not None:
+                    self._counts[type(replaced)] -= 1
+                self._counts[type(entry)] += 1
+                self._entries[entry.path] = entry
+
+
+def flatten(layers: Iterable[Layer]) -> list[Entry]:
+    """Return the entries of the merged tree of `layers`."""
+    tree = Tree()
+    for layer in layers:
+        tree.add(layer)
+    return tree.entries
 
 
 def read_equals(descriptor: int, file: File, seed: int, *, head: bytes = b"") -> bool:

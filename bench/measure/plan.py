@@ -358,7 +358,7 @@ def _grids(request: Request, scenario: Scenario) -> Iterable[Grid]:
 def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> list[Cell]:
     request = plan.request
     profile = PROFILES[request.profile]
-    found: dict[Cell, None] = {}
+    found: dict[Cell, Cell] = {}  # by what it is but for its blocks: of two grids the first one's
     skipped: dict[str, Skip] = {}
     if request.rootless and any(Temperature.COLD in grid.temperatures for grid in scenario.grids(request.profile)):
         skipped["cold"] = Skip(f"{scenario.name}: cold cells", "only root can mount a file system again", "run as root")
@@ -379,13 +379,13 @@ def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> li
                 if reason:
                     what = f"{scenario.name} on {arm.name}"
                     skipped.setdefault(what + reason, Skip(what, reason))
-                elif not any(replace(cell, blocks=other.blocks) == other for other in found):
-                    found[cell] = None
+                else:
+                    found.setdefault(replace(cell, blocks=None), cell)
             if not support.ok:
                 what = f"{scenario.name} on {arm.name} at depth {depth} {_words(params)}".rstrip()
                 skipped.setdefault(what, Skip(what, support.reason, support.mend, by_choice=True))
     plan.skips.extend(skipped.values())
-    return list(found)
+    return list(found.values())
 
 
 def _no_cold(cell: Cell, driver: Driver) -> str:
@@ -405,14 +405,13 @@ def _content(scenario: Scenario, params: Iterable[tuple[str, Param]]) -> tuple[t
     return tuple((key, value) for key, value in params if key in scenario.content)
 
 
-_chains: dict[tuple[str, int, tuple[tuple[str, Param], ...]], tuple[Layer, ...]] = {}
+_chains: dict[tuple[str, tuple[tuple[str, Param], ...]], list[Layer]] = {}  # each as long as was asked for so far
 
 
-def _chain(scenario: Scenario, depth: int, content: tuple[tuple[str, Param], ...]) -> tuple[Layer, ...]:
-    key = (scenario.name, depth, content)
-    if key not in _chains:
-        _chains[key] = tuple(tuple(scenario.layer(index, dict(content))) for index in range(depth))
-    return _chains[key]
+def _chain(scenario: Scenario, depth: int, content: tuple[tuple[str, Param], ...]) -> Sequence[Layer]:
+    layers = _chains.setdefault((scenario.name, content), [])
+    layers += (tuple(scenario.layer(index, dict(content))) for index in range(len(layers), depth))
+    return tuple(layers[:depth])
 
 
 def _fits(
