@@ -200,7 +200,9 @@ def _power(told: Trusted) -> Part:
     text = (
         "B is slower by a delay of a known share of A's median, or does more work (more layers, more bytes), whose "
         "effect is then what the long run says. Found means: slower, and confirmed on the pairs that follow. The time "
-        "is that of both parts, without the control and the second set-up's building that a real comparison adds."
+        "is that of both parts, without the control and the second set-up's building that a real comparison adds. "
+        "Where B is slower by a delay both are the same arm and their operations alternate; of arms that differ and "
+        "write to one volume a comparison measures units one after the other, which takes more pairs than told here."
     )
     delta = max(one.procedure.delta for one in slowed)
     if any(one.share <= delta for one in slowed):

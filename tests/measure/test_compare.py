@@ -184,12 +184,32 @@ def test_orders_differ_between_seeds_set_ups_and_comparisons() -> None:
     assert all(one != other for one, other in itertools.combinations(told, 2))
 
 
+@pytest.mark.usefixtures("everything_works")
 def test_units_run_at_the_same_time_unless_one_is_cold() -> None:
-    told = comparison()
+    [told] = make(OVERLAY, "overlay2@xfs", scenarios=["lookup"])
     cold = replace(told.b, temperature=Temperature.COLD)
     assert told.in_turns
     assert not replace(told, b=cold).in_turns
     assert not replace(told, a=cold).in_turns
+
+
+@pytest.mark.usefixtures("everything_works")
+@pytest.mark.parametrize(
+    ("scenario", "b", "turns"),
+    [
+        ("copy_up", "overlay2@ext4", True),
+        ("copy_up", "overlay2,volatile=on@ext4", False),
+        ("copy_up", "fuse-overlayfs@ext4", False),
+        ("copy_up", "overlay2@ext4,size=1MiB", False),
+        ("copy_up", "overlay2,volatile=on@xfs", True),
+        ("copy_up", "docker/overlay2@ext4", True),
+        ("whiteouts", "overlay2,volatile=on@ext4", False),
+        ("lookup", "overlay2,volatile=on@ext4", True),
+    ],
+)
+def test_what_one_leaves_in_a_journal_is_not_for_the_other_to_pay(scenario: str, b: str, turns: bool) -> None:
+    [told] = make(OVERLAY, b, scenarios=[scenario])
+    assert told.in_turns == turns
 
 
 # When it is known
