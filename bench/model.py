@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NATIVE",
+    "TURNS",
     "Arm",
     "Cell",
     "Difference",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 NATIVE = "native"  # the driver that every comparison is made against
+TURNS = "in turns with the other unit of its pair"  # in a row's `how`, under `operations`
 Param = int | str
 
 _SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)

@@ -155,7 +155,7 @@ class Streams:
 
 @dataclass
 class _Recorder:
-    """Measures the units of streams, and knows how long A takes just now, in its streams of pairs and in others."""
+    """Measures the units of streams, and knows how long A takes just now, in turns with B and alone."""
 
     runner: Runner
     setup: int
@@ -220,7 +220,7 @@ class _Recorder:
 
 def _apart(stream: Stream) -> tuple[str, bool]:
     """Return what streams have in common whose A takes as long: in turns with B it may differ from A by itself."""
-    return stream.label, bool(stream.batch)
+    return stream.label, stream.comparison.in_turns and not stream.batch
 
 
 def _around(cell: Cell) -> AbstractContextManager[None]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bench.measure.clock import once
 from bench.measure.temperature import mounted
+from bench.model import TURNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from bench.measure.scenario import Scenario, Unit
     from bench.model import Cell
 
-__all__ = ["HOW", "Turns"]
-
-HOW = "in turns with the other unit of its pair"  # in a row's `how`, under `operations`
+__all__ = ["Turns"]
 
 
 @dataclass
@@ -55,7 +54,7 @@ class Turns:
                 created.callback(self._remove, unit)
                 unit.container.took["create"] = took
                 if len(self.units) > 1:
-                    unit.container.how["operations"] = HOW
+                    unit.container.how["operations"] = TURNS
                 self.scenario.before(unit)
             with ExitStack() as entered:
                 for unit in self._each():

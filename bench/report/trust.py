@@ -201,8 +201,8 @@ def _power(told: Trusted) -> Part:
         "B is slower by a delay of a known share of A's median, or does more work (more layers, more bytes), whose "
         "effect is then what the long run says. Found means: slower, and confirmed on the pairs that follow. The time "
         "is that of both parts, without the control and the second set-up's building that a real comparison adds. "
-        "Where B is slower by a delay both are the same arm and their operations alternate; of arms that differ and "
-        "write to one volume a comparison measures units one after the other, which takes more pairs than told here."
+        "Where B is slower by a delay both are the same arm and their operations alternate; of arms that differ a "
+        "comparison measures what writes one unit after the other, which takes more pairs than such a delay."
     )
     delta = max(one.procedure.delta for one in slowed)
     if any(one.share <= delta for one in slowed):
@@ -210,11 +210,15 @@ def _power(told: Trusted) -> Part:
             f" What is called slower is estimated beyond 1 + delta, too; delta is {delta:.0%}, so that a slowdown of "
             "no more than that is called so only where chance raises its estimate."
         )
-    columns = ("operation", "injected", "long run", "found", "share", "median time", "95 % of verdicts within")
+    columns = (
+        *("operation", "injected", "units of a pair", "long run"),
+        *("found", "share", "median time", "95 % of verdicts within"),
+    )
     rows = [
         (
             one.label,
             f"{one.share:.0%} {one.kind}",
+            "in turns" if one.in_turns else "one by one",
             one.long_run.text("×"),
             rate(one.trials),
             share(one.count(Word.SLOWER), len(one.trials)),

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import BenchError
+from bench.model import TURNS
 from bench.stats.compared import paired_times
 from bench.stats.estimate import Estimate, ratio
 from bench.stats.holm import holm
@@ -75,7 +76,7 @@ class Streamed:
 
     `longest` are the comparisons of the same pairs by the run's longest procedure. `long_run` is B / A of all
     pairs. `covered` of `pieces` ordinary intervals hold it. `seconds` is how long one pair takes, both sides with
-    all that they need.
+    all that they need, and `in_turns` whether they ran at the same time.
     """
 
     label: str
@@ -91,6 +92,7 @@ class Streamed:
     seconds: float
     failed: int
     wanted: int
+    in_turns: bool
 
     def count(self, word: Word) -> int:
         """Return how many comparisons said `word`."""
@@ -219,6 +221,7 @@ def _streamed(run: Run, facts: Mapping[str, Any], longest: Procedure) -> Streame
         seconds=2 * float(_seconds(run).loc[rows.index].mean()) if len(rows) else math.nan,
         failed=int((rows["error"] != "").sum()),
         wanted=int(facts["trials"]),
+        in_turns=bool(len(rows)) and bool(rows["how"].str.contains(TURNS, regex=False).all()),
     )
 
 

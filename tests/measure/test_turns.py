@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.errors import BenchError
-from bench.measure.turns import HOW
-from bench.model import Cell, Temperature
+from bench.model import TURNS, Cell, Temperature
 from tests.measure.fakes import Log, make_cell, make_runner, recording_scenario
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def test_both_are_mounted_before_the_first_operation_and_until_the_last_proof(
         (0, 3, "", {"time": 0.5}),
         (1, 3, "", {"time": 0.5}),
     ]
-    assert [row.how["operations"] for row in samples] == [HOW, HOW]
+    assert [row.how["operations"] for row in samples] == [TURNS, TURNS]
     assert samples[0].pace == samples[1].pace
     assert (runner.units, runner.sequence) == (2, 2)
 
