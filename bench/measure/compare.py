@@ -1,9 +1,9 @@
 """Two arms against each other: pairs of fresh units until it is known whether they differ.
 
 Each block has one unit of each side and, as a control, two of a plain directory. The units of a pair run in turns
-(bench.measure.turns) where that is fair: see `Comparison.in_turns`. The order within a pair is drawn so that of two
-successive pairs each side goes first once, and which of the two pairs goes first is drawn too. A finding is measured
-again on a fresh set-up: new volumes with other content, new mounts.
+(bench.measure.turns) unless one is cold. The order within a pair is drawn so that of two successive pairs each side
+goes first once, and which of the two pairs goes first is drawn too. A finding is measured again on a fresh set-up: new
+volumes with other content, new mounts.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ TEMPERATURES = {"hot": Temperature.HOT, "new": Temperature.NEW, "cold": Temperat
 
 @dataclass(frozen=True)
 class Comparison:
-    """B against A: one metric of one scenario in two cells, and a control beside them."""
+    """B against A: one metric of one scenario in two cells, and a control beside them.
+
+    With `apart` the units of a pair run one after the other even where they could be in turns.
+    """
 
     number: int
     scenario: str
@@ -47,6 +50,7 @@ class Comparison:
     a: Cell
     b: Cell
     procedure: Procedure
+    apart: bool = False
 
     def cell(self, side: str, setup: int) -> Cell:
         """Return the cell of a side, with the parameters by which its rows are found again."""
@@ -67,15 +71,8 @@ class Comparison:
 
     @property
     def in_turns(self) -> bool:
-        """Whether the units of a pair run at the same time, each paying for what its own operations take.
-
-        Not where one is cold, which the other would warm. Nor where they write and are not alike: what a call leaves to
-        be written is paid for by the next call, whosoever that is. In turns a first write of 1 MiB on xfs took
-        `volatile` 1.26 times as long as without, one after the other 0.63 times.
-        """
-        if Temperature.COLD in {self.a.temperature, self.b.temperature}:
-            return False
-        return self.a == self.b or not discovery.scenario(self.scenario).changes
+        """Whether the units of a pair run at the same time: not where one is cold, which the other would warm."""
+        return not self.apart and Temperature.COLD not in {self.a.temperature, self.b.temperature}
 
     def described(self) -> dict[str, Any]:
         """Return what a reader of the rows has to know, as JSON."""

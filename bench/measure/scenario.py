@@ -120,7 +120,6 @@ class Unit:
     settle: Callable[[], None] = lambda: None
     notes: dict[str, Any] = field(default_factory=dict)  # from operate to prove, not recorded
     judged: str = ""  # the one metric that a comparison judges; what others need may be left out
-
     place: tuple[int, int] = (0, 1)  # which it is of how many units in turns
 
     @property
@@ -137,6 +136,11 @@ class Unit:
     def layers(self) -> Sequence[Layer]:
         """The image's layers, bottom first."""
         return self.container.stack.layers[: self.depth]
+
+    @property
+    def in_turns(self) -> bool:
+        """Whether another unit's operations alternate with this one's."""
+        return self.place[1] > 1
 
     def wants(self, metric: str) -> bool:
         """Tell whether `metric` is to be measured."""
@@ -191,7 +195,8 @@ class Scenario:
     container exists, nothing is mounted), `touch` (on a mounted container, to make it hot), `operate`
     (the timed calls, with nothing else), `prove` (still mounted), `after` (unmounted).
     Where units are compared, two of them run at the same time (bench.measure.turns): an `operate` that is a generator
-    gives the other its turn wherever it yields, with nothing open and the working directory as it was.
+    gives the other its turn wherever it yields, with nothing open and the working directory as it was. What it
+    leaves to be written the other one must not pay for: see `untimed` in scenarios/copy_up.py.
     """
 
     name: str

@@ -185,30 +185,13 @@ def test_orders_differ_between_seeds_set_ups_and_comparisons() -> None:
 
 
 @pytest.mark.usefixtures("everything_works")
-def test_units_run_at_the_same_time_unless_one_is_cold() -> None:
+def test_units_run_at_the_same_time_unless_one_is_cold_or_they_are_to_run_apart() -> None:
     [told] = make(OVERLAY, "overlay2@xfs", scenarios=["lookup"])
     cold = replace(told.b, temperature=Temperature.COLD)
     assert told.in_turns
     assert not replace(told, b=cold).in_turns
     assert not replace(told, a=cold).in_turns
-
-
-@pytest.mark.usefixtures("everything_works")
-@pytest.mark.parametrize(
-    ("scenario", "b", "turns"),
-    [
-        ("copy_up", "overlay2@ext4", True),
-        ("copy_up", "overlay2,volatile=on@ext4", False),
-        ("copy_up", "fuse-overlayfs@ext4", False),
-        ("copy_up", "overlay2@ext4,size=1MiB", False),
-        ("copy_up", "overlay2@xfs", False),
-        ("whiteouts", "overlay2,volatile=on@ext4", False),
-        ("lookup", "overlay2,volatile=on@ext4", True),
-    ],
-)
-def test_what_one_leaves_to_be_written_is_not_for_the_other_to_pay(scenario: str, b: str, turns: bool) -> None:
-    [told] = make(OVERLAY, b, scenarios=[scenario])
-    assert told.in_turns == turns
+    assert not replace(told, apart=True).in_turns
 
 
 # When it is known

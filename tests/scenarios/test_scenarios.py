@@ -19,6 +19,7 @@ from bench.measure.plan import PROFILES, Plan, Request, StackKey, make, recipe_n
 from bench.measure.runner import Runner
 from bench.measure.schedule import block_order
 from bench.model import Cell, Temperature, parse_size
+from scenarios import copy_up
 from scenarios.mounting import MOUNTED
 from tests.host.isolated import isolated
 from tests.integration.places import BY_HAND, LOOPED, own_volume, require
@@ -406,6 +407,48 @@ def test_units_in_turns_measure_all_that_single_ones_do(scenario: str, volume: s
             assert sample.metrics[one.metric] > 0
             assert sample.how["operations"]
         assert len({sample.operations[one.metric] for sample in samples}) == 1
+
+    isolated(work)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_before_each_timed_first_write_in_turns_its_own_unit_did_an_untimed_one(
+    place: Path, monkeypatch: pytest.MonkeyPatch, *, apart: bool
+) -> None:
+    """So that it never pays for what the other unit left; a unit by itself needs one, before the first."""
+    require(volume="ext4")
+    one = make_comparisons("overlay2@ext4", "overlay2,volatile=on@ext4", scenarios=("copy_up",))[0]
+    plan = plan_of([one], seed=3, budget=60)
+    written: list[tuple[str, bool]] = []
+    real = copy_up._first_write
+
+    def noted(unit: Unit, file: File) -> Any:
+        written.append((str(unit.params["side"]), file.path.startswith(copy_up.WARMER)))
+        return real(unit, file)
+
+    monkeypatch.setattr(copy_up, "_first_write", noted)
+    samples: list[Sample] = []
+
+    def work() -> None:
+        size = plan.volumes["ext4"]
+        volume = discovery.volume("ext4").make(place / "ext4", place, size=size.bytes, inodes=size.inodes)
+        try:
+            runner = Runner(plan, {"ext4": volume}, samples.append, Quiet(), FOREVER)
+            runner.build()
+            both = [one.cell(side, 1) for side in "ab"]
+            observe_pair(runner, replace(one, apart=apart), discovery.scenario("copy_up"), both, 0)
+        finally:
+            volume.close()
+        assert [sample.error for sample in samples] == ["", ""]
+        assert {sample.operations["first_write"] for sample in samples} == {copy_up.FILES}
+        if apart:
+            timed = [(side, False) for side in "ab" for _ in range(copy_up.FILES)]
+            assert written == [("a", True), *timed[: copy_up.FILES], ("b", True), *timed[copy_up.FILES :]]
+            return
+        turns = list(zip(written[::2], written[1::2], strict=True))
+        assert all(untimed == (side, True) for untimed, (side, _) in turns)
+        assert sorted(timed for _, timed in turns) == [(side, False) for side in "ab" for _ in range(copy_up.FILES)]
+        assert turns[0] != turns[1], "they alternate"
 
     isolated(work)
 
