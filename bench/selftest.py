@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -14,23 +16,41 @@ from bench.errors import BenchError
 from bench.options import DIRECTORY, REPORTS_OPTION, RESULTS_OPTION, WORKDIR, directory_of, listed, session_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from bench.measure.plan import Plan
+    from bench.measure.plan import Plan, Skip
     from bench.measure.stream import Stream
     from bench.store.reader import Run
 
 __all__ = ["aa"]
 
-# What is tested: each scenario that gates, where its point is; first writes at two sizes. Parameters of both sides,
-# and for each injected share what B has instead where the same is done in real work (from the laws of lookup and
-# copy_up as they were here: 0.4 µs a layer of 14 µs, 0.6 ms a MiB of 0.6 ms).
-POINTS: dict[str, tuple[str, dict[str, str], dict[float, str]]] = {
-    "lookup": ("lookup", {}, {0.05: "depth=34", 0.10: "depth=36", 0.20: "depth=40"}),
-    "first write, 4 KiB": ("copy_up", {"size": "4KiB"}, {}),
-    "first write, 1 MiB": ("copy_up", {"size": "1MiB"}, {0.10: "size=1200KiB", 0.20: "size=1400KiB"}),
-    "unlink": ("whiteouts", {}, {}),
+
+@dataclass(frozen=True)
+class Tested:
+    """An operation whose verdicts are tested: a scenario, and the parameters of both sides.
+
+    `work`: for an injected share, what B has instead where the same is done in real work (from the laws of lookup and
+    copy_up as they were here: 0.4 µs a layer of 14 µs, 0.6 ms a MiB of 0.6 ms). `others` are arms that A is held
+    against in turns and one after the other; so are A itself, the work of 10 % and A on the other volumes.
+    """
+
+    scenario: str
+    where: Mapping[str, str] = field(default_factory=dict)
+    work: Mapping[float, str] = field(default_factory=dict)
+    others: Sequence[str] = ("overlay2,volatile=on@{volume}", "fuse-overlayfs@{volume}", "native@{volume}")
+
+
+# Each scenario that gates, where its point is; first writes at two sizes.
+TESTED = {
+    "lookup": Tested(
+        "lookup",
+        work={0.05: "depth=34", 0.10: "depth=36", 0.20: "depth=40"},
+        others=("overlay2@{volume},depth=64", "fuse-overlayfs@{volume}", "native@{volume}"),
+    ),
+    "first write, 4 KiB": Tested("copy_up", {"size": "4KiB"}),
+    "first write, 1 MiB": Tested("copy_up", {"size": "1MiB"}, {0.10: "size=1200KiB", 0.20: "size=1400KiB"}),
+    "unlink": Tested("whiteouts"),
 }
 # Where other tools are asked too, and units of a side: at least the time that ours takes to find PROMISED[0]. For
 # larger delays they get half as many trials, of SHORT units; so does a tool that times whole programs.
@@ -39,12 +59,12 @@ SHORT = 60
 SHARES = (0.03, 0.05, 0.10, 0.20)
 PROMISED = (0.05, 0.10)  # delays for which all trials are made; other shares, and real work, get a quarter of them
 GATE_PAIRS = 24  # of a comparison of equal arms: many small gates tell more of false alarms than a few large ones
-QUICK = {"gates": 20, "trials": 5, "shares": (0.10,), "batch": 60, "budget": "5m"}
+QUICK = {"gates": 20, "trials": 5, "shares": (0.10,), "different": 12, "batch": 60, "budget": "5m"}
 KIND = "aa"  # of the run
 PREFIX = ("python", "-m", "bench", "aa")  # of the command in run.json
 GOING_ON = {"resumed", "budget", "results", "reports", "workdir", "markdown"}  # what may be said where a run goes on
 COMMAND_LINE = ParameterSource.COMMANDLINE
-FULL = {"gates": 200, "trials": 40, "shares": SHARES, "batch": None, "budget": "6h"}
+FULL = {"gates": 200, "trials": 40, "shares": SHARES, "different": 48, "batch": None, "budget": "6h"}
 
 
 @click.command()
@@ -67,6 +87,12 @@ FULL = {"gates": 200, "trials": 40, "shares": SHARES, "batch": None, "budget": "
     help="Their units a side. [default: 120 or 180; quick: 60]",
 )
 @click.option("--work/--no-work", default=True, show_default=True, help="Slow down by real work too.")
+@click.option(
+    "--different",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Pairs of different arms, in turns and one after the other. [default: 48; quick: 12]",
+)
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Error of a gate.")
 @click.option("--delta", type=float, default=0.03, show_default=True, help="Ratios within 1 + DELTA are the same.")
 @click.option("--budget", metavar="TIME", help="Give up after this time. [default: 6h, quick: 5m]")
@@ -87,7 +113,7 @@ def aa(
     r"""Tell how often the suite cries wolf, and how small a slowdown it finds, on this machine.
 
     Without RUN it measures long streams of pairs of equal arms and of arms with a known difference, and cuts them
-    into comparisons and gates.
+    into comparisons and gates; and some of arms that differ, in turns and one after the other.
 
     \b
     Examples:
@@ -121,8 +147,9 @@ def _measure(asked: dict[str, Any], results: Path, workdir: Path | None) -> tupl
     from bench.measure.stream import Streams
     from bench.model import parse_seconds
 
-    wanted, streams = _wanted(asked)
+    wanted, streams, skips = _wanted(asked)
     plan = _plan(asked, streams, parse_seconds(wanted["budget"]))
+    plan.skips += skips
     facts = _facts(asked, streams)
     return measured([], plan, results, workdir, KIND, quiet=False, work=Streams(streams), facts=facts)
 
@@ -161,7 +188,7 @@ def _asked_of(run: Run) -> tuple[dict[str, Any], list[Stream]]:
         raise BenchError(f"run {run.id} is from another machine", why=other, mend="start a new one")
     try:
         asked = aa.make_context("aa", [str(word) for word in told["command"][len(PREFIX) :]]).params
-        _, streams = _wanted(asked)
+        _, streams, _ = _wanted(asked)
         same = _facts(asked, streams)["streams"] == told["streams"]
     except (KeyError, TypeError, click.ClickException) as error:
         raise BenchError(f"{run.directory / 'run.json'} does not say what was asked for", why=str(error)) from error
@@ -182,61 +209,82 @@ def _plan(asked: dict[str, Any], streams: list[Stream], seconds: float) -> Plan:
     return plan_of(comparisons, seed=asked["seed"], budget=seconds, rootless=os.geteuid() != 0)
 
 
-def _wanted(asked: dict[str, Any]) -> tuple[dict[str, Any], list[Stream]]:
-    """Return what was asked for, the presets' values where nothing was, and the streams that this means."""
+def _wanted(asked: dict[str, Any]) -> tuple[dict[str, Any], list[Stream], list[Skip]]:
+    """Return what was asked for, the presets' values where nothing was, the streams of it, and what cannot be here."""
     preset = QUICK if asked["quick"] else FULL
-    wanted: dict[str, Any] = {key: asked.get(key) or value for key, value in preset.items()}
-    if asked["gates"] == 0:
-        wanted["gates"] = 0
-    if asked["trials"] == 0:
-        wanted["trials"] = 0
+    wanted: dict[str, Any] = {key: value if asked[key] in {None, ()} else asked[key] for key, value in preset.items()}
     peers = asked["peer_trials"]
     wanted["peer_trials"] = -(-wanted["trials"] // 2) if peers is None else peers
-    streams = list(_streams(asked, wanted))
+    skips: list[Skip] = []
+    streams = list(_streams(asked, wanted, skips))
     if not streams:
-        raise BenchError("nothing to test", why="no gates and no trials", mend="give --gates or --trials")
-    return wanted, streams
+        raise BenchError(
+            "nothing to test", why="no gates, no trials and no pairs of arms that differ", mend="ask for some"
+        )
+    return wanted, streams, skips
 
 
-def _streams(asked: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Stream]:
-    """Yield one stream of equal arms per point and volume, and one per known slowdown."""
+def _streams(asked: dict[str, Any], wanted: dict[str, Any], skips: list[Skip]) -> Iterator[Stream]:
+    """Yield one stream of equal arms per point and volume, one per known slowdown, two per arm that differs.
+
+    Adds the arms that cannot run here to `skips`.
+    """
     from bench import discovery
     from bench.comparing import procedure_of
     from bench.measure import compare
+    from bench.measure.plan import Skip
     from bench.measure.stream import Stream
+    from bench.stats.ways import DIFFERENT
 
     only = listed(asked["scenario"], str)
     for name in only:
         discovery.scenario(name)
     volumes = listed(asked["volume"], str)
     places = [
-        (label, scenario, volume, where, work)
-        for label, (scenario, where, work) in POINTS.items()
+        (label, tested, volume)
+        for label, tested in TESTED.items()
         for volume in volumes
-        if not only or scenario in only
+        if not only or tested.scenario in only
     ]
     alpha, pairs = asked["alpha"] / max(len(places), 1), asked["pairs"]
     procedure = procedure_of(alpha, asked["delta"], pairs)
     small = procedure_of(alpha, asked["delta"], min(asked["gate_pairs"], procedure.cap))
     number = count()
-    for label, scenario, volume, where, work in places:
+    for label, tested, volume in places:
         arm = f"overlay2@{volume}"
-        cloned = scenario == "copy_up" and discovery.volume(volume).clones  # then more bytes are no more work
-        kinds = list(_kinds(wanted, work if asked["work"] and not cloned else {}))
+        make = partial(compare.make, arm, scenarios=(tested.scenario,), where=dict(tested.where))
+        cloned = tested.scenario == "copy_up" and discovery.volume(volume).clones  # then more bytes are no more work
+        kinds = list(_kinds(wanted, tested.work if asked["work"] and not cloned else {}))
         if asked["peers"] and label in PEERS:
             kinds += _peers(wanted, PEERS[label], programs=volume == volumes[0])
         for kind, share, parameters, trials, more in kinds:
             if trials:
-                judged, first = small if kind == "equal" else procedure, next(number)
-                other = arm + parameters
-                (one,) = compare.make(arm, other, scenarios=(scenario,), where=where, procedure=judged, first=first)
+                judged = small if kind == "equal" else procedure
+                (one,) = make(arm + parameters, procedure=judged, first=next(number))
                 yield Stream(one, f"{label}, {volume}", kind, trials, share, **more)
+        for other in _others(tested, volume, volumes) if wanted["different"] else ():
+            try:
+                (one,) = make(other, procedure=small)
+            except BenchError as error:
+                skips.append(Skip(f"{label}, {volume}: {other}", f"{error.what}: {error.why}", error.mend))
+                continue
+            for apart in (False, True):
+                way = replace(one, apart=apart, number=next(number))
+                yield Stream(way, f"{label}, {volume}", DIFFERENT, pairs=wanted["different"])
 
 
 Kind = tuple[str, float, str, int, dict[str, Any]]  # kind, share, parameters of B, trials, and how it is measured
 
 
-def _kinds(wanted: dict[str, Any], work: dict[float, str]) -> Iterator[Kind]:
+def _others(tested: Tested, volume: str, volumes: Sequence[str]) -> Iterator[str]:
+    """Yield the arms that A is held against in turns and one after the other; of two volumes only once."""
+    yield f"overlay2@{volume}"
+    yield from (f"overlay2@{volume},{work}" for share, work in tested.work.items() if share == PROMISED[1])
+    yield from (text.format(volume=volume) for text in tested.others)
+    yield from (f"overlay2@{other}" for other in volumes[volumes.index(volume) + 1 :])
+
+
+def _kinds(wanted: dict[str, Any], work: Mapping[float, str]) -> Iterator[Kind]:
     """Yield the streams of pairs at one point."""
     trials = wanted["trials"]
     fewer = -(-trials // 4)

@@ -1,7 +1,8 @@
 """Long streams of pairs, of equal arms and of arms with a known difference: the suite tests its own verdicts.
 
 A stream is measured as a comparison is, but goes on after a verdict, until it has given as many as were asked
-for; bench.stats.trials cuts it. There is no control beside it: equal arms are what a control is.
+for; bench.stats.trials cuts it. There is no control beside it: equal arms are what a control is. Streams of arms whose
+difference is not known have a number of pairs; two of them, in turns and one after the other, should say the same.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from bench.measure import hyperfine
 from bench.measure.compare import SIDES, Comparison, observe_pair
 from bench.measure.delay import delayed
 from bench.measure.plan import Skip
+from bench.stats.recorded import last_stretch, recorded, whole
 from bench.stats.trials import cut
-from bench.stats.trusted import last_stretch, recorded, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +45,8 @@ CUT_EVERY = 24  # pairs after which it is asked whether a stream has enough verd
 class Stream:
     """A comparison whose B is slower by a known share: of A's time as a delay (`share`), or in real work.
 
-    `label` names the operation, `kind` is `equal`, `delay` or `work`, and `trials` how many verdicts are wanted.
+    `label` names the operation, `kind` is `equal`, `delay` or `work`, and `trials` how many verdicts are wanted; or
+    `kind` is `different` and `pairs` are wanted, whatever they say.
     With `batch`, A is measured so many times and then B, as other tools do it, `trials` times; with `program`
     hyperfine times a program that does the operation.
     """
@@ -52,8 +54,9 @@ class Stream:
     comparison: Comparison
     label: str
     kind: str
-    trials: int
+    trials: int = 0
     share: float = 0.0
+    pairs: int = 0
     batch: int = 0
     program: bool = False
 
@@ -66,6 +69,8 @@ class Stream:
             "share": self.share,
             "trials": self.trials,
         }
+        if self.pairs:
+            told.update(pairs=self.pairs, apart=self.comparison.apart)
         if self.batch:
             told["batch"] = self.batch
         if self.program:
@@ -83,7 +88,7 @@ class Stream:
 
 @dataclass
 class _State:
-    """What a stream has: earlier, verdicts or whole trials of a batch; and now."""
+    """What a stream has: earlier, verdicts, pairs or whole trials of a batch; and now."""
 
     had: int = 0
     first: int = 0  # block of this stretch; of a batch, the first trial
@@ -118,7 +123,8 @@ class Streams:
         begun = recorded(*which)
         if stream.batch:
             return _State(len(whole(*which, stream.batch)), -(-begun.blocks // stream.batch))
-        return _State(len(begun.cut(stream.comparison.procedure, stream.trials)), begun.blocks)
+        had = begun.blocks if stream.pairs else len(begun.cut(stream.comparison.procedure, stream.trials))
+        return _State(had, begun.blocks)
 
     @property
     def _stretch(self) -> int:
@@ -228,9 +234,9 @@ def _around(cell: Cell) -> AbstractContextManager[None]:
 
 
 def _enough(stream: Stream, state: _State) -> bool:
-    """Tell whether the stream has given its verdicts; asked now and then, because cutting takes time too."""
-    left = stream.trials - state.had
-    if stream.batch:
+    """Tell whether the stream has given what is wanted; asked now and then, because cutting takes time too."""
+    left = (stream.pairs or stream.trials) - state.had
+    if stream.pairs or stream.batch:
         return state.blocks >= left
     procedure = stream.comparison.procedure
     if left <= 0 or state.blocks >= left * 2 * procedure.cap:

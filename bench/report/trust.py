@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from bench.report.peers import Peer
     from bench.stats.trials import Trial
     from bench.stats.trusted import Batched, Streamed, Trusted
+    from bench.stats.ways import BothWays
     from bench.store.reader import Run
 
 __all__ = [
@@ -129,9 +131,8 @@ def cautions(told: Trusted, run: Run) -> list[str]:
     found = [f"{text} (from {one.get('started')} on)" for one in _earlier(run) for text in texts(one.get("warnings"))]
     found += texts(run.provenance.get("warnings"))
     if told.short:
-        every = len(told.streams) + len(told.batches)
         found.append(
-            f"{len(told.short)} of {every} streams have fewer verdicts than were asked for; "
+            f"{len(told.short)} of {len(told.every)} streams have fewer verdicts or pairs than were asked for; "
             f"`python -m bench aa --resume {run.id}` goes on with them"
         )
     return found
@@ -146,8 +147,9 @@ def _earlier(run: Run) -> list[dict[str, Any]]:
 def parts(told: Trusted, tools: Sequence[Tool]) -> list[Part]:
     """Return all that is said of the run's streams, and of `tools` (see `beside`) on the same operations."""
     failed = sum(one.failed for one in told.streams)
+    failed += sum(one.turns.failed + one.apart.failed for one in told.ways)
     left = Part("Failures", (f"{failed} of the streams' units failed; none was removed.",))
-    return [_false_alarms(told), _power(told), _peers(tools), _coverage(told.streams), left]
+    return [_false_alarms(told), _power(told), _peers(tools), _both_ways(told.ways), _coverage(told.streams), left]
 
 
 def _false_alarms(told: Trusted) -> Part:
@@ -200,9 +202,7 @@ def _power(told: Trusted) -> Part:
     text = (
         "B is slower by a delay of a known share of A's median, or does more work (more layers, more bytes), whose "
         "effect is then what the long run says. Found means: slower, and confirmed on the pairs that follow. The time "
-        "is that of both parts, without the control and the second set-up's building that a real comparison adds. "
-        "Where B is slower by a delay both are the same arm and their operations alternate; of arms that differ a "
-        "comparison measures what writes one unit after the other, which takes more pairs than such a delay."
+        "is that of both parts, without the control and the second set-up's building that a real comparison adds."
     )
     delta = max(one.procedure.delta for one in slowed)
     if any(one.share <= delta for one in slowed):
@@ -210,15 +210,11 @@ def _power(told: Trusted) -> Part:
             f" What is called slower is estimated beyond 1 + delta, too; delta is {delta:.0%}, so that a slowdown of "
             "no more than that is called so only where chance raises its estimate."
         )
-    columns = (
-        *("operation", "injected", "units of a pair", "long run"),
-        *("found", "share", "median time", "95 % of verdicts within"),
-    )
+    columns = ("operation", "injected", "long run", "found", "share", "median time", "95 % of verdicts within")
     rows = [
         (
             one.label,
             f"{one.share:.0%} {one.kind}",
-            "in turns" if one.in_turns else "one by one",
             one.long_run.text("×"),
             rate(one.trials),
             share(one.count(Word.SLOWER), len(one.trials)),
@@ -336,6 +332,54 @@ def _same_power(label: str, share: float, tools: Iterable[Tool]) -> Listed:
         if enough:
             break
     return f"{label}: {said}", (below,) if below else ()
+
+
+def _both_ways(ways: Sequence[BothWays]) -> Part:
+    title = "In turns and one after the other: whether it is the same ratio"
+    known = [one for one in ways if one.known]
+    if not known:
+        return Part(title, ("Not measured in this run.",))
+    alike, different = ([one for one in known if (one.a == one.b) == same] for same in (True, False))
+    text = [
+        "The units of a pair run at the same time and their operations take turns, because how fast the same call is "
+        "drifts within milliseconds. It would be worth nothing if the ratio in turns were another one, so the same "
+        "arms were measured both ways, side by side. Units in turns share the processor's caches, and what else the "
+        "kernel keeps warm or wakes; one after the other each has them to itself."
+    ]
+    if alike:
+        turns, apart = _scatters(alike)
+        text.append(
+            f"Of equal arms a pair's ratio scatters by {turns:.1%} in turns and by {apart:.1%} one after the other "
+            f"(medians of the table), which takes {(apart / turns) ** 2:.1f} times as many pairs for the same interval."
+        )
+    if different:
+        turns, apart = _scatters(different)
+        quotients = sorted(one.quotient.value for one in different)
+        text.append(
+            f"Of {len(different)} comparisons of arms that differ the two ways contradict each other in "
+            f"{sum(one.contradict for one in different)} (B slower by one, faster by the other, each by more than "
+            f"chance). The ratio in turns is {quotients[0]:.2f} to {quotients[-1]:.2f} times that of units one after "
+            f"the other, {statistics.median(quotients):.2f} in the median; in {sum(one.differ for one in different)} "
+            f"they differ by more than chance. Pairs of such arms scatter by {turns:.0%} in turns and {apart:.0%} one "
+            "after the other."
+        )
+    columns = (
+        *("operation", "A", "B", "B / A in turns", "one after the other", "turns / one after the other"),
+        *("scatter of a pair in turns", "one after the other"),
+    )
+    rows = [
+        (
+            *(one.label, one.a, one.b, one.turns.ratio.text("×"), one.apart.ratio.text("×"), one.quotient.text("×")),
+            *(f"{one.turns.scatter:.1%}", f"{one.apart.scatter:.1%}"),
+        )
+        for one in known
+    ]
+    return Part(title, tuple(text), _sheet("Both ways", columns, rows))
+
+
+def _scatters(ways: Sequence[BothWays]) -> tuple[float, float]:
+    """Return the median scatter of a pair in turns and one after the other."""
+    return statistics.median(one.turns.scatter for one in ways), statistics.median(one.apart.scatter for one in ways)
 
 
 def _coverage(streams: Iterable[Streamed]) -> Part:

@@ -104,8 +104,8 @@ def _compared(run: Run, number: int, facts: Mapping[str, Any]) -> Compared:
         number=number,
         scenario=str(facts["scenario"]),
         metric=metric,
-        a=_side(a, b),
-        b=_side(b, a),
+        a=side_text(a, b),
+        b=side_text(b, a),
         where=_shared(a, b),
         procedure=procedure,
         verdict=verdict,
@@ -139,7 +139,8 @@ def _facts(side: Mapping[str, Any]) -> dict[str, Any]:
     return {"depth": side["depth"], "temperature": side["temperature"], **side["params"]}
 
 
-def _side(own: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+def side_text(own: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Return a side as it is written, with the parameters in which it differs from the other."""
     mine, theirs = _facts(own), _facts(other)
     parts = [f"{key}={_value(key, value)}" for key, value in mine.items() if theirs.get(key) != value]
     return ",".join([str(own["arm"]), *parts])

@@ -10,31 +10,25 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import BenchError
-from bench.model import TURNS
-from bench.stats.compared import paired_times
 from bench.stats.estimate import Estimate, ratio
 from bench.stats.holm import holm
 from bench.stats.paired import Procedure, Word
-from bench.stats.trials import Trial, cut
+from bench.stats.recorded import last_stretch, recorded, rows_of, seconds_of, whole
+from bench.stats.ways import DIFFERENT, BothWays, Way, both_ways
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import pandas as pd
-
+    from bench.stats.trials import Trial
     from bench.store.reader import Run
 
 __all__ = [
     "EQUAL",
     "Batched",
     "Gates",
-    "Recorded",
     "Streamed",
     "Trusted",
-    "last_stretch",
-    "recorded",
     "trusted",
-    "whole",
 ]
 
 EQUAL = "equal"  # the kind of a stream whose sides do not differ
@@ -43,40 +37,12 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """The pairs of one stream in the order measured, apart for each stretch, that is on the same volumes.
-
-    `blocks` are how many were begun.
-    """
-
-    stretches: tuple[tuple[Floats, Floats], ...]
-    blocks: int
-
-    def cut(self, procedure: Procedure, most: int | None = None) -> tuple[Trial, ...]:
-        """Return the comparisons that the pairs give, at most `most`; none spans two stretches."""
-        trials: list[Trial] = []
-        begin = 0
-        for a, b in self.stretches:
-            left = None if most is None else most - len(trials)
-            trials += [one.after(begin) for one in cut(a, b, procedure, left)]
-            begin += len(a)
-        return tuple(trials)
-
-    @property
-    def pairs(self) -> tuple[Floats, Floats]:
-        """All times of A and of B."""
-        if not self.stretches:
-            return np.empty(0), np.empty(0)
-        return tuple(map(np.concatenate, zip(*self.stretches, strict=True)))  # type: ignore[return-value]
-
-
-@dataclass(frozen=True)
 class Streamed:
     """One stream: its comparisons, and what all its pairs together say.
 
     `longest` are the comparisons of the same pairs by the run's longest procedure. `long_run` is B / A of all
     pairs. `covered` of `pieces` ordinary intervals hold it. `seconds` is how long one pair takes, both sides with
-    all that they need, and `in_turns` whether they ran at the same time.
+    all that they need.
     """
 
     label: str
@@ -92,7 +58,11 @@ class Streamed:
     seconds: float
     failed: int
     wanted: int
-    in_turns: bool
+
+    @property
+    def lacks(self) -> bool:
+        """Whether it has fewer verdicts than were asked for."""
+        return len(self.trials) < self.wanted
 
     def count(self, word: Word) -> int:
         """Return how many comparisons said `word`."""
@@ -127,6 +97,11 @@ class Batched:
     wanted: int
     tool: str = ""
 
+    @property
+    def lacks(self) -> bool:
+        """Whether it has fewer trials than were asked for."""
+        return len(self.trials) < self.wanted
+
     def shorter(self, size: int) -> Batched:
         """Return what runs of `size` units would have been: the end of A and the beginning of B."""
         trials = tuple((a[-size:], b[:size]) for a, b in self.trials)
@@ -137,22 +112,28 @@ class Batched:
 class Trusted:
     """All streams of a run, and the gates that those of equal arms make: the i-th comparison of each.
 
-    `longest` are the gates of the same streams by the run's longest procedure, of which they give fewer.
+    `ways` are arms that differ, each measured by two streams. `longest` are the gates of the same streams by the run's
+    longest procedure, of which they give fewer.
     `stretches` is how many there are, each on volumes of its own.
     """
 
     streams: tuple[Streamed, ...]
     batches: tuple[Batched, ...]
+    ways: tuple[BothWays, ...]
     gates: Gates
     longest: Gates
     alpha: float
     stretches: int = 1
 
     @property
-    def short(self) -> tuple[Streamed | Batched, ...]:
-        """What has fewer trials than were asked for."""
-        every: list[Streamed | Batched] = [*self.streams, *self.batches]
-        return tuple(one for one in every if len(one.trials) < one.wanted)
+    def every(self) -> tuple[Streamed | Batched | Way, ...]:
+        """What each stream says by itself."""
+        return (*self.streams, *self.batches, *(way for one in self.ways for way in (one.turns, one.apart)))
+
+    @property
+    def short(self) -> tuple[Streamed | Batched | Way, ...]:
+        """What has fewer verdicts or pairs than were asked for."""
+        return tuple(one for one in self.every if one.lacks)
 
 
 @dataclass(frozen=True)
@@ -171,8 +152,10 @@ def trusted(run: Run) -> Trusted:
         raise BenchError(f"run {run.id} does not test the suite", mend="`python -m bench aa` makes one that does")
     try:
         longest = max((_procedure(facts) for facts in told), key=lambda one: one.cap)
-        streams = tuple(_streamed(run, facts, longest) for facts in told if "batch" not in facts)
+        pairs = [facts for facts in told if "batch" not in facts and facts["kind"] != DIFFERENT]
+        streams = tuple(_streamed(run, facts, longest) for facts in pairs)
         batches = tuple(_batched(run, facts) for facts in told if "batch" in facts)
+        ways = both_ways(run, told)
         alpha = float(run.provenance["alpha"])
     except (KeyError, TypeError, ValueError) as error:
         path = run.directory / "run.json"
@@ -181,7 +164,7 @@ def trusted(run: Run) -> Trusted:
     cap = max((one.procedure.cap for one in equal), default=0)
     gates = _gates([one.trials for one in equal], cap, alpha)
     longer = _gates([one.longest for one in equal], longest.cap, alpha)
-    return Trusted(streams, batches, gates, longer, alpha, last_stretch(run))
+    return Trusted(streams, batches, ways, gates, longer, alpha, last_stretch(run))
 
 
 def _gates(comparisons: Sequence[Sequence[Trial]], cap: int, alpha: float) -> Gates:
@@ -202,7 +185,7 @@ def _procedure(facts: Mapping[str, Any]) -> Procedure:
 def _streamed(run: Run, facts: Mapping[str, Any], longest: Procedure) -> Streamed:
     number = int(facts["number"])
     procedure = _procedure(facts)
-    rows = _rows(run.units, number)
+    rows = rows_of(run.units, number)
     stream = recorded(run, number, str(facts["metric"]))
     a, b = stream.pairs
     long_run = ratio(b, a) if len(a) else Estimate(math.nan, math.nan, math.nan, 0, "no pair")
@@ -218,35 +201,16 @@ def _streamed(run: Run, facts: Mapping[str, Any], longest: Procedure) -> Streame
         long_run=long_run,
         covered=covered,
         pieces=pieces,
-        seconds=2 * float(_seconds(run).loc[rows.index].mean()) if len(rows) else math.nan,
+        seconds=2 * float(seconds_of(run).loc[rows.index].mean()) if len(rows) else math.nan,
         failed=int((rows["error"] != "").sum()),
         wanted=int(facts["trials"]),
-        in_turns=bool(len(rows)) and bool(rows["how"].str.contains(TURNS, regex=False).all()),
     )
-
-
-def recorded(run: Run, number: int, metric: str) -> Recorded:
-    """Return what `run` has of the stream `number`, whose comparisons judge `metric`."""
-    times = _rows(run.times, number)
-    mine = times[times["metric"] == metric]
-    if mine.empty:  # there may be no column `setup`
-        return Recorded((), 0)
-    stretches = (mine[mine["setup"] == setup] for setup in sorted(mine["setup"].unique()))
-    begun = int(_rows(run.units, number)["block"].max()) + 1
-    return Recorded(tuple(paired_times(stretch, "a", "b") for stretch in stretches), begun)
-
-
-def _rows(frame: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Return a stream's rows but for those by which a delay is measured, whose set-up is 0."""
-    if "comparison" not in frame:
-        return frame.iloc[:0]
-    return frame[(frame["comparison"] == number) & (frame["setup"] > 0)]
 
 
 def _batched(run: Run, facts: Mapping[str, Any]) -> Batched:
     number, size = int(facts["number"]), int(facts["batch"])
-    rows = _rows(run.units, number)
-    seconds = 2 * size * float(_seconds(run).loc[rows.index].median()) if len(rows) else math.nan
+    rows = rows_of(run.units, number)
+    seconds = 2 * size * float(seconds_of(run).loc[rows.index].median()) if len(rows) else math.nan
     return Batched(
         label=str(facts["label"]),
         kind=str(facts["kind"]),
@@ -257,31 +221,6 @@ def _batched(run: Run, facts: Mapping[str, Any]) -> Batched:
         wanted=int(facts["trials"]),
         tool=str(facts.get("tool", "")),
     )
-
-
-def last_stretch(run: Run) -> int:
-    """Return the number of the run's last stretch, counted from 1."""
-    return int(run.units["setup"].max()) if "setup" in run.units else 1
-
-
-def whole(run: Run, number: int, metric: str, size: int) -> tuple[tuple[Floats, Floats], ...]:
-    """Return the times of A and of B of the stream's trials of `size` units a side, of whole ones only."""
-    times = _rows(run.times, number)
-    mine = times[times["metric"] == metric]
-    trials = []
-    for _, trial in mine.groupby(mine["block"] // size):
-        a, b = (trial.loc[trial["side"] == side, "value"].to_numpy(dtype=np.float64) for side in "ab")
-        if len(a) == len(b) == size:
-            trials.append((a, b))
-    return tuple(trials)
-
-
-def _seconds(run: Run) -> Any:
-    """Return how long each unit took, by the start of the next one; of a stretch's last one that is not known."""
-    setup = run.units["setup"]
-    following = setup.shift(-1)
-    last = (setup > 0) & ((following == 0) | (following > setup))
-    return (-run.units["started"].diff(-1)).mask(last)
 
 
 def _coverage(a: Floats, b: Floats, value: float) -> tuple[int, int]:

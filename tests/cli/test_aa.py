@@ -9,6 +9,7 @@ import pytest
 from bench.host.packages import find_program
 from bench.measure import reference
 from bench.measure.hyperfine import probe
+from bench.model import TURNS
 from bench.store.reader import load
 from tests.integration.places import require
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from tests.cli.command import Bench
 
-SMALL = ("--gates", "1", "--trials", "1", "--share", "0.5", "--scenario", "whiteouts", "--volume", "ext4")
+WHERE = ("--scenario", "whiteouts", "--volume", "ext4")
+SMALL = ("--gates", "1", "--trials", "1", "--share", "0.5", "--different", "0", *WHERE)
 
 
 @pytest.mark.root
@@ -57,7 +59,7 @@ def test_a_run_that_lacks_verdicts_goes_on_on_new_volumes(bench: Bench) -> None:
     told = rows.read_text().splitlines(keepends=True)
     had = told[: len(told) // 2]
     rows.write_text("".join(had))
-    assert "streams have fewer verdicts than were asked for" in bench("aa", run.name).out
+    assert "streams have fewer verdicts or pairs than were asked for" in bench("aa", run.name).out
     bench("aa", "--resume", run.name, "--share", "0.1").complains("--resume takes no --share")
     with bench.nothing_left():
         again = bench("aa", "--resume", run.name, "--budget", "60s")
@@ -83,7 +85,7 @@ def test_a_run_that_lacks_verdicts_goes_on_on_new_volumes(bench: Bench) -> None:
         (("--volume", "ext5"), ("unknown volume 'ext5'",)),
         (("--pairs", "2"), ("needs at least",)),
         (("--delta", "0"), ("delta is 0",)),
-        (("--gates", "0", "--trials", "0"), ("nothing to test",)),
+        (("--gates", "0", "--trials", "0", "--different", "0"), ("nothing to test",)),
         (("no-such-run",), ("no run at",)),
         (("--resume", "no-such-run"), ("no run at",)),
         (("--budget", "soon"), ("'soon' is not a time",)),
@@ -93,7 +95,20 @@ def test_bad_input_is_one_line(bench: Bench, arguments: tuple[str, ...], words: 
     bench("aa", *arguments).complains(*words)
 
 
-OTHERS = ("--gates", "0", "--trials", "1", "--share", "0.1", "--scenario", "lookup,copy_up", "--volume", "ext4")
+OTHERS = (
+    "--gates",
+    "0",
+    "--trials",
+    "1",
+    "--different",
+    "0",
+    "--share",
+    "0.1",
+    "--scenario",
+    "lookup,copy_up",
+    "--volume",
+    "ext4",
+)
 
 
 @pytest.mark.root
@@ -135,3 +150,28 @@ def test_why_hyperfine_cannot_be_asked(
     assert not told.ok
     assert reason in told.reason
     assert told.mend.startswith("apt-get install ")
+
+
+@pytest.mark.root
+def test_arms_that_differ_are_measured_in_turns_and_one_after_the_other(bench: Bench) -> None:
+    require(volume="ext4", driver="overlay2")
+    options = ("--gates", "0", "--trials", "0", "--different", "8", *WHERE, "--budget", "60s")
+    with bench.nothing_left(results=True):
+        done = bench("aa", *options)
+    assert done.status == 0, done
+    [run] = bench.runs()
+    rows = load(run)
+    told = rows.provenance["streams"]
+    assert [one["apart"] for one in told] == [False, True] * (len(told) // 2)
+    assert {one["kind"] for one in told} == {"different"}
+    arms = [one["b"]["arm"] for one in told[::2]]
+    left = [one["what"] for one in rows.provenance["skips"]]
+    for arm in ("overlay2@ext4", "overlay2,volatile=on@ext4", "native@ext4", "fuse-overlayfs@ext4"):
+        assert (arm in arms) != any(arm in one for one in left)
+        assert (f"| unlink, ext4 | overlay2@ext4 | {arm} | " in done.out) == (arm in arms)
+    for one in told:
+        mine = rows.units[rows.units["comparison"] == one["number"]]
+        assert len(mine) == 16
+        assert mine["how"].str.contains(TURNS, regex=False).tolist() == [not one["apart"]] * 16
+    assert f"Of {len(arms) - 1} comparisons of arms that differ the two ways contradict each other in " in done.out
+    bench("aa", "--resume", run.name).complains("has all of its verdicts; start a new one")

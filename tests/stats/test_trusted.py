@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from bench.errors import BenchError
-from bench.model import TURNS
 from bench.report.trust import as_lines, beside
 from bench.stats.paired import Word
-from bench.stats.trusted import Gates, Recorded, recorded, trusted, whole
+from bench.stats.recorded import Recorded, recorded, whole
+from bench.stats.trusted import Gates, trusted
 from bench.store.reader import Run, load
 from tests.builders import make_sample, write_run
 
@@ -91,7 +91,7 @@ def test_no_comparison_spans_two_stretches_and_the_time_between_is_nobodys(tmp_p
     assert told.stretches == 2
     assert told.short == (stream,)
     text = "\n".join(as_lines(told, run, []))
-    assert "1 of 1 streams have fewer verdicts than were asked for; `python -m bench aa --resume run`" in text
+    assert "1 of 1 streams have fewer verdicts or pairs than were asked for; `python -m bench aa --resume run`" in text
     assert "Measured in stretches" in text
 
 
@@ -107,30 +107,11 @@ def test_the_page_says_all_of_it(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", [1.0, 1.1, 1.0], streams)
     text = "\n".join(as_lines(trusted(run), run, []))
     assert "**False alarms: 0 of 5 gates**, 0.0% [0.0%, 52.2%]" in text
-    assert "| write delay | 10% delay | one by one | 1.1" in text
+    assert "| write delay | 10% delay | 1.1" in text
     assert "5 of 5" in text
     assert "- write delay: 10%" in text, "3 % was not found, so that 10 % is the smallest"
     assert "delta is 3%, so that a slowdown of no more than that is called so only where chance" in text
     assert "0 of the streams' units failed" in text
-
-
-def test_the_page_tells_by_the_rows_which_units_ran_in_turns(tmp_path: Path) -> None:
-    samples = [
-        make_sample(
-            24 * number + 2 * block + place,
-            block=block,
-            params={"comparison": number, "side": side, "setup": 1, "delay": 0},
-            metrics={"time": 1000.0 + place},
-            how={"operations": TURNS} if number else {},
-        )
-        for number in range(2)
-        for block in range(12)
-        for place, side in enumerate("ab")
-    ]
-    streams = [described(0, "work", 0.1), described(1, "delay", 0.1)]
-    run = load(write_run(tmp_path / "run", samples, streams=streams, alpha=0.05))
-    assert [one.in_turns for one in trusted(run).streams] == [False, True]
-    assert "| write delay | 10% delay | in turns |" in "\n".join(as_lines(trusted(run), run, []))
 
 
 def test_nothing_is_said_of_slowdowns_within_delta_where_there_is_none(tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""Arms that differ, measured in turns and one after the other: whether it is the same ratio, and how far pairs scatter.
+
+Taking turns is done for its smaller scatter. It would be worth nothing if a ratio in turns were another one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from bench.stats.compared import side_text
+from bench.stats.estimate import Estimate, ratio
+from bench.stats.recorded import recorded, rows_of, seconds_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bench.store.reader import Run
+
+__all__ = ["DIFFERENT", "BothWays", "Way", "both_ways"]
+
+DIFFERENT = "different"  # the kind of a stream whose sides are different arms, of which so many pairs are wanted
+
+
+@dataclass(frozen=True)
+class Way:
+    """B / A by the pairs of one stream.
+
+    `scatter` is the standard deviation of a pair's log ratio, from the median absolute deviation. `seconds` is how
+    long a pair takes; of the `wanted` pairs so many were `begun`, and of some a unit may have failed.
+    """
+
+    ratio: Estimate
+    scatter: float
+    pairs: int
+    begun: int
+    seconds: float
+    failed: int
+    wanted: int
+
+    @property
+    def lacks(self) -> bool:
+        """Whether fewer pairs were begun than were asked for."""
+        return self.begun < self.wanted
+
+
+@dataclass(frozen=True)
+class BothWays:
+    """One operation of two arms that differ, in turns and one after the other."""
+
+    label: str
+    a: str
+    b: str
+    turns: Way
+    apart: Way
+
+    @property
+    def known(self) -> bool:
+        """Whether both ways have an interval."""
+        return self.turns.ratio.has_interval and self.apart.ratio.has_interval
+
+    @property
+    def quotient(self) -> Estimate:
+        """The ratio in turns over that of units one after the other: 1 if it is the same.
+
+        Its interval is of two independent estimates whose own intervals need not be symmetric (Zou and Donner 2008),
+        on logarithms.
+        """
+        turns, apart = self.turns.ratio, self.apart.ratio
+        value = turns.value / apart.value
+        below = math.hypot(math.log(turns.value / turns.low), math.log(apart.high / apart.value))
+        above = math.hypot(math.log(turns.high / turns.value), math.log(apart.value / apart.low))
+        method = "of two independent ratios"
+        return Estimate(value, value * math.exp(-below), value * math.exp(above), turns.n + apart.n, method)
+
+    @property
+    def differ(self) -> bool:
+        """Whether the two ways' ratios differ by more than chance."""
+        return not self.quotient.low <= 1 <= self.quotient.high
+
+    @property
+    def contradict(self) -> bool:
+        """Whether by one way B is slower and by the other faster, each by more than chance."""
+        turns, apart = self.turns.ratio, self.apart.ratio
+        return (turns.low > 1 and apart.high < 1) or (turns.high < 1 and apart.low > 1)
+
+
+def both_ways(run: Run, streams: Iterable[Mapping[str, Any]]) -> tuple[BothWays, ...]:
+    """Return what the streams of arms that differ say, in the order of `streams` (of run.json)."""
+    found: dict[tuple[str, str, str], dict[bool, Way]] = {}
+    for facts in streams:
+        if facts["kind"] == DIFFERENT:
+            a, b = facts["a"], facts["b"]
+            key = (str(facts["label"]), side_text(a, b), side_text(b, a))
+            found.setdefault(key, {})[bool(facts["apart"])] = _way(run, facts)
+    return tuple(BothWays(*key, turns=ways[False], apart=ways[True]) for key, ways in found.items())
+
+
+def _way(run: Run, facts: Mapping[str, Any]) -> Way:
+    number = int(facts["number"])
+    rows = rows_of(run.units, number)
+    stream = recorded(run, number, str(facts["metric"]))
+    a, b = stream.pairs
+    logs = np.log(b) - np.log(a)
+    return Way(
+        ratio=ratio(b, a) if len(a) else Estimate(math.nan, math.nan, math.nan, 0, "no pair"),
+        scatter=float(stats.median_abs_deviation(logs, scale="normal")) if len(a) else math.nan,
+        pairs=len(a),
+        begun=stream.blocks,
+        seconds=2 * float(seconds_of(run).loc[rows.index].mean()) if len(rows) else math.nan,
+        failed=int((rows["error"] != "").sum()),
+        wanted=int(facts["pairs"]),
+    )
