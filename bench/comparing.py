@@ -40,6 +40,7 @@ ALPHA_LEAST = 1e-9  # beyond, 1 - alpha is 1 to a computer; and nothing measured
 @click.option("--delta", type=float, default=0.03, show_default=True, help="Ratios within 1 + DELTA are the same.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Error of the answer, over all looks.")
 @click.option("--pairs", type=int, metavar="N", help="Give up after N pairs. [default: 384]")
+@click.option("--apart", is_flag=True, help="Run the units of a pair one after the other, not in turns.")
 @click.option("--budget", metavar="TIME", default=BUDGET, show_default=True, help="Give up after this time.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")
 @RESULTS_OPTION
@@ -49,8 +50,9 @@ def ab(a: str, b: str, as_json: bool, results: Path, workdir: Path | None, **ask
     r"""Tell whether the second ARM is slower or faster than the first, and by how much.
 
     An arm is DRIVER[,option=value…]@VOLUME[,parameter=value…]; the parameter mkfs is an argument for mkfs.
-    Pairs of fresh units are measured until it is known; a difference is confirmed on new volumes. Exit
-    status: 0 with an answer, 3 if all is inconclusive.
+    Pairs of fresh units are measured until it is known; a difference is confirmed on new volumes. The two
+    of a pair run in turns, which takes fewer pairs but shares the processor's caches (docs/trust.md says what
+    that changes). Exit status: 0 with an answer, 3 if all is inconclusive.
 
     \b
     Examples:
@@ -72,6 +74,7 @@ def ab(a: str, b: str, as_json: bool, results: Path, workdir: Path | None, **ask
         where=_where(asked),
         metric=asked["metric"],
         procedure=procedure_of(asked["alpha"], asked["delta"], asked["pairs"]),
+        apart=asked["apart"],
         rootless=rootless,
     )
     plan = compare.plan_of(comparisons, seed=asked["seed"], budget=parse_seconds(asked["budget"]), rootless=rootless)
@@ -149,6 +152,7 @@ def answer(told: Compared) -> dict[str, Any]:
         "ratio": _estimate(verdict.ratio),
         "p": verdict.p,
         "pairs": verdict.pairs,
+        "units_of_a_pair": told.way,
         "reason": verdict.reason,
         "times": [_estimate(one) for one in told.times] if told.times else None,
         "control": {"word": told.control.word, "ratio": _estimate(told.control.ratio), "pairs": told.control.pairs},
@@ -168,7 +172,9 @@ def text_of(told: Compared) -> str:
     lines = [f"{told.scenario} {told.metric}: {told.b} against {told.a} ({told.where})", f"  {told.sentence()}"]
     if told.times:
         a, b = (one.text("ns") for one in told.times)
-        lines.append(f"  {a} against {b}, {verdict.pairs} pairs in {told.seconds:.1f} s, p = {verdict.p:.2g}")
+        lines.append(
+            f"  {a} against {b}, {verdict.pairs} pairs, {told.way}, in {told.seconds:.1f} s, p = {verdict.p:.2g}"
+        )
     if told.control_moved:
         lines.append(f"  the control moved: a plain directory beside itself came out {control.ratio.text('×')}")
     elif control.ratio.n:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ TESTED = {
 }
 # Where other tools are asked too, and units of a side: at least the time that ours takes to find PROMISED[0]. For
 # larger delays they get half as many trials, of SHORT units; so does a tool that times whole programs.
-PEERS = {"lookup": 180, "first write, 4 KiB": 180, "first write, 1 MiB": 120}
+PEERS = {"lookup": 180, "first write, 4 KiB": 180, "first write, 1 MiB": 240}
 SHORT = 60
 SHARES = (0.03, 0.05, 0.10, 0.20)
 PROMISED = (0.05, 0.10)  # delays for which all trials are made; other shares, and real work, get a quarter of them
@@ -84,7 +84,7 @@ FULL = {"gates": 200, "trials": 40, "shares": SHARES, "different": 48, "batch": 
     "--batch",
     type=click.IntRange(2),
     metavar="N",
-    help="Their units a side. [default: 120 or 180; quick: 60]",
+    help="Their units a side. [default: 180 or 240; quick: 60]",
 )
 @click.option("--work/--no-work", default=True, show_default=True, help="Slow down by real work too.")
 @click.option(
@@ -264,13 +264,12 @@ def _streams(asked: dict[str, Any], wanted: dict[str, Any], skips: list[Skip]) -
                 yield Stream(one, f"{label}, {volume}", kind, trials, share, **more)
         for other in _others(tested, volume, volumes) if wanted["different"] else ():
             try:
-                (one,) = make(other, procedure=small)
+                both = [make(other, procedure=small, first=next(number), apart=apart) for apart in (False, True)]
             except BenchError as error:
                 skips.append(Skip(f"{label}, {volume}: {other}", f"{error.what}: {error.why}", error.mend))
                 continue
-            for apart in (False, True):
-                way = replace(one, apart=apart, number=next(number))
-                yield Stream(way, f"{label}, {volume}", DIFFERENT, pairs=wanted["different"])
+            for (one,) in both:
+                yield Stream(one, f"{label}, {volume}", DIFFERENT, pairs=wanted["different"])
 
 
 Kind = tuple[str, float, str, int, dict[str, Any]]  # kind, share, parameters of B, trials, and how it is measured

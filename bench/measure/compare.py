@@ -106,6 +106,7 @@ def make(
     metric: str | None = None,
     procedure: Procedure | None = None,
     first: int = 0,
+    apart: bool = False,
     rootless: bool = False,
 ) -> list[Comparison]:
     """Return the comparisons of two arms, written as `parse_arm` takes them, numbered from `first`.
@@ -126,7 +127,8 @@ def make(
         if wanted not in {one.name for one in scenario.metrics}:
             raise nearest(f"metric of {scenario.name}", wanted, [one.name for one in scenario.metrics])
         one, other = (_cell(scenario, text, where or {}, rootless=rootless) for text in (a, b))
-        found.append(Comparison(first + len(found), scenario.name, wanted, one, other, procedure or Procedure()))
+        number = first + len(found)
+        found.append(Comparison(number, scenario.name, wanted, one, other, procedure or Procedure(), apart))
     return found
 
 

@@ -243,7 +243,7 @@ def comparison_sheet(comparisons: Sequence[Compared]) -> Sheet:
         told.append(
             (
                 *(one.scenario, one.metric, one.a, one.b, one.where, one.sentence(), a, b),
-                *(str(one.verdict.pairs), f"{one.verdict.p:.2g}", f"{moved}{control}"),
+                *(f"{one.verdict.pairs}, {one.way}", f"{one.verdict.p:.2g}", f"{moved}{control}"),
             )
         )
     columns = ("scenario", "metric", "A", "B", "where", "B against A", "time of A", "time of B", "pairs", "p")

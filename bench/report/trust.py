@@ -344,7 +344,7 @@ def _both_ways(ways: Sequence[BothWays]) -> Part:
         "The units of a pair run at the same time and their operations take turns, because how fast the same call is "
         "drifts within milliseconds. It would be worth nothing if the ratio in turns were another one, so the same "
         "arms were measured both ways, side by side. Units in turns share the processor's caches, and what else the "
-        "kernel keeps warm or wakes; one after the other each has them to itself."
+        "kernel keeps warm or wakes; one after the other (`ab --apart`) each has them to itself."
     ]
     if alike:
         turns, apart = _scatters(alike)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import BenchError
-from bench.model import format_size
+from bench.model import TURNS, format_size
 from bench.stats.estimate import Estimate, centre
 from bench.stats.paired import Decision, Procedure, Verdict, Word, confirmed, judge
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bench.store.reader import Run
 
-__all__ = ["Compared", "compared", "paired_times"]
+__all__ = ["Compared", "compared", "paired_times", "side_text"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,7 +30,8 @@ class Compared:
     """One comparison: what was compared, what it says, and whether the control stood still.
 
     `a` and `b` are the two sides as they are written, with the parameters in which they differ; `where` is what
-    they share. `times` are the centres of the sides' times in the set-up that the verdict is from.
+    they share. `times` are the centres of the sides' times in the set-up that the verdict is from; `in_turns`, whether
+    the units of a pair ran at the same time.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Compared:
     procedure: Procedure
     verdict: Verdict
     times: tuple[Estimate, Estimate] | None
+    in_turns: bool
     control: Decision
     units: int
     failed: int
@@ -56,6 +58,11 @@ class Compared:
     def control_moved(self) -> bool:
         """Whether a plain directory beside itself came out different."""
         return self.control.word in {Word.SLOWER, Word.FASTER}
+
+    @property
+    def way(self) -> str:
+        """How the units of a pair ran."""
+        return "in turns" if self.in_turns else "one after the other"
 
     def sentence(self) -> str:
         """Return the verdict for a reader."""
@@ -110,6 +117,7 @@ def _compared(run: Run, number: int, facts: Mapping[str, Any]) -> Compared:
         procedure=procedure,
         verdict=verdict,
         times=(centre(deciding[0]), centre(deciding[1])) if len(deciding[0]) else None,
+        in_turns=bool(rows["how"].str.contains(TURNS, regex=False).any()),
         control=_control([judge(*pairs, procedure) for pairs in controls if len(pairs[0])], procedure),
         units=len(rows),
         failed=int((rows["error"] != "").sum()),

@@ -28,11 +28,12 @@ COUNTERS = {"inodes": 3, "bytes": 8192}
 
 
 @pytest.mark.root
-def test_ab_tells_that_no_fsync_is_faster(bench: Bench) -> None:
+@pytest.mark.parametrize(("options", "way"), [((), "in turns"), (("--apart",), "one after the other")])
+def test_ab_tells_that_no_fsync_is_faster(bench: Bench, options: tuple[str, ...], way: str) -> None:
     """A volatile overlay does not sync what it copies up: as certain a difference as there is."""
     require(volume="ext4", driver="overlay2")
     with bench.nothing_left(results=True):
-        done = bench("ab", *VOLATILE, "--scenario", "copy_up", "--size", "4KiB", "--pairs", "48", "--json")
+        done = bench("ab", *VOLATILE, "--scenario", "copy_up", "--size", "4KiB", "--pairs", "48", "--json", *options)
     assert done.status == 0, done
     told = json.loads(done.out)
     [run] = bench.runs()
@@ -44,6 +45,7 @@ def test_ab_tells_that_no_fsync_is_faster(bench: Bench) -> None:
     assert (answer["a"], answer["b"]) == VOLATILE
     assert (answer["scenario"], answer["metric"], answer["failed_units"]) == ("copy_up", "first_write", 0)
     assert "confirmed on a fresh set-up" in answer["reason"]
+    assert answer["units_of_a_pair"] == way
 
 
 @pytest.mark.root
@@ -53,6 +55,7 @@ def test_ab_that_does_not_come_to_an_answer_ends_with_3_and_gate_reads_its_rows(
     assert done.status == 3, done
     assert "  inconclusive: " in done.out
     assert "  control: a plain directory beside itself " in done.out
+    assert " 6 pairs, in turns, in " in done.out
     [run] = bench.runs()
     assert f"rows: results/{run.name}/samples.jsonl" in done.out
     judged = bench("gate", run.name)
