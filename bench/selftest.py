@@ -59,7 +59,7 @@ SHORT = 60
 SHARES = (0.03, 0.05, 0.10, 0.20)
 PROMISED = (0.05, 0.10)  # delays for which all trials are made; other shares, and real work, get a quarter of them
 GATE_PAIRS = 24  # of a comparison of equal arms: many small gates tell more of false alarms than a few large ones
-QUICK = {"gates": 20, "trials": 5, "shares": (0.10,), "different": 12, "batch": 60, "budget": "5m"}
+QUICK = {"gates": 20, "trials": 5, "shares": (0.10,), "different": 12, "batch": 60, "budget": "8m"}
 KIND = "aa"  # of the run
 PREFIX = ("python", "-m", "bench", "aa")  # of the command in run.json
 GOING_ON = {"resumed", "budget", "results", "reports", "workdir", "markdown"}  # what may be said where a run goes on
@@ -95,7 +95,7 @@ FULL = {"gates": 200, "trials": 40, "shares": SHARES, "different": 48, "batch": 
 )
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Error of a gate.")
 @click.option("--delta", type=float, default=0.03, show_default=True, help="Ratios within 1 + DELTA are the same.")
-@click.option("--budget", metavar="TIME", help="Give up after this time. [default: 6h, quick: 5m]")
+@click.option("--budget", metavar="TIME", help="Give up after this time. [default: 6h, quick: 8m]")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")
 @click.option("--markdown", type=DIRECTORY, metavar="FILE", help="Write the page here in Markdown.")
 @RESULTS_OPTION
