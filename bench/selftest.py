@@ -278,7 +278,8 @@ Kind = tuple[str, float, str, int, dict[str, Any]]  # kind, share, parameters of
 def _others(tested: Tested, volume: str, volumes: Sequence[str]) -> Iterator[str]:
     """Yield the arms that A is held against in turns and one after the other; of two volumes only once."""
     yield f"overlay2@{volume}"
-    yield from (f"overlay2@{volume},{work}" for share, work in tested.work.items() if share == PROMISED[1])
+    if PROMISED[1] in tested.work:
+        yield f"overlay2@{volume},{tested.work[PROMISED[1]]}"
     yield from (text.format(volume=volume) for text in tested.others)
     yield from (f"overlay2@{other}" for other in volumes[volumes.index(volume) + 1 :])
 

@@ -82,6 +82,7 @@ class Comparison:
             "metric": self.metric,
             **{side: _described(cell) for side, cell in sides.items()},
             "control": self.a.arm.native.name,
+            "apart": self.apart,
             "alpha": self.procedure.alpha,
             "delta": self.procedure.delta,
             "looks": list(self.procedure.looks),

@@ -70,7 +70,7 @@ class Stream:
             "trials": self.trials,
         }
         if self.pairs:
-            told.update(pairs=self.pairs, apart=self.comparison.apart)
+            told["pairs"] = self.pairs
         if self.batch:
             told["batch"] = self.batch
         if self.program:

@@ -1,4 +1,4 @@
-"""Arms that differ, measured in turns and one after the other: whether it is the same ratio, and how far pairs scatter.
+"""Two arms, measured in turns and one after the other: whether it is the same ratio, and how far pairs scatter.
 
 Taking turns is done for its smaller scatter. It would be worth nothing if a ratio in turns were another one.
 """
@@ -14,7 +14,7 @@ from scipy import stats
 
 from bench.stats.compared import side_text
 from bench.stats.estimate import Estimate, ratio
-from bench.stats.recorded import recorded, rows_of, seconds_of
+from bench.stats.recorded import recorded, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,15 +30,13 @@ DIFFERENT = "different"  # the kind of a stream whose sides are different arms, 
 class Way:
     """B / A by the pairs of one stream.
 
-    `scatter` is the standard deviation of a pair's log ratio, from the median absolute deviation. `seconds` is how
-    long a pair takes; of the `wanted` pairs so many were `begun`, and of some a unit may have failed.
+    `scatter` is the standard deviation of a pair's log ratio, from the median absolute deviation. Of the `wanted`
+    pairs so many were `begun`; a unit of some may have `failed`.
     """
 
     ratio: Estimate
     scatter: float
-    pairs: int
     begun: int
-    seconds: float
     failed: int
     wanted: int
 
@@ -50,7 +48,7 @@ class Way:
 
 @dataclass(frozen=True)
 class BothWays:
-    """One operation of two arms that differ, in turns and one after the other."""
+    """One operation of two arms, in turns and one after the other."""
 
     label: str
     a: str
@@ -90,7 +88,7 @@ class BothWays:
 
 
 def both_ways(run: Run, streams: Iterable[Mapping[str, Any]]) -> tuple[BothWays, ...]:
-    """Return what the streams of arms that differ say, in the order of `streams` (of run.json)."""
+    """Return what the streams of this kind say, in the order of `streams` (of run.json)."""
     found: dict[tuple[str, str, str], dict[bool, Way]] = {}
     for facts in streams:
         if facts["kind"] == DIFFERENT:
@@ -102,16 +100,13 @@ def both_ways(run: Run, streams: Iterable[Mapping[str, Any]]) -> tuple[BothWays,
 
 def _way(run: Run, facts: Mapping[str, Any]) -> Way:
     number = int(facts["number"])
-    rows = rows_of(run.units, number)
     stream = recorded(run, number, str(facts["metric"]))
     a, b = stream.pairs
     logs = np.log(b) - np.log(a)
     return Way(
         ratio=ratio(b, a) if len(a) else Estimate(math.nan, math.nan, math.nan, 0, "no pair"),
         scatter=float(stats.median_abs_deviation(logs, scale="normal")) if len(a) else math.nan,
-        pairs=len(a),
         begun=stream.blocks,
-        seconds=2 * float(seconds_of(run).loc[rows.index].mean()) if len(rows) else math.nan,
-        failed=int((rows["error"] != "").sum()),
+        failed=int((rows_of(run.units, number)["error"] != "").sum()),
         wanted=int(facts["pairs"]),
     )

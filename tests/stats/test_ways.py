@@ -47,7 +47,7 @@ def run_of(directory: Path, factors: tuple[float, float], scatters: tuple[float,
 
 
 def way(value: float, low: float, high: float) -> Way:
-    return Way(Estimate(value, low, high, 24, "made"), 0.1, 24, 24, 1.0, 0, 24)
+    return Way(Estimate(value, low, high, 24, "made"), 0.1, 24, 0, 24)
 
 
 def pair(turns: tuple[float, float, float], apart: tuple[float, float, float]) -> BothWays:
@@ -62,7 +62,7 @@ def test_both_ways_are_one_line_with_each_ratio_and_scatter(tmp_path: Path) -> N
     assert one.apart.ratio.low < 0.52 < one.apart.ratio.high
     assert one.turns.scatter == pytest.approx(0.02 * math.sqrt(2), rel=0.4)
     assert one.apart.scatter == pytest.approx(0.1 * math.sqrt(2), rel=0.4)
-    assert (one.turns.pairs, one.apart.pairs) == (PAIRS, PAIRS)
+    assert (one.turns.ratio.n, one.apart.ratio.n) == (PAIRS, PAIRS)
     assert (told.streams, told.batches, told.short) == ((), (), ())
     assert told.gates.count == 0, "arms that differ are no gate over equal arms"
 
@@ -112,7 +112,7 @@ def test_the_quotients_interval_holds_what_is_true_as_often_as_it_says() -> None
     held = 0
     for _ in range(400):
         logs = random.standard_normal((2, 24)) * np.array([[0.05], [0.15]])
-        ways = [Way(ratio(np.exp(x + math.log(3.0)), np.ones(24)), 0.1, 24, 24, 1.0, 0, 24) for x in logs]
+        ways = [Way(ratio(np.exp(x + math.log(3.0)), np.ones(24)), 0.1, 24, 0, 24) for x in logs]
         quotient = BothWays("write", "a", "b", *ways).quotient
         held += quotient.low <= 1 <= quotient.high
     assert 0.93 * 400 <= held <= 0.985 * 400
