@@ -10,12 +10,13 @@ import io
 import shutil
 from typing import IO, TYPE_CHECKING
 
-from bench.drivers.base import BLOCK
 from bench.drivers.engine import EngineDriver
 from bench.engines.images import PROGRAM
-from bench.layers.archive import apply, export
+from bench.layers.archive import export
 from bench.layers.changes import naive
-from bench.layers.content import Directory, File, Layer, flatten, materialise
+from bench.layers.content import BLOCK, Directory, File, Layer, materialise
+from bench.layers.tree import flatten
+from bench.layers.unpack import apply
 from bench.measure.clock import once
 from bench.measure.scenario import Grid, Law, Metric, Params, Scenario, Unit
 from bench.model import Temperature
@@ -106,11 +107,12 @@ def operate(unit: Unit) -> None:
             unit.settle()
             took, changes = once(found, unit, before)
             unit.record("find", [took])
-            took, _ = once(export, changes, unit.merged, _Sink())
+            took, holes = once(export, changes, unit.merged, _Sink())
             unit.record("export", [took])
             took, compared = once(lambda: list(naive(before, unit.merged)))
             unit.record("naive", [took])
             unit.notes["changes"] = changes, compared
+            unit.counters["archive_hole_bytes"] = holes
     finally:
         unit.driver.remove(spare)
     unit.metrics["layer"] = unit.metrics["find"] + unit.metrics["export"]

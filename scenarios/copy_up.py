@@ -11,9 +11,10 @@ import os
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
+from bench.drivers.base import copied_bytes
 from bench.drivers.engine import EngineDriver
 from bench.kernel.extents import extents
-from bench.layers.content import Directory, File, Layer, read_equals
+from bench.layers.content import BLOCK, Directory, File, Layer, read_equals
 from bench.measure.scenario import Grid, Law, Metric, Params, Point, Scenario, Unit
 from bench.measure.temperature import read_in
 from bench.model import NATIVE, Cell, Param, Temperature, format_size
@@ -39,7 +40,7 @@ HOT, COLD = Temperature.HOT, Temperature.COLD
 
 # Bytes beyond the file's own that one copy_up may bring to the device: journal or log blocks of one small
 # transaction. In results/example: 7.3 blocks a file on ext4 (of a unit's median), 8 for one of 16 MiB.
-METADATA_BYTES = 16 * 4096
+METADATA_BYTES = 16 * BLOCK
 
 
 def grids(profile: str) -> Iterable[Grid]:
@@ -213,7 +214,7 @@ def prove(unit: Unit) -> None:
             shared += extents(upper).shared
     count = len(files)
     if unit.container.upper is not None:
-        whole = count * max(-(-size // 4096) * 4096, 4096)
+        whole = sum(max(-(-copied_bytes(file) // BLOCK) * BLOCK, BLOCK) for file in files)
         # xfs may keep blocks that it allocated ahead of the end of a growing file until it is reclaimed.
         unit.expect("allocated_bytes", allocated, whole, 2 * whole + count * 64 * KIB, why="every block has a place")
         unit.counters["shared_bytes"] = shared
@@ -225,7 +226,8 @@ def prove(unit: Unit) -> None:
         expected = count * facts.flushes
         more = unit.volume.recipe.journal_flushes if expected else 0
         unit.expect("open_flushes", flushes, expected, expected + more, why=facts.source)
-    low, high = (count * size, count * (size + METADATA_BYTES)) if facts.data == "whole" else (0, 0)
+    low = sum(facts.bytes(file) for file in files)
+    high = low + count * METADATA_BYTES if low else 0
     if facts.data == "deferred":
         high = count * (size + METADATA_BYTES)  # the kernel may start writing back a large copy at any time
     unit.expect("open_bytes", written, low, high, why=facts.source)

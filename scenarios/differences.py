@@ -14,10 +14,11 @@ from itertools import islice
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from bench.layers.content import Directory, File, Layer, Link, flatten, materialise
+from bench.layers.content import Directory, File, HardLink, Layer, Link, materialise
+from bench.layers.tree import flatten
 from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
 from bench.model import Temperature
-from bench.oracle.operations import stream
+from bench.oracle.operations import WriteLinked, stream
 from bench.oracle.replay import compared, tree
 from bench.verdicts.claims import Finding, Outcome, Table
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 DEPTH = 3
 TREE = "tree"  # the directory
+LINKED = (f"{TREE}/linked", f"{TREE}/other-name")  # one file, of which nothing is done before the last operation
 DIRECTORIES = ("", "top", "middle", "bottom", "all", "all/deep")
 NAMES = ("a", "b", "c", "d", "e")
 OPERATIONS = {"quick": 500, "standard": 2000}
@@ -47,8 +49,9 @@ def grids(profile: str) -> Iterable[Grid]:
 
 
 def layer(index: int, params: Params) -> Layer:
-    """A directory that only this layer has, one that all have, files of all sizes, and a link."""
+    """A directory that only this layer has, one that all have, files of all sizes, a link, and a file of two names."""
     own = ("bottom", "middle", "top")[min(index, 2)]
+    linked = (File(LINKED[0], 100), HardLink(LINKED[1], LINKED[0])) if index == 0 else ()
     return (
         Directory(TREE),
         Directory(f"{TREE}/{own}"),
@@ -60,6 +63,7 @@ def layer(index: int, params: Params) -> Layer:
         File(f"{TREE}/all/a", 5000 * (index + 1), origin=index),
         File(f"{TREE}/all/deep/{NAMES[index % len(NAMES)]}", 10, origin=index),
         File(f"{TREE}/d", 3, origin=index, mode=0o600),
+        *linked,
     )
 
 
@@ -86,9 +90,16 @@ def image(unit: Unit) -> list[object]:
     return [tree(unit.driver.layer_path(unit.container, index)) for index in range(unit.depth)]
 
 
+def break_link() -> WriteLinked:
+    """Return what shows whether a file of the image with two names is still one file once it is written to."""
+    one, other = (name.removeprefix(f"{TREE}/") for name in LINKED)
+    return WriteLinked(one, other, b"more")
+
+
 def operate(unit: Unit) -> None:
     """Do the stream in both."""
-    operations = list(islice(stream(unit.random, MOST, DIRECTORIES, NAMES), int(unit.params["length"])))
+    drawn = islice(stream(unit.random, MOST, DIRECTORIES, NAMES), int(unit.params["length"]))
+    operations = [*drawn, break_link()]
     start = perf_counter_ns()
     told = compared(operations, unit.merged / TREE, plain(unit) / TREE, declared(unit))
     unit.record("operation", [(perf_counter_ns() - start) / max(told.operations, 1)], calls=told.operations)
@@ -149,9 +160,10 @@ SCENARIO = Scenario(
     method=(
         "A stream of random operations (create, write, append, truncate, unlink, mkdir, rmdir, rename, link, symlink, "
         "chmod, chown, utimes, extended attributes, mknod, mkfifo, mmap, reading what is being written, listing what "
-        "is being changed) on few names, done in a fresh container and in a plain directory with the same content. "
-        "What each said is compared, errors included, and every 250 operations all that is there; the image's trees "
-        "are compared with themselves before and after. `operation` is the time of one in both, with the comparison."
+        "is being changed) on few names, and last a write to a file of the image that has two names, done in a fresh "
+        "container and in a plain directory with the same content. What each said is compared, errors included, and "
+        "every 250 operations all that is there; the image's trees are compared with themselves before and after. "
+        "`operation` is the time of one in both, with the comparison."
     ),
     order=8,
     weight=0.02,

@@ -9,10 +9,9 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from bench.drivers.base import BLOCK, Driver
 from bench.drivers.overlay import Overlay
 from bench.drivers.overlay2 import Overlay2
-from bench.layers.content import Directory, File, Layer
+from bench.layers.content import BLOCK, Directory, File, Layer
 from bench.measure.clock import once
 from bench.measure.scenario import Grid, Law, Metric, Params, Scenario, Unit
 from bench.model import NATIVE, Temperature, format_size
@@ -22,6 +21,7 @@ from bench.volumes.ext4 import VOLUME as EXT4
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from bench.drivers.base import Driver
     from bench.stats.analysis import Analysis
 
 FILE_BYTES = 4096

@@ -18,9 +18,9 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bench.drivers.base import BLOCK, Container, CopyUp, Driver, Footprint, Stack, data_bytes
+from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack
 from bench.kernel import btrfs
-from bench.layers.content import Layer, materialise
+from bench.layers.content import BLOCK, Layer, data_bytes, materialise
 from bench.model import Support
 
 if TYPE_CHECKING:

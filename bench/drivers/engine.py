@@ -14,12 +14,12 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.drivers.base import BLOCK, Container, Driver, Footprint, Stack, data_bytes
+from bench.drivers.base import Container, Driver, Footprint, Stack
 from bench.engines.base import BUSYBOX, Engine
 from bench.engines.images import PROGRAM, image_name, save
 from bench.host.packages import find_program
 from bench.kernel import mounts
-from bench.layers.content import Copy
+from bench.layers.content import BLOCK, Copy, data_bytes
 from bench.model import Support
 
 if TYPE_CHECKING:

@@ -52,6 +52,7 @@ class FuseOverlayfs(FuseUnion):
             "EXDEV",
         ),
     )
+    files_mark = True
     opaque_inodes = 2  # seen with 1.10: `.wh..wh..opq` (main.c, set_fd_opaque) and a device node `.wh..opq`
 
     def command(self, lower: Sequence[str], upper: str, work: str) -> list[str]:

@@ -18,13 +18,13 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from bench.drivers.base import BLOCK, Container, Driver, Footprint, Stack, data_bytes, write_text
+from bench.drivers.base import Container, Driver, Footprint, Stack, write_text
 from bench.drivers.marks import overlay_mark
 from bench.host.processors import ALLOWED, allow_all
 from bench.layers.changes import of_upper
-from bench.layers.content import Directory, Layer, materialise
+from bench.layers.content import BLOCK, Directory, HardLink, Layer, data_bytes, materialise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,6 +42,7 @@ class LinkedLayout(Driver):
     """A driver whose layers are laid out as overlay2's; subclasses mount them."""
 
     inode_law = "2 + Σ objects + 4·N + 3·(N - 1)"
+    files_mark: ClassVar[bool] = False  # a file `.wh.NAME` in a container's layer marks a name as deleted
 
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
         """Write one directory per layer."""
@@ -94,12 +95,12 @@ class LinkedLayout(Driver):
     def changes(self, container: Container) -> Iterator[Change] | None:
         """The container's layer holds what it changed, and marks of what it deleted."""
         assert container.upper is not None
-        return of_upper(container.upper)
+        return of_upper(container.upper, files_mark=self.files_mark)
 
     def mark(self, container: Container, name: str) -> str:
         """As overlayfs marks it."""
         assert container.upper is not None
-        return overlay_mark(container.upper, name)
+        return overlay_mark(container.upper, name, files_mark=self.files_mark)
 
     def lower(self, container: Container) -> list[str]:
         """Return the lower directories, topmost first, as paths relative to the driver's home."""
@@ -108,7 +109,7 @@ class LinkedLayout(Driver):
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
         """Return the home, `l` and, per layer, its objects and bookkeeping."""
         count = len(layers)
-        objects = sum(len(layer) for layer in layers)
+        objects = sum(not isinstance(entry, HardLink) for layer in layers for entry in layer)
         directories = sum(isinstance(entry, Directory) for layer in layers for entry in layer)
         directories += 2 + 2 * count + (count - 1)  # home, l; layer, diff; work
         files = sum(data_bytes(layer) for layer in layers) + BLOCK * (2 * count - 1)  # link; lower

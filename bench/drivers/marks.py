@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 __all__ = ["overlay_mark"]
 
 
-def overlay_mark(upper: Path, name: str) -> str:
-    """Say what `upper` holds at `name`: whiteout, whiteout file, opaque directory, directory, or nothing."""
+def overlay_mark(upper: Path, name: str, *, files_mark: bool = False) -> str:
+    """Say what `upper` holds at `name`: whiteout, whiteout file, opaque directory, directory, or nothing.
+
+    With `files_mark` a file `.wh.NAME` is a mark.
+    """
     path = upper / name
     try:
         told = path.lstat()
     except FileNotFoundError:
-        return "whiteout file" if (path.parent / f"{WHITEOUT}{path.name}").exists() else "nothing"
+        return "whiteout file" if files_mark and (path.parent / f"{WHITEOUT}{path.name}").exists() else "nothing"
     if is_whiteout(told):
         return "whiteout"
-    return "opaque directory" if is_opaque(str(path)) else "directory"
+    return "opaque directory" if is_opaque(str(path), files_mark=files_mark) else "directory"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, copy_tree, data_bytes
-from bench.layers.content import Directory, Layer, flatten, materialise
+from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, copy_tree
+from bench.layers.content import Layer, materialise
+from bench.layers.tree import Tree, flatten
 from bench.volumes.base import Recipe
 
 if TYPE_CHECKING:
@@ -54,10 +55,11 @@ class Native(Driver):
         """Return the home and one merged tree per depth."""
         inodes, size = 1, volume.directory_bytes
         for depth in depths:
-            tree = flatten(layers[:depth])
-            inodes += 1 + len(tree)
-            directories = 1 + sum(isinstance(entry, Directory) for entry in tree)
-            size += data_bytes(tree) + directories * volume.directory_bytes
+            tree = Tree()
+            for layer in layers[:depth]:
+                tree.add(layer)
+            inodes += 1 + tree.inodes
+            size += tree.data_bytes + (1 + tree.directories) * volume.directory_bytes
         return Footprint(inodes, size)
 
     def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:

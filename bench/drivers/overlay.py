@@ -16,13 +16,14 @@ import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bench.drivers.base import BLOCK, Container, Difference, Footprint, Stack, copy_tree, data_bytes, write_text
+from bench.drivers.base import Container, Difference, Footprint, Stack, copy_tree, write_text
 from bench.drivers.marks import overlay_mark
 from bench.drivers.overlayfs import OverlayFs
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.layers.changes import of_upper
-from bench.layers.content import File, Layer, Tree, materialise
+from bench.layers.content import BLOCK, File, Layer, data_bytes, materialise
+from bench.layers.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

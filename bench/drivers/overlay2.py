@@ -43,10 +43,8 @@ class Overlay2(OverlayFs, LinkedLayout):
 
     def mount_options(self) -> list[tuple[str, str | None]]:
         """Return the options of this arm; index=off unless asked otherwise, as Docker passes it."""
-        wanted = {"index": "off", **self.chosen}
+        wanted = {"index": "on" if self.indexed else "off", **self.chosen}
         wanted.pop("via", None)
-        if wanted.get("nfs_export") == "on" and "index" not in self.chosen:
-            wanted["index"] = "on"
         flags: list[tuple[str, str | None]] = []
         if wanted.pop("volatile", "off") == "on":
             flags.append(("volatile", None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.drivers.base import CopyUp, Difference, Driver
+from bench.drivers.base import BROKEN_LINK, CopyUp, Difference, Driver
 from bench.model import Support
 
 if TYPE_CHECKING:
@@ -20,6 +20,13 @@ UNMARKED = Difference(
     "a symbolic link of the image gets another inode number when it is copied up",
     "fs/overlayfs/copy_up.c, ovl_set_origin: with userxattr the origin is a user attribute, which symlinks cannot have",
     ("link",),
+)
+
+
+BREAKS = Difference(
+    BROKEN_LINK,
+    "Documentation/filesystems/overlayfs.rst, index: hard links of lower files break on copy_up without it",
+    ("write-linked",),
 )
 
 
@@ -44,6 +51,13 @@ class OverlayFs(Driver):
         super().__init__(options, rootless=rootless)
         if rootless:
             self.differences = (*self.differences, UNMARKED)
+        if not self.indexed:
+            self.differences = (*self.differences, BREAKS)
+
+    @property
+    def indexed(self) -> bool:
+        """Whether it is mounted with index=on, which nfs_export=on brings along; Docker passes index=off."""
+        return self.chosen.get("index", self.chosen.get("nfs_export", "off")) == "on"
 
     def probe(self, volume: Recipe) -> Support:
         """Tell whether the kernel knows overlayfs, and takes such an upper layer."""

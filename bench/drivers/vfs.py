@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, copy_file, copy_tree, data_bytes
-from bench.layers.content import Deleted, Directory, Layer, flatten, materialise
+from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, copy_file, copy_tree
+from bench.layers.content import Layer, data_bytes, materialise
+from bench.layers.tree import Tree, flatten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -66,22 +67,14 @@ class Vfs(Driver):
 
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
         """Return the sum of all merged prefixes."""
-        inodes, size = 2, 2 * volume.directory_bytes
-        merged: dict[str, int] = {}  # the bytes of each path so far
-        tree = volume.directory_bytes
+        inodes, size, tree = 2, 2 * volume.directory_bytes, Tree()
         shared = self._clones and volume.clones
         for layer in layers:
-            if shared:  # but for its own, a layer has only the directories to itself
-                size += data_bytes(layer)
-            for entry in layer:
-                if isinstance(entry, Deleted):
-                    tree -= merged.pop(entry.path, 0)
-                    continue
-                taken = volume.directory_bytes if isinstance(entry, Directory) else data_bytes((entry,))
-                tree += taken - merged.get(entry.path, 0)
-                merged[entry.path] = taken
-            inodes += 1 + len(merged)
-            size += 0 if shared else tree
+            tree.add(layer)
+            inodes += 1 + tree.inodes
+            # A layer of clones has only its own files and the directories to itself.
+            files = data_bytes(layer) if shared else tree.data_bytes
+            size += files + (0 if shared else (1 + tree.directories) * volume.directory_bytes)
         return Footprint(inodes, size)
 
     def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:

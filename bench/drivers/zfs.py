@@ -14,10 +14,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bench.drivers.base import BLOCK, Container, CopyUp, Driver, Footprint, Stack, data_bytes
+from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack
 from bench.errors import BenchError
 from bench.kernel import mounts
-from bench.layers.content import Layer, materialise
+from bench.layers.content import BLOCK, Layer, data_bytes, materialise
 from bench.model import Support
 from bench.volumes.zfs import in_kernel, zfs
 

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from bench.errors import BenchError
 from bench.layers.changes import OPAQUE_FILE, WHITEOUT
-from bench.layers.content import Deleted, Directory, File, Link, pieces
+from bench.layers.content import Deleted, Directory, File, HardLink, Link, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -53,6 +53,8 @@ def layer_tar(layer: Iterable[Entry], seed: int, target: IO[bytes]) -> str:
                 info.type, info.mode = tarfile.DIRTYPE, entry.mode
             elif isinstance(entry, Link):
                 info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.target, 0o777
+            elif isinstance(entry, HardLink):
+                info.type, info.linkname = tarfile.LNKTYPE, entry.target
             else:
                 info.mode, info.size = entry.mode, entry.size
             content = _Pieces(pieces(entry, seed)) if isinstance(entry, File) else None

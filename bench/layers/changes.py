@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ __all__ = [
     "PRESENT",
     "WHITEOUT",
     "Change",
+    "attributes",
     "is_opaque",
     "is_whiteout",
     "naive",
@@ -28,6 +30,9 @@ DELETED, OPAQUE, PRESENT = "deleted", "opaque", "present"
 WHITEOUT, OPAQUE_FILE = ".wh.", ".wh..wh..opq"
 # Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories"; userxattr; fuse-overlayfs main.c
 OPAQUE_ATTRIBUTES = ("trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverlayfs.opaque")
+MARKS_OF_DRIVERS = ("user.overlay.", "user.fuseoverlayfs.")  # what they keep in the layer about its files
+KEPT = ("user.", "security.capability")  # attributes that a file keeps from layer to layer
+SECOND = 10**9
 
 
 @dataclass(frozen=True, order=True)
@@ -38,32 +43,34 @@ class Change:
     kind: str
 
 
-def of_upper(upper: Path) -> Iterator[Change]:
+def of_upper(upper: Path, *, files_mark: bool = False) -> Iterator[Change]:
     """Yield what the layer of an overlay holds, parents first: as many steps as there are changes.
 
-    A directory that hides the image's is there twice: as opaque and as present.
+    A directory that hides the image's is there twice: as opaque and as present. With `files_mark` a file `.wh.NAME`
+    is a mark, as fuse-overlayfs makes it where it may make no device nodes (main.c, create_whiteout); to the kernel's
+    overlayfs it is a file.
     """
-    yield from _upper(str(upper), "")
+    yield from _upper(str(upper), "", files_mark=files_mark)
 
 
-def _upper(top: str, below: str) -> Iterator[Change]:
+def _upper(top: str, below: str, *, files_mark: bool) -> Iterator[Change]:
     with os.scandir(f"{top}/{below}") as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
         path = f"{below}{entry.name}"
-        told = entry.stat(follow_symlinks=False)
-        if is_whiteout(told):
-            if not entry.name.startswith(WHITEOUT):  # fuse-overlayfs makes one beside its mark of an opaque directory
+        state = entry.stat(follow_symlinks=False)
+        marks = files_mark and entry.name.startswith(WHITEOUT)
+        if is_whiteout(state):
+            if not marks:  # fuse-overlayfs makes `.wh..opq` beside its mark of an opaque directory
                 yield Change(path, DELETED)
-        elif entry.name == OPAQUE_FILE:
-            continue
-        elif entry.name.startswith(WHITEOUT):
-            yield Change(f"{below}{entry.name.removeprefix(WHITEOUT)}", DELETED)
-        elif stat.S_ISDIR(told.st_mode):
-            if is_opaque(entry.path):
+        elif marks:
+            if entry.name != OPAQUE_FILE:
+                yield Change(f"{below}{entry.name.removeprefix(WHITEOUT)}", DELETED)
+        elif stat.S_ISDIR(state.st_mode):
+            if is_opaque(entry.path, files_mark=files_mark):
                 yield Change(path, OPAQUE)
             yield Change(path, PRESENT)
-            yield from _upper(top, f"{path}/")
+            yield from _upper(top, f"{path}/", files_mark=files_mark)
         else:
             yield Change(path, PRESENT)
 
@@ -73,19 +80,20 @@ def is_whiteout(told: os.stat_result) -> bool:
     return stat.S_ISCHR(told.st_mode) and told.st_rdev == 0
 
 
-def is_opaque(path: str) -> bool:
-    """Tell whether a directory of a container's layer hides the image's, by attribute or by a file in it."""
+def is_opaque(path: str, *, files_mark: bool) -> bool:
+    """Tell whether a directory of a container's layer hides the image's, by attribute or, with `files_mark`, a file."""
     names = os.listxattr(path, follow_symlinks=False)
-    return any(name in names and os.getxattr(path, name) == b"y" for name in OPAQUE_ATTRIBUTES) or os.path.lexists(
-        f"{path}/{OPAQUE_FILE}"
-    )
+    marked = any(name in names and os.getxattr(path, name) == b"y" for name in OPAQUE_ATTRIBUTES)
+    return marked or (files_mark and os.path.lexists(f"{path}/{OPAQUE_FILE}"))
 
 
 def naive(before: Path, after: Path) -> Iterator[Change]:
     """Yield what is other in `after`, parents first, by looking at every name of both trees.
 
-    As Docker compares (pkg/archive/changes.go, addDirChanges of 20.10): mode, owner, device, and of what is no
-    directory size and modification time.
+    As Docker compares (pkg/archive/changes.go of 20.10: addChanges, statDifferent, sameFsTime): mode, owner, device
+    and attributes, and of what is no directory size and modification time; two times of one second are the same if one
+    of them has no nanoseconds. A directory in which something changed is itself present, so that the layer alone has
+    its metadata. Docker compares only `security.capability`; here all attributes count that an archive keeps.
     """
     yield from _compared(str(before), str(after), "")
 
@@ -111,16 +119,16 @@ def _compared(before: str, after: str, below: str) -> Iterator[Change]:
             if directory:
                 yield from _all(after, f"{path}/")
             continue
-        if _facts(here) != _facts(there):
+        inside = list(_compared(before, after, f"{path}/")) if directory else []
+        if inside or not _same(here, there) or attributes(f"{after}/{path}") != attributes(f"{before}/{path}"):
             yield Change(path, PRESENT)
-        if directory:
-            yield from _compared(before, after, f"{path}/")
+        yield from inside
 
 
 def _all(top: str, below: str) -> Iterator[Change]:
-    for name, told in sorted(_entries(f"{top}/{below}").items()):
+    for name, state in sorted(_entries(f"{top}/{below}").items()):
         yield Change(f"{below}{name}", PRESENT)
-        if stat.S_ISDIR(told.st_mode):
+        if stat.S_ISDIR(state.st_mode):
             yield from _all(top, f"{below}{name}/")
 
 
@@ -129,6 +137,33 @@ def _entries(directory: str) -> dict[str, os.stat_result]:
         return {entry.name: entry.stat(follow_symlinks=False) for entry in found}
 
 
-def _facts(told: os.stat_result) -> tuple[int, ...]:
-    facts = (told.st_mode, told.st_uid, told.st_gid, told.st_rdev)
-    return facts if stat.S_ISDIR(told.st_mode) else (*facts, told.st_size, told.st_mtime_ns)
+def _same(here: os.stat_result, there: os.stat_result) -> bool:
+    """Tell whether two entries of one kind have the same metadata, as Docker compares it."""
+    if (here.st_mode, here.st_uid, here.st_gid, here.st_rdev) != (
+        there.st_mode,
+        there.st_uid,
+        there.st_gid,
+        there.st_rdev,
+    ):
+        return False
+    if stat.S_ISDIR(here.st_mode):
+        return True
+    return here.st_size == there.st_size and _same_time(here.st_mtime_ns, there.st_mtime_ns)
+
+
+def _same_time(here: int, there: int) -> bool:
+    """Tell whether two times in nanoseconds are the same to Docker: many archives have whole seconds."""
+    whole = here % SECOND == 0 or there % SECOND == 0
+    return here == there or (whole and here // SECOND == there // SECOND)
+
+
+def attributes(path: str) -> dict[str, bytes]:
+    """Return the extended attributes that belong to what is at `path`, by name; none where it can have none."""
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        return {}
+    kept = (name for name in names if name.startswith(KEPT) and not name.startswith(MARKS_OF_DRIVERS))
+    return {name: os.getxattr(path, name, follow_symlinks=False) for name in kept}

@@ -1,38 +1,46 @@
 """Layer content: directories, and files whose bytes follow from a seed, a path and an offset.
 
-What a user gives (bench.layers.given) may also be a copy of a file, or a symbolic link; and a layer may delete what
-the layers below hold, which is a mark where layers are stacked and an absence where each holds the whole tree.
+What a user gives (bench.layers.given) may also be a copy of a file, a symbolic link, or another name of a file; and a
+layer may delete what the layers below hold, which is a mark where layers are stacked and an absence where each holds
+the whole tree.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import random
 import shutil
 import stat
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import TypeVar
 
 __all__ = [
+    "BLOCK",
     "CHUNK",
     "Copy",
     "Deleted",
     "Directory",
+    "Entry",
     "File",
+    "HardLink",
     "Layer",
     "Link",
-    "Tree",
-    "flatten",
+    "Ranges",
+    "data_bytes",
+    "data_ranges",
     "materialise",
     "pieces",
     "read_equals",
 ]
 
+BLOCK = 4096  # the block size that mkfs chooses for every volume here
 CHUNK = 1 << 20  # bytes written and compared at a time
+T = TypeVar("T")
 _STAMP = 16  # bytes at the head of each chunk that differ from file to file
 
 
@@ -45,14 +53,24 @@ class Directory:
     opaque: bool = False
 
 
+Ranges = tuple[tuple[int, int], ...]
+"""Parts of a file, each as (offset, bytes), in order and apart from each other."""
+
+
 @dataclass(frozen=True)
 class File:
-    """A regular file of `size` bytes. `origin` tells apart files of one path in several layers."""
+    """A regular file of `size` bytes. `origin` tells apart files of one path in several layers.
+
+    `data`: the only parts that are written, the rest being holes; None: all of it. `named`: the path that its bytes
+    follow from, where that is not its own.
+    """
 
     path: str
     size: int
     origin: int = 0
     mode: int = 0o644
+    data: Ranges | None = None
+    named: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,13 +89,21 @@ class Link:
 
 
 @dataclass(frozen=True)
+class HardLink:
+    """Another name of the file at `target`, a File that comes earlier in the same layer."""
+
+    path: str
+    target: str
+
+
+@dataclass(frozen=True)
 class Deleted:
     """A name of the layers below that is deleted."""
 
     path: str
 
 
-Entry = Directory | File | Link | Deleted
+Entry = Directory | File | Link | HardLink | Deleted
 Layer = Sequence[Entry]
 
 
@@ -87,15 +113,70 @@ def _noise(seed: int) -> bytes:
 
 
 def pieces(file: File, seed: int) -> Iterator[bytes]:
-    """Yield the content of `file` in chunks of at most CHUNK bytes."""
+    """Yield the content of `file` in chunks of at most CHUNK bytes, holes as zeros."""
     if isinstance(file, Copy):
         yield from _read(file)
         return
     for offset in range(0, file.size, CHUNK):
         length = min(CHUNK, file.size - offset)
-        name = f"{seed}:{file.path}:{file.origin}:{offset}".encode()
+        name = f"{seed}:{file.named or file.path}:{file.origin}:{offset}".encode()
         stamp = hashlib.blake2b(name, digest_size=_STAMP).digest()
-        yield (stamp + memoryview(_noise(seed))[_STAMP : max(length, _STAMP)])[:length]
+        whole = (stamp + memoryview(_noise(seed))[_STAMP : max(length, _STAMP)])[:length]
+        yield whole if file.data is None else _with_holes(whole, offset, file.data)
+
+
+def _with_holes(whole: bytes, offset: int, data: Ranges) -> bytes:
+    """Return the piece `whole` at `offset` of a file with zeros where it has a hole."""
+    piece = bytearray(len(whole))
+    for start, end in _inside(data, offset, len(whole)):
+        piece[start:end] = whole[start:end]
+    return bytes(piece)
+
+
+def _inside(data: Ranges, offset: int, length: int) -> Iterator[tuple[int, int]]:
+    """Yield what the piece of `length` bytes at `offset` has of `data`, as (start, end) within the piece."""
+    for begin, size in data:
+        start, end = max(begin - offset, 0), min(begin + size - offset, length)
+        if start < end:
+            yield start, end
+
+
+def data_bytes(entries: Iterable[object]) -> int:
+    """Return the bytes of the blocks that the files among `entries` fill; holes fill none."""
+    return BLOCK * sum(_blocks(entry) for entry in entries if isinstance(entry, File))
+
+
+def _blocks(file: File) -> int:
+    """Return how many blocks hold data of a file."""
+    if file.data is None:
+        return -(-file.size // BLOCK)
+    blocks, last = 0, -1  # `last`: the block that the part before ended in
+    for offset, length in file.data:
+        if length:
+            first, last_of_part = max(offset // BLOCK, last + 1), (offset + length - 1) // BLOCK
+            blocks += max(last_of_part - first + 1, 0)
+            last = max(last, last_of_part)
+    return blocks
+
+
+def data_ranges(descriptor: int, size: int) -> Ranges | None:
+    """Return the parts of an open file of `size` bytes that hold data; None if all do, or nothing tells.
+
+    lseek(2), SEEK_DATA and SEEK_HOLE: a file system that knows no holes reports one range.
+    """
+    found: list[tuple[int, int]] = []
+    end = 0
+    try:
+        while end < size:
+            start = os.lseek(descriptor, end, os.SEEK_DATA)
+            end = os.lseek(descriptor, start, os.SEEK_HOLE)
+            found.append((start, end - start))
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # such a file system does not tell
+            return None
+        if error.errno != errno.ENXIO:  # no data from `end` on
+            raise
+    return None if found == [(0, size)] or not size else tuple(found)
 
 
 def _read(file: Copy) -> Iterator[bytes]:
@@ -129,7 +210,9 @@ def materialise(entries: Iterable[Entry], target: Path, seed: int, opaque: str =
             elif isinstance(entry, Deleted):
                 _delete(name, parents[head], marked=bool(opaque))
             elif isinstance(entry, Link):
-                _link(entry, name, parents[head])
+                _replacing(name, parents[head], partial(os.symlink, entry.target, dir_fd=parents[head]))
+            elif isinstance(entry, HardLink):
+                _hard_link(entry, name, base, parents[head])
             else:
                 _write(entry, name, parents[head], seed)
     finally:
@@ -167,72 +250,35 @@ def _delete(name: str, parent: int, *, marked: bool) -> None:
         os.unlink(name, dir_fd=parent)
 
 
-def _link(link: Link, name: str, parent: int) -> None:
+def _replacing(name: str, parent: int, make: Callable[[str], T]) -> T:
+    """Make `name`; what a layer below brought is replaced, not written to, because it may have other names."""
     try:
-        os.symlink(link.target, name, dir_fd=parent)
+        return make(name)
     except FileExistsError:
         os.unlink(name, dir_fd=parent)
-        os.symlink(link.target, name, dir_fd=parent)
+        return make(name)
+
+
+def _hard_link(link: HardLink, name: str, base: int, parent: int) -> None:
+    make = partial(os.link, link.target, src_dir_fd=base, dst_dir_fd=parent, follow_symlinks=False)
+    _replacing(name, parent, make)
 
 
 def _write(file: File, name: str, parent: int, seed: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = _replacing(name, parent, partial(os.open, flags=flags, mode=file.mode, dir_fd=parent))
     try:
-        descriptor = os.open(name, flags, file.mode, dir_fd=parent)
-    except FileExistsError:  # what a layer below brought is replaced, not written to: it may have other names
-        os.unlink(name, dir_fd=parent)
-        descriptor = os.open(name, flags, file.mode, dir_fd=parent)
-    try:
+        offset = 0
         for piece in pieces(file, seed):
-            if os.write(descriptor, piece) != len(piece):
-                raise OSError(28, os.strerror(28), file.path)  # a short write to a file: no space
+            data = [(0, len(piece))] if file.data is None else _inside(file.data, offset, len(piece))
+            for start, end in data:
+                if os.pwrite(descriptor, piece[start:end], offset + start) != end - start:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.path)
+            offset += len(piece)
+        if file.data is not None:
+            os.ftruncate(descriptor, file.size)
     finally:
         os.close(descriptor)
-
-
-class Tree:
-    """The merged tree of the layers added so far: the topmost file of each path, directories once, nothing deleted."""
-
-    def __init__(self) -> None:
-        """Begin without a layer."""
-        self._entries: dict[str, Entry] = {}
-        self._counts: Counter[type] = Counter()
-
-    @property
-    def entries(self) -> list[Entry]:
-        """All of it, each directory before what it holds."""
-        return list(self._entries.values())
-
-    @property
-    def directories(self) -> int:
-        """How many directories it has, its root not among them."""
-        return self._counts[Directory]
-
-    @property
-    def links(self) -> int:
-        """How many symbolic links it has."""
-        return self._counts[Link]
-
-    def add(self, layer: Layer) -> None:
-        """Put a layer on top."""
-        for entry in layer:
-            if isinstance(entry, Deleted) or (isinstance(entry, Directory) and entry.opaque):
-                below = f"{entry.path}/"
-                for path in [path for path in self._entries if f"{path}/".startswith(below)]:
-                    self._counts[type(self._entries.pop(path))] -= 1
-            if not isinstance(entry, Deleted):
-                if (replaced := self._entries.get(entry.path)) is not None:
-                    self._counts[type(replaced)] -= 1
-                self._counts[type(entry)] += 1
-                self._entries[entry.path] = entry
-
-
-def flatten(layers: Iterable[Layer]) -> list[Entry]:
-    """Return the entries of the merged tree of `layers`."""
-    tree = Tree()
-    for layer in layers:
-        tree.add(layer)
-    return tree.entries
 
 
 def read_equals(descriptor: int, file: File, seed: int, *, head: bytes = b"") -> bool:

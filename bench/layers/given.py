@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
-from bench.layers.content import Copy, Directory, Entry, File, Layer, Link
+from bench.layers.content import Copy, Directory, Entry, File, HardLink, Layer, Link, data_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ __all__ = ["FILES", "FILE_BYTES", "Content", "chain", "standard"]
 
 FILES, FILE_BYTES = 16, 4096  # of each standard layer
 
+_KINDS = "Directory, File, Link and HardLink"
 Given = str | Path | Iterable[Entry]
 Content = Callable[[int], Given] | str | Path | None
 
@@ -49,8 +50,8 @@ def _layer(given: Given, index: int) -> Layer:
         raise BenchError(f"{what} is {given!r}", mend="return entries of bench.layers.content, or a directory")
     found: dict[str, Entry] = {}
     for entry in given:
-        if not isinstance(entry, Directory | File | Link):
-            raise BenchError(f"{what} has {entry!r}", mend="return Directory, File and Link of bench.layers.content")
+        if not isinstance(entry, Directory | File | Link | HardLink):
+            raise BenchError(f"{what} has {entry!r}", mend=f"return {_KINDS} of bench.layers.content")
         path = PurePosixPath(entry.path)
         if path.is_absolute() or ".." in path.parts or not path.parts or str(path) != entry.path:
             raise BenchError(
@@ -59,31 +60,43 @@ def _layer(given: Given, index: int) -> Layer:
         for parent in reversed(path.parents[:-1]):
             if not isinstance(found.setdefault(str(parent), Directory(str(parent))), Directory):
                 raise BenchError(f"{what} has {entry.path!r}", why=f"{str(parent)!r} is no directory there")
+        if isinstance(entry, HardLink) and not isinstance(found.get(entry.target), File):
+            raise BenchError(
+                f"{what} has {entry!r}", why=f"no File at {entry.target!r} comes before it", mend="put that first"
+            )
         found[entry.path] = entry
     return tuple(found.values())
 
 
 def _tree(root: Path) -> Layer:
-    """Return directories, files and links below `root`, with their permissions."""
+    """Return directories, files with their holes, and links below `root`, with their permissions."""
     if not root.is_dir():
         raise BenchError(f"no directory {root}", mend="give one whose files the image shall have")
-    return tuple(_below(str(root), ""))
+    return tuple(_below(str(root), "", {}))
 
 
-def _below(directory: str, prefix: str) -> Iterator[Entry]:
+def _below(directory: str, prefix: str, files: dict[tuple[int, int], str]) -> Iterator[Entry]:
+    """Yield what a directory holds; `files` has the first name of each file that has several, by device and inode."""
     with os.scandir(directory) as scanned:
         found = sorted(scanned, key=lambda entry: entry.name)
     for entry in found:
         path = f"{prefix}{entry.name}"
         state = entry.stat(follow_symlinks=False)
-        mode = stat.S_IMODE(state.st_mode)
         if entry.is_symlink():
             yield Link(path, os.readlink(entry.path))
         elif entry.is_dir():
-            yield Directory(path, mode)
-            yield from _below(entry.path, f"{path}/")
+            yield Directory(path, stat.S_IMODE(state.st_mode))
+            yield from _below(entry.path, f"{path}/", files)
         elif entry.is_file():
-            yield Copy(path, state.st_size, mode=mode, source=Path(entry.path))
+            first = files.setdefault((state.st_dev, state.st_ino), path) if state.st_nlink > 1 else path
+            yield _copy(Path(entry.path), path, state) if first == path else HardLink(path, first)
         else:
             why = "only directories, files and symbolic links are copied"
             raise BenchError(f"{entry.path} cannot be in a layer", why=why)
+
+
+def _copy(source: Path, path: str, state: os.stat_result) -> Copy:
+    """Return a copy of the regular file `source`, with its holes."""
+    with source.open("rb") as file:
+        data = data_ranges(file.fileno(), state.st_size)
+    return Copy(path, state.st_size, mode=stat.S_IMODE(state.st_mode), data=data, source=source)

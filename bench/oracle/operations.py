@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["ABSENT", "KINDS", "Look", "Operation", "Outcome", "Seen", "stream"]
+__all__ = ["ABSENT", "KINDS", "Look", "Operation", "Outcome", "Seen", "WriteLinked", "stream"]
 
 Outcome = tuple[str, object]
 """What an operation did: ("ok", what it saw), or (the name of errno, None)."""
@@ -175,6 +175,24 @@ class HardLink(Operation):
         os.link(self.path, self.to, src_dir_fd=root, dst_dir_fd=root, follow_symlinks=False)
         one, other = (os.stat(path, dir_fd=root, follow_symlinks=False).st_ino for path in (self.path, self.to))
         return _seen(root, self.path), _seen(root, self.to), one == other
+
+
+@dataclass(frozen=True)
+class WriteLinked(Operation):
+    """Write to a file by one of its two names, look at it by the other, `to`, and delete both."""
+
+    to: str
+    data: bytes
+    name = "write-linked"
+
+    def do(self, root: int) -> object:
+        """Return what either name holds and how many links it tells."""
+        with _opened(root, self.path, os.O_WRONLY | os.O_APPEND) as descriptor:
+            os.write(descriptor, self.data)
+        told = [(_read(root, path), _seen(root, path).links) for path in (self.path, self.to)]
+        for path in (self.path, self.to):
+            os.unlink(path, dir_fd=root)
+        return told
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench import discovery
-from bench.layers.content import flatten, materialise
+from bench.layers.content import materialise
+from bench.layers.tree import flatten
 from bench.oracle import operations as ops
 from bench.oracle.operations import stream
 from bench.oracle.replay import Replay, compared
 from bench.oracle.shrink import shrunk
-from scenarios.differences import DEPTH, DIRECTORIES, NAMES, TREE, layer
+from scenarios.differences import DEPTH, DIRECTORIES, NAMES, TREE, break_link, layer
 from tests.host.isolated import isolated
 from tests.integration.places import BY_HAND, made, own_volume, require
 
@@ -67,7 +68,7 @@ def test_a_stream_of_operations_shows_no_undeclared_difference(volume_name: str,
     def work() -> None:
         with made(volume_name, place) as volume:
             driver = discovery.driver(name)()
-            drawn = list(stream(random.Random(7), OPERATIONS, DIRECTORIES, NAMES))
+            drawn = [*stream(random.Random(7), OPERATIONS, DIRECTORIES, NAMES), break_link()]
             told = beside(driver, volume, drawn)
             if told.mismatch is not None:
                 shortest = shrunk(
@@ -105,6 +106,9 @@ SHOWN: list[tuple[str, list[Operation], str]] = [
     ("overlay", [ops.Rename("bottom", "new")], "EXDEV"),
     ("overlay2", [ops.MapOlder("all/a", b"new")], "map-open-file"),
     ("overlay", [ops.Look("bottom/b")], "links=3"),
+    ("overlay2", [break_link()], "write-linked"),
+    ("overlay", [break_link()], "write-linked"),
+    ("unionfs-fuse", [break_link()], "write-linked"),
     ("fuse-overlayfs", [ops.Create("new", 0o600), ops.Rename("new", "bottom/a"), ops.Unlink("bottom/a")], "unlink"),
     ("unionfs-fuse", [ops.SetAttribute("d", "user.one", b"1")], "ENOTSUP"),
     ("unionfs-fuse", [ops.HardLink("d", "new")], "False"),
@@ -123,6 +127,19 @@ def test_what_is_declared_is_so(name: str, operations: list[Operation], words: s
             told = beside(discovery.driver(name)(), volume, operations, declared=False)
             assert told.mismatch is not None
             assert words in str(told.mismatch)
+
+    isolated(work)
+
+
+@pytest.mark.parametrize("options", [{"index": "on"}, {"nfs_export": "on"}])
+def test_with_an_index_two_names_stay_one_file(options: dict[str, str], place: Path) -> None:
+    require(volume="ext4", driver="overlay2")
+
+    def work() -> None:
+        with made("ext4", place) as volume:
+            driver = discovery.driver("overlay2")(options)
+            assert not any(difference.concerns(break_link().name) for difference in driver.differences)
+            assert beside(driver, volume, [break_link()]).mismatch is None
 
     isolated(work)
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench import discovery
-from bench.drivers.base import BLOCK
 from bench.errors import BenchError
 from bench.kernel import mounts
+from bench.layers.content import BLOCK
 from tests.host.isolated import isolated
 from tests.integration.places import LOOPED, device_reads, made, require
 from tests.integration.traces import Traces, left

@@ -248,7 +248,7 @@ def test_what_cannot_be_built_is_one_line_and_leaves_the_rest(session: Session) 
     assert "stacks.py" not in said
     assert "not enough space in" in said
     assert "give a --layer-workdir on a larger file system, or less --layer-space" in said
-    assert "the content of layer 0 has ('a', b''); return Directory, File and Link" in said
+    assert "the content of layer 0 has ('a', b''); return Directory, File, Link and HardLink" in said
     assert "building 2 layers for vfs@ext4 failed: " in said
 
 

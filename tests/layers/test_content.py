@@ -14,7 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.layers import content
-from bench.layers.content import CHUNK, Copy, Deleted, Directory, File, Link, flatten, materialise, pieces, read_equals
+from bench.layers.content import (
+    BLOCK,
+    CHUNK,
+    Copy,
+    Deleted,
+    Directory,
+    File,
+    HardLink,
+    Link,
+    data_ranges,
+    materialise,
+    pieces,
+    read_equals,
+)
+from bench.layers.tree import Tree, flatten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,21 +121,41 @@ def layers(draw: st.DrawFn) -> tuple[Entry, ...]:
         parents.append(f"{path}/")
     for name in draw(st.lists(NAMES, unique=True, max_size=4)):
         path = f"{draw(st.sampled_from(parents))}f{name}"
-        found[path] = File(path, draw(st.integers(0, 5000)), draw(st.integers(0, 3)))
+        size = draw(st.integers(0, 5000))
+        data = draw(st.sampled_from([None, (), ((0, size // 2),), ((size // 3, size // 3),)]))
+        found[path] = File(path, size, draw(st.integers(0, 3)), data=data)
+    files = [entry.path for entry in found.values() if isinstance(entry, File)]
+    for name in draw(st.lists(NAMES, unique=True, max_size=3)) if files else ():
+        path = f"{draw(st.sampled_from(parents))}f{name}"
+        if path not in found:  # a name of a file that another layer may have otherwise
+            found[path] = HardLink(path, draw(st.sampled_from(files)))
     return tuple(found.values())
 
 
-def written(root: Path) -> dict[str, bytes | int]:
-    """Return what lies below `root`: the bytes of each file, the mode of each directory."""
-    return {
-        str(path.relative_to(root)): path.read_bytes() if path.is_file() else path.stat().st_mode & 0o7777
-        for path in root.rglob("*")
-    }
+def written(root: Path) -> tuple[dict[str, bytes | int], list[list[str]]]:
+    """Return what lies below `root`: the bytes of each file, the mode of each directory, and which are one file."""
+    paths = {str(path.relative_to(root)): path for path in root.rglob("*")}
+    groups: dict[int, list[str]] = {}
+    for name, path in paths.items():
+        if path.is_file():
+            groups.setdefault(path.stat().st_ino, []).append(name)
+    told = {name: path.read_bytes() if path.is_file() else path.stat().st_mode & 0o7777 for name, path in paths.items()}
+    return told, sorted(map(sorted, groups.values()))
 
 
-def expected(entries: list[Entry], seed: int) -> dict[str, bytes | int]:
-    plain = [entry for entry in entries if not isinstance(entry, Link | Deleted)]
-    return {entry.path: whole(entry, seed) if isinstance(entry, File) else entry.mode for entry in plain}
+def expected(entries: list[Entry], seed: int) -> tuple[dict[str, bytes | int], list[list[str]]]:
+    told: dict[str, bytes | int] = {}
+    groups: dict[str, list[str]] = {}
+    for entry in entries:
+        if isinstance(entry, Directory):
+            told[entry.path] = entry.mode
+        elif isinstance(entry, File):
+            told[entry.path] = whole(entry, seed)
+            groups[entry.path] = [entry.path]
+        elif isinstance(entry, HardLink):
+            told[entry.path] = told[entry.target]
+            groups[entry.target].append(entry.path)
+    return told, sorted(map(sorted, groups.values()))
 
 
 @given(chain=st.lists(layers(), min_size=1, max_size=4), seed=st.integers(0, 2))
@@ -141,10 +175,45 @@ def test_flatten_keeps_the_topmost_entry_of_each_path_and_parents_first(chain: l
     assert set(paths) == {entry.path for layer in chain for entry in layer}
     for number, entry in enumerate(merged):
         top = [candidate for layer in chain for candidate in layer if candidate.path == entry.path][-1]
-        assert entry == top
+        assert entry == top or isinstance(top, HardLink)
         parent = entry.path.rpartition("/")[0]
         assert not parent or parent in paths[:number]
     assert flatten([merged]) == merged
+
+
+def test_a_file_goes_on_under_its_other_names(tmp_path: Path) -> None:
+    first: list[Entry] = [File("a", 10), HardLink("b", "a"), HardLink("c", "a")]
+    for second in (Deleted("a"), File("a", 3, origin=1), Link("a", "b")):
+        merged = [entry for entry in flatten([first, [second]]) if entry.path != "a"]
+        assert merged == [File("b", 10, named="a"), HardLink("c", "b")]
+    tree = Tree()
+    tree.add([*first, Directory("d"), Link("l", "a")])
+    assert (tree.inodes, tree.directories, tree.links, tree.data_bytes) == (3, 1, 1, 4096)
+    tree.add([File("b", 5000)])
+    assert (tree.inodes, tree.data_bytes) == (4, 3 * 4096)
+    tree.add([Deleted("a")])
+    assert (tree.inodes, tree.data_bytes) == (4, 3 * 4096)
+    tree.add([Deleted("c")])
+    assert (tree.inodes, tree.data_bytes) == (3, 2 * 4096)
+
+
+def test_holes_are_not_written_and_are_zeros(tmp_path: Path) -> None:
+    size = 3 * CHUNK + 5
+    file = File("a", size, data=((CHUNK - 100, 200), (2 * CHUNK + 7, 1)))
+    materialise([file], tmp_path, 1)
+    content = (tmp_path / "a").read_bytes()
+    full = whole(File("a", size))
+    want = bytearray(size)
+    for offset, length in file.data or ():
+        want[offset : offset + length] = full[offset : offset + length]
+    assert content == want == whole(file)
+    with (tmp_path / "a").open("rb") as opened_file:
+        assert read_equals(opened_file.fileno(), file, 1)
+        found = data_ranges(opened_file.fileno(), size)
+    if (tmp_path / "a").stat().st_blocks * 512 < size:  # a file system with holes
+        assert found is not None
+        blocks = {offset // BLOCK for begin, length in found for offset in range(begin, begin + length, BLOCK)}
+        assert blocks == {(CHUNK - 100) // BLOCK, CHUNK // BLOCK, 2 * CHUNK // BLOCK}
 
 
 def test_a_later_shorter_file_leaves_nothing_of_the_earlier(tmp_path: Path) -> None:

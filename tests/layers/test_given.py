@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench.errors import BenchError
-from bench.layers.content import Copy, Directory, File, Link, materialise
+from bench.layers.content import Copy, Directory, File, HardLink, Link, materialise
 from bench.layers.given import FILE_BYTES, FILES, chain, standard
 
 if TYPE_CHECKING:
@@ -58,6 +58,19 @@ def test_a_directory_is_the_bottom_layer(tree: Path) -> None:
     assert chain(lambda index: tree if index == 0 else standard(index), 2) == layers
 
 
+def test_names_of_one_file_and_holes_of_a_directory_are_kept(tree: Path, tmp_path: Path) -> None:
+    os.link(tree / "bin/tool", tree / "zz")
+    with (tree / "sparse").open("wb") as file:
+        file.truncate(8 << 20)
+    layer = chain(tree, 1)[0]
+    assert layer[-1] == HardLink("zz", "bin/tool")
+    (tmp_path / "target").mkdir()
+    materialise(layer, tmp_path / "target", 1)
+    assert (tmp_path / "target/zz").samefile(tmp_path / "target/bin/tool")
+    copy, original = ((root / "sparse").stat() for root in (tmp_path / "target", tree))
+    assert (copy.st_size, copy.st_blocks) == (original.st_size, original.st_blocks)
+
+
 def test_a_directory_is_copied_as_it_is(tree: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.mkdir()
@@ -73,13 +86,18 @@ def test_a_directory_is_copied_as_it_is(tree: Path, tmp_path: Path) -> None:
     ("given", "said"),
     [
         (7, "the content of layer 1 is 7; return entries"),
-        ([("a", b"x")], "the content of layer 1 has ('a', b'x'); return Directory, File and Link"),
+        ([("a", b"x")], "the content of layer 1 has ('a', b'x'); return Directory, File, Link and HardLink"),
         ([File("/etc/passwd", 1)], "the content of layer 1 has the path '/etc/passwd'; write it like etc/passwd"),
         ([File("a/../../b", 1)], "the content of layer 1 has the path 'a/../../b'"),
         ([File("a//b", 1)], "the content of layer 1 has the path 'a//b'"),
         ([Directory("")], "the content of layer 1 has the path ''"),
         ([File("a", 1), File("a/b", 1)], "the content of layer 1 has 'a/b': 'a' is no directory there"),
         ([Link("a", "/"), File("a/b/c", 1)], "the content of layer 1 has 'a/b/c': 'a' is no directory there"),
+        (
+            [HardLink("a", "b")],
+            "the content of layer 1 has HardLink(path='a', target='b'): no File at 'b' comes",
+        ),
+        ([Link("b", "c"), HardLink("a", "b")], "the content of layer 1 has HardLink(path='a', target='b'): no File at"),
         ("/no/such", "no directory /no/such; give one"),
     ],
 )
