@@ -7,6 +7,7 @@ writes that follow it.
 
 from __future__ import annotations
 
+import errno
 import os
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
@@ -171,7 +172,12 @@ def _first_write(unit: Unit, file: File) -> tuple[dict[str, int], tuple[int, int
     path = os.fsencode(unit.merged / file.path)
     bytes_before, flushes_before = unit.written()
     start = perf_counter_ns()
-    descriptor = os.open(path, os.O_RDWR)
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            _prove_nothing_left(unit, file)
+        raise
     opened = perf_counter_ns() - start
     bytes_after, flushes_after = unit.written()
     start = perf_counter_ns()
@@ -188,6 +194,15 @@ def _first_write(unit: Unit, file: File) -> tuple[dict[str, int], tuple[int, int
     os.close(descriptor)
     times = {"open": opened, "write": wrote, "first_write": opened + wrote, "fsync": synced, "again": again}
     return times, (bytes_after - bytes_before, flushes_after - flushes_before)
+
+
+def _prove_nothing_left(unit: Unit, file: File) -> None:
+    """Show that a copy_up without room changed nothing: ovl_copy_up_tmpfile links only what is whole."""
+    unit.proven((unit.merged / file.path).stat().st_size == file.size, "without room the file has the image's size")
+    if unit.container.upper is not None:
+        unit.proven(not (unit.container.upper / file.path).exists(), "without room upper has nothing of the file")
+        left = [path for path in (unit.container.path / "work").rglob("*") if not path.is_dir()]
+        unit.proven(not left, "without room the work directory is empty")
 
 
 def program(unit: Unit) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from bench.layers.content import Directory, File, HardLink, Layer, Link, materia
 from bench.layers.tree import flatten
 from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
 from bench.model import Temperature
-from bench.oracle.operations import WriteLinked, stream
+from bench.oracle.operations import CreateLong, CreateMarked, Look, MakeWhiteout, Unlink, WriteLinked, stream
 from bench.oracle.replay import compared, tree
 from bench.verdicts.claims import Finding, Outcome, Table
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.model import Difference
+    from bench.oracle.operations import Operation
     from bench.stats.analysis import Analysis
 
 DEPTH = 3
@@ -34,6 +35,7 @@ TREE = "tree"  # the directory
 LINKED = (f"{TREE}/linked", f"{TREE}/other-name")  # one file, of which nothing is done before the last operation
 DIRECTORIES = ("", "top", "middle", "bottom", "all", "all/deep")
 NAMES = ("a", "b", "c", "d", "e")
+NAME_BYTES = (251, 252, 255)  # the most of fuse-overlayfs, one more, and the most of file systems
 OPERATIONS = {"quick": 500, "standard": 2000}
 MOST = 10_000
 SOURCE = "; from "  # between a declared difference and its source, in the name of its counter
@@ -90,16 +92,22 @@ def image(unit: Unit) -> list[object]:
     return [tree(unit.driver.layer_path(unit.container, index)) for index in range(unit.depth)]
 
 
-def break_link() -> WriteLinked:
-    """Return what shows whether a file of the image with two names is still one file once it is written to."""
+def once() -> list[Operation]:
+    """Return what is done once, last: what few programs do, and some drivers do not do as a file system.
+
+    A file of the image with two names is written to; files are made with the longest names that a driver or a file
+    system takes, with the name of a mark of fuse-overlayfs and aufs; and a device node that is overlayfs's mark.
+    """
     one, other = (name.removeprefix(f"{TREE}/") for name in LINKED)
-    return WriteLinked(one, other, b"more")
+    named: list[Operation] = [CreateLong("n" * length, 0o600) for length in NAME_BYTES]
+    special: list[Operation] = [*named, CreateMarked(".wh.d", 0o600), Look("d"), MakeWhiteout("zero")]
+    return [WriteLinked(one, other, b"more"), *(step for each in special for step in (each, Unlink(each.path)))]
 
 
 def operate(unit: Unit) -> None:
     """Do the stream in both."""
     drawn = islice(stream(unit.random, MOST, DIRECTORIES, NAMES), int(unit.params["length"]))
-    operations = [*drawn, break_link()]
+    operations = [*drawn, *once()]
     start = perf_counter_ns()
     told = compared(operations, unit.merged / TREE, plain(unit) / TREE, declared(unit))
     unit.record("operation", [(perf_counter_ns() - start) / max(told.operations, 1)], calls=told.operations)
@@ -160,8 +168,9 @@ SCENARIO = Scenario(
     method=(
         "A stream of random operations (create, write, append, truncate, unlink, mkdir, rmdir, rename, link, symlink, "
         "chmod, chown, utimes, extended attributes, mknod, mkfifo, mmap, reading what is being written, listing what "
-        "is being changed) on few names, and last a write to a file of the image that has two names, done in a fresh "
-        "container and in a plain directory with the same content. What each said is compared, errors included, and "
+        "is being changed) on few names, and once what few programs do (a write to a file of the image that has two "
+        "names, long names, names and devices that are marks to some driver), done in a fresh container and in a plain "
+        "directory with the same content. What each said is compared, errors included, and "
         "every 250 operations all that is there; the image's trees are compared with themselves before and after. "
         "`operation` is the time of one in both, with the comparison."
     ),

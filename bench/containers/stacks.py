@@ -108,6 +108,9 @@ class Stacks:
         with ExitStack() as undo:
             volume = _volume(recipe, self.place / str(len(self._built)), work, size, inodes)
             undo.callback(volume.close)
+            support = driver.admits(volume.path)
+            if not support.ok:
+                raise UnavailableError(f"no {choice.arm} here", why=support.reason, mend=support.mend)
             try:
                 stack = driver.build(volume.path / driver.name, layers, (choice.depth,), SEED)
             except OSError as error:

@@ -153,6 +153,10 @@ class Driver(ABC):
         """Tell whether the driver works here on such a volume, without mounting."""
         return Support.yes()
 
+    def admits(self, path: Path) -> Support:
+        """Tell whether the driver works on the file system at the directory `path`, before anything is built there."""
+        return Support.yes()
+
     @abstractmethod
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
         """Write `layers`, bottom first, below the new directory `home`; images of `depths` will be asked for."""

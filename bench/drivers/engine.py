@@ -75,6 +75,10 @@ class EngineDriver(Driver):
         """The driver of `EngineStack.by_hand`."""
         return self.beside()
 
+    def admits(self, path: Path) -> Support:
+        """Tell whether the same stack by hand would work."""
+        return self.by_hand.admits(path)
+
     def probe(self, volume: Recipe) -> Support:
         """Tell whether the engine is here and the volume is one for its driver."""
         if self.rootless:

@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.drivers.base import CopyUp, Difference
 from bench.drivers.fuse import FuseUnion
+from bench.drivers.marks import listings_with_types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
+    from bench.model import Support
     from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "FuseOverlayfs"]
 
+NAME_BYTES = 251
 MAX_LAYERS = 500  # as the kernel's overlayfs; its own limit is the length of one argument
+
+
+def _always(operation: Any, image: Mapping[str, str], root: int) -> bool:
+    return True
 
 
 def _near_the_image(operation: Any, image: Mapping[str, str], root: int) -> bool:
@@ -51,9 +59,31 @@ class FuseOverlayfs(FuseUnion):
             ("rename",),
             "EXDEV",
         ),
+        Difference(
+            f"names of more than {NAME_BYTES} bytes are too long (ENAMETOOLONG)",
+            "fuse-overlayfs main.c, direct_create_whiteout: `.wh.` and the name must be a name, too",
+            ("create-long-name",),
+            "ENAMETOOLONG",
+        ),
+        Difference(
+            "no file can be called `.wh.NAME` (EINVAL)",
+            "fuse-overlayfs main.c: it would be the mark of a deleted name; seen with 1.10",
+            ("create-.wh.-name",),
+            "EINVAL",
+        ),
+        Difference(
+            "a character device 0:0 is made and not seen (ENOENT)",
+            "seen with 1.10: it is the mark of a deleted name; not done here",
+            ("mknod-0:0",),
+            avoids=_always,
+        ),
     )
     files_mark = True
     opaque_inodes = 2  # seen with 1.10: `.wh..wh..opq` (main.c, set_fd_opaque) and a device node `.wh..opq`
+
+    def admits(self, path: Path) -> Support:
+        """Without types in listings it does not find what the layers hold (seen with 1.10)."""
+        return listings_with_types(path)
 
     def command(self, lower: Sequence[str], upper: str, work: str) -> list[str]:
         """All in one option."""

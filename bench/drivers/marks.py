@@ -1,15 +1,27 @@
-"""How overlayfs, and what follows it, marks in a container's layer what is deleted of the image."""
+"""How overlayfs, and what follows it, marks in a container's layer what is deleted of the image, and needs for it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.kernel.dtype import tells_types
 from bench.layers.changes import WHITEOUT, is_opaque, is_whiteout
+from bench.model import Support
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["overlay_mark"]
+__all__ = ["listings_with_types", "overlay_mark"]
+
+
+def listings_with_types(path: Path) -> Support:
+    """Tell whether listings on the file system at `path` have the type of each name (d_type)."""
+    if tells_types(path):
+        return Support.yes()
+    return Support.no(
+        "its file system does not tell the type of a name in a listing (d_type), without which layers cannot be merged",
+        "make it with that feature: xfs with -n ftype=1, ext4 with -O filetype",
+    )
 
 
 def overlay_mark(upper: Path, name: str, *, files_mark: bool = False) -> str:

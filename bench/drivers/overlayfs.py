@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.drivers.base import BROKEN_LINK, CopyUp, Difference, Driver
+from bench.drivers.marks import listings_with_types
 from bench.model import Support
 
 if TYPE_CHECKING:
@@ -45,6 +46,17 @@ class OverlayFs(Driver):
             "Documentation/filesystems/overlayfs.rst, non-standard behavior",
             ("map-open-file",),
         ),
+        Difference(
+            "a descriptor that was opened for reading before the copy_up goes on reading the image's file",
+            "fs/overlayfs/file.c, ovl_real_fdget: not since Linux 4.19",
+            ("read-open-file",),
+        ),
+        Difference(
+            "no character device 0:0 can be made (EPERM)",
+            "fs/overlayfs/dir.c, ovl_mknod: it is the mark of a deleted name",
+            ("mknod-0:0",),
+            "EPERM",
+        ),
     )
 
     def __init__(self, options: Mapping[str, str] | None = None, *, rootless: bool = False) -> None:
@@ -66,6 +78,10 @@ class OverlayFs(Driver):
         if not volume.overlays:  # fs/overlayfs/super.c, ovl_make_workdir: "upper fs missing required features"
             return Support.no(f"overlayfs takes no upper layer on {volume.title}: that has no RENAME_WHITEOUT")
         return Support.yes()
+
+    def admits(self, path: Path) -> Support:
+        """Without types in listings overlayfs mounts, but what was deleted stays in them."""
+        return listings_with_types(path)
 
     def whiteout_inodes(self, deletions: int) -> int:
         """One character device, hard-linked for each deletion: fs/overlayfs/dir.c, ovl_whiteout."""

@@ -98,9 +98,13 @@ class Runner:
         """Build every chain that the plan shares, once."""
         for number, (key, wanted) in enumerate(self.plan.stacks.items()):
             scenario = discovery.scenario(key.scenario)
+            driver = discovery.driver(key.driver)(rootless=self.plan.request.rootless)
+            volume = self.volumes[volume_key(key.driver, key.volume)]
+            support = driver.admits(volume.path)
+            if not support.ok:
+                raise BenchError(f"{key.driver}@{key.volume} cannot be measured", why=support.reason, mend=support.mend)
             if not scenario.mounts:
                 continue
-            driver = discovery.driver(key.driver)(rootless=self.plan.request.rootless)
             if driver.daemon and time.monotonic() > self.deadline:  # an engine takes seconds for each
                 raise BenchError(
                     f"the time was over after building {number} of {len(self.plan.stacks)} stacks",
@@ -109,7 +113,6 @@ class Runner:
             what = f"building {key.scenario} for {key.driver}@{key.volume}, {len(wanted.layers)} layers"
             self.listener.phase(what)
             start = time.monotonic()
-            volume = self.volumes[volume_key(key.driver, key.volume)]
             home = volume.path / f"{key.driver.replace('/', '-')}-{number}"
             try:
                 self.stacks[key] = driver.build(home, wanted.layers, wanted.depths, self.plan.request.seed)
@@ -162,11 +165,13 @@ class Runner:
         samples = [self._sample(unit, block, started, turns.failed(unit, failure)) for unit in units]
         for sample in samples:
             self.add(sample)
-        if isinstance(failure, OSError) and failure.errno in FATAL:
+        # A proof that failed may have looked at what an error left behind.
+        cause = failure.__context__ if isinstance(failure, ProofError) else failure
+        if isinstance(cause, OSError) and cause.errno in FATAL:
             arm = turns.at.cell.arm
             raise BenchError(
                 f"volume {arm.volume} cannot be written any more",
-                why=f"{failure.strerror} in {scenario.name} on {arm.name}",
+                why=f"{cause.strerror} in {scenario.name} on {arm.name}",
                 mend="give a --workdir with more room, or leave out the largest sizes or depths",
             ) from failure
         return samples

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from bench.store.writer import RunWriter
     from bench.volumes.base import Volume
 
-__all__ = ["Blocks", "Session", "Work", "Workshop"]
+__all__ = ["Blocks", "Session", "Work", "Workshop", "place_of"]
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,22 @@ class Workshop:
     def _volume(self, name: str, plan: Plan) -> Iterator[Volume]:
         wanted = plan.volumes[name]
         self.listener.phase(f"making {name}, {wanted.bytes >> 20} MiB")
-        path = self.stage / name.replace("/", "_")
+        path = self.stage / place_of(name, list(plan.volumes))
         volume = discovery.volume(recipe_name(name)).make(path, self.work, size=wanted.bytes, inodes=wanted.inodes)
         try:
             yield volume
         finally:
             volume.close()
+
+
+def place_of(name: str, names: Sequence[str]) -> str:
+    """Return the directory name of the volume `name` of `names`.
+
+    Only letters, digits, `-` and `.`: overlayfs and FUSE programs give `,`, `:` and `=` in a path a meaning, and mkfs
+    arguments are part of a volume's name.
+    """
+    plain = re.sub(r"[^A-Za-z0-9.-]", "_", name)
+    return plain if plain == name else f"{plain}-{names.index(name)}"
 
 
 class Work(Protocol):

@@ -15,7 +15,20 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["ABSENT", "KINDS", "Look", "Operation", "Outcome", "Seen", "WriteLinked", "stream"]
+__all__ = [
+    "ABSENT",
+    "KINDS",
+    "CreateLong",
+    "CreateMarked",
+    "Look",
+    "MakeWhiteout",
+    "Operation",
+    "Outcome",
+    "Seen",
+    "Unlink",
+    "WriteLinked",
+    "stream",
+]
 
 Outcome = tuple[str, object]
 """What an operation did: ("ok", what it saw), or (the name of errno, None)."""
@@ -54,6 +67,20 @@ class Create(Operation):
         """O_CREAT with O_EXCL."""
         os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self.mode, dir_fd=root))
         return _seen(root, self.path)
+
+
+@dataclass(frozen=True)
+class CreateLong(Create):
+    """Make a new file whose name may be too long for what stands between it and the file system."""
+
+    name = "create-long-name"
+
+
+@dataclass(frozen=True)
+class CreateMarked(Create):
+    """Make a new file whose name some drivers and archives take for the mark of a deleted one."""
+
+    name = "create-.wh.-name"
 
 
 @dataclass(frozen=True)
@@ -287,8 +314,20 @@ class MakeNode(Operation):
     name = "mknod"
 
     def do(self, root: int) -> object:
-        """A character device; 0:0 would be a whiteout."""
+        """A character device, but not 0:0."""
         os.mknod(self.path, stat.S_IFCHR | 0o600, os.makedev(1, self.device), dir_fd=root)
+        return _seen(root, self.path)
+
+
+@dataclass(frozen=True)
+class MakeWhiteout(Operation):
+    """mknod of a character device 0:0, which to overlayfs is the mark of a deleted name."""
+
+    name = "mknod-0:0"
+
+    def do(self, root: int) -> object:
+        """Return what it is."""
+        os.mknod(self.path, stat.S_IFCHR | 0o600, os.makedev(0, 0), dir_fd=root)
         return _seen(root, self.path)
 
 

@@ -64,6 +64,16 @@ def test_a_word_that_is_not_known(bench: Bench, arguments: list[str], words: lis
 
 
 @ROOT_ONLY
+@pytest.mark.parametrize("driver", ["overlay2", "overlay", "fuse-overlayfs"])
+def test_a_file_system_without_types_in_listings(bench: Bench, driver: str) -> None:
+    require(volume="ext4", driver=driver)
+    arm = f"{driver}@ext4,mkfs=-O ^filetype"
+    with bench.nothing_left(results=True):
+        done = bench("ab", "native@ext4", arm, "--scenario", "lookup", "--budget", "30s")
+    done.complains(f"{arm} cannot be measured: ", "(d_type)", "-O filetype", alone=False)
+
+
+@ROOT_ONLY
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -19,7 +19,7 @@ from bench.oracle import operations as ops
 from bench.oracle.operations import stream
 from bench.oracle.replay import Replay, compared
 from bench.oracle.shrink import shrunk
-from scenarios.differences import DEPTH, DIRECTORIES, NAMES, TREE, break_link, layer
+from scenarios.differences import DEPTH, DIRECTORIES, NAMES, TREE, layer, once
 from tests.host.isolated import isolated
 from tests.integration.places import BY_HAND, made, own_volume, require
 
@@ -68,7 +68,7 @@ def test_a_stream_of_operations_shows_no_undeclared_difference(volume_name: str,
     def work() -> None:
         with made(volume_name, place) as volume:
             driver = discovery.driver(name)()
-            drawn = [*stream(random.Random(7), OPERATIONS, DIRECTORIES, NAMES), break_link()]
+            drawn = [*stream(random.Random(7), OPERATIONS, DIRECTORIES, NAMES), *once()]
             told = beside(driver, volume, drawn)
             if told.mismatch is not None:
                 shortest = shrunk(
@@ -100,15 +100,21 @@ def test_overlay2_under_streams_that_hypothesis_finds(place: Path) -> None:
     isolated(work)
 
 
+BREAK_LINK = once()[0]
 # What a declaration says, as short as it can be done, and what is seen then.
 SHOWN: list[tuple[str, list[Operation], str]] = [
     ("overlay2", [ops.Rename("bottom", "new")], "EXDEV"),
     ("overlay", [ops.Rename("bottom", "new")], "EXDEV"),
     ("overlay2", [ops.MapOlder("all/a", b"new")], "map-open-file"),
     ("overlay", [ops.Look("bottom/b")], "links=3"),
-    ("overlay2", [break_link()], "write-linked"),
-    ("overlay", [break_link()], "write-linked"),
-    ("unionfs-fuse", [break_link()], "write-linked"),
+    ("overlay2", [BREAK_LINK], "write-linked"),
+    ("overlay", [BREAK_LINK], "write-linked"),
+    ("unionfs-fuse", [BREAK_LINK], "write-linked"),
+    ("overlay2", [ops.MakeWhiteout("new")], "EPERM"),
+    ("overlay", [ops.MakeWhiteout("new")], "EPERM"),
+    ("fuse-overlayfs", [ops.MakeWhiteout("new")], "ENOENT"),
+    ("fuse-overlayfs", [ops.CreateMarked(".wh.d", 0o600)], "EINVAL"),
+    ("fuse-overlayfs", [ops.CreateLong("n" * 252, 0o600)], "ENAMETOOLONG"),
     ("fuse-overlayfs", [ops.Create("new", 0o600), ops.Rename("new", "bottom/a"), ops.Unlink("bottom/a")], "unlink"),
     ("unionfs-fuse", [ops.SetAttribute("d", "user.one", b"1")], "ENOTSUP"),
     ("unionfs-fuse", [ops.HardLink("d", "new")], "False"),
@@ -138,8 +144,8 @@ def test_with_an_index_two_names_stay_one_file(options: dict[str, str], place: P
     def work() -> None:
         with made("ext4", place) as volume:
             driver = discovery.driver("overlay2")(options)
-            assert not any(difference.concerns(break_link().name) for difference in driver.differences)
-            assert beside(driver, volume, [break_link()]).mismatch is None
+            assert not any(difference.concerns(BREAK_LINK.name) for difference in driver.differences)
+            assert beside(driver, volume, [BREAK_LINK]).mismatch is None
 
     isolated(work)
 

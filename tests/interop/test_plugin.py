@@ -282,6 +282,48 @@ def test_root_that_may_not_mount_is_skipped(session: Session) -> None:
     assert "no private mount namespace here: Operation not permitted; run as root outside of a container" in said
 
 
+def test_a_file_system_without_types_in_listings_is_skipped(session: Session) -> None:
+    require(volume="ext4", driver="overlay2")
+    session.write(test_fresh=FRESH)
+    session.write(
+        conftest="""
+import dataclasses
+import bench.volumes.ext4 as ext4
+
+ext4.VOLUME = dataclasses.replace(ext4.VOLUME, arguments=("-O", "^filetype", *ext4.VOLUME.arguments))
+"""
+    )
+    counts, said = ran(session)
+    assert counts == {"skipped": 3}, said
+    assert "no overlay2@ext4 here: its file system does not tell the type of a name in a listing (d_type)" in said
+
+
+LINKED = """
+from bench.layers.content import File, HardLink
+
+def layer(index):
+    return [File("bin/tool", 100), HardLink("bin/other", "bin/tool")] if index == 0 else []
+
+@pytest.mark.layers(driver=["native", "overlay2", "overlay2,index=on"], content=layer, depth=2)
+def test_names(overlay_container):
+    one, other = (overlay_container.merged / name for name in ("bin/tool", "bin/other"))
+    assert one.stat().st_nlink == 2 and one.samefile(other)
+    with one.open("ab") as file:
+        file.write(b"more")
+    breaks = overlay_container.driver == "overlay2"
+    assert other.stat().st_size == (100 if breaks else 104)
+    assert one.stat().st_nlink == (1 if breaks else 2)
+"""
+
+
+def test_names_of_one_file_are_content(session: Session) -> None:
+    """Without an index the kernel's copy_up breaks a hard link of the image."""
+    require(volume="ext4", driver="overlay2")
+    session.write(test_linked=f"import pytest\n{LINKED}")
+    counts, said = ran(session)
+    assert counts == {"passed": 3}, said
+
+
 def test_a_missing_program_is_skipped_with_the_command_that_adds_it(session: Session) -> None:
     session.write(test_fresh=FRESH)
     session.write(

@@ -1,0 +1,45 @@
+"""Whether listings have the type of each name, on real file systems with and without."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench import discovery
+from bench.kernel.dtype import tells_types
+from tests.host.isolated import isolated
+from tests.integration.places import require
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.root
+
+
+@pytest.mark.parametrize(("arguments", "told"), [((), True), (("-O ^filetype",), False)])
+def test_ext4_tells_types_with_the_feature(arguments: tuple[str, ...], told: bool, place: Path) -> None:
+    require(volume="ext4")
+
+    def work() -> None:
+        recipe = discovery.volume("ext4").varied(arguments)
+        volume = recipe.make(place / "volume", place, size=64 << 20, inodes=1000)
+        try:
+            assert tells_types(volume.path) == told
+            assert os.listdir(volume.path) == ["lost+found"]
+            for name in ("overlay2", "overlay", "fuse-overlayfs"):
+                support = discovery.driver(name)().admits(volume.path)
+                assert support.ok == told
+                assert told or "(d_type)" in support.reason
+            for name in ("native", "vfs", "unionfs-fuse"):
+                assert discovery.driver(name)().admits(volume.path).ok
+        finally:
+            volume.close()
+
+    isolated(work)
+
+
+def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        tells_types(tmp_path / "missing")
