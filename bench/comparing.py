@@ -157,6 +157,7 @@ def answer(told: Compared) -> dict[str, Any]:
         "times": [_estimate(one) for one in told.times] if told.times else None,
         "control": {"word": told.control.word, "ratio": _estimate(told.control.ratio), "pairs": told.control.pairs},
         "failed_units": told.failed,
+        "without_effect": list(told.without_effect),
         "seconds": round(told.seconds, 3),
     }
 
@@ -179,6 +180,7 @@ def text_of(told: Compared) -> str:
         lines.append(f"  the control moved: a plain directory beside itself came out {control.ratio.text('×')}")
     elif control.ratio.n:
         lines.append(f"  control: a plain directory beside itself {control.ratio.text('×')}")
+    lines += [f"  {text}" for text in told.without_effect]
     if told.failed:
         lines.append(f"  {told.failed} units failed; their rows say why")
     return "\n".join(lines)

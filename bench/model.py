@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NATIVE",
     "TURNS",
+    "WITHOUT_EFFECT",
     "Arm",
     "Cell",
     "Difference",
@@ -28,6 +29,7 @@ __all__ = [
 
 NATIVE = "native"  # the driver that every comparison is made against
 TURNS = "in turns with the other unit of its pair"  # in a row's `how`, under `operations`
+WITHOUT_EFFECT = "without effect"  # in a row's `how`: the options that were asked for and are not in effect
 Param = int | str
 
 _SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)

@@ -224,7 +224,7 @@ def write_text(path: Path, text: str, mode: int) -> None:
         os.close(descriptor)
 
 
-def copy_tree(source: str, target: str, copy: Callable[[str, str], None] | None = None) -> None:
+def copy_tree(source: str, target: str, copy: Callable[[str, str], object] | None = None) -> None:
     """Copy a tree of directories, regular files and symbolic links by reading and writing every byte.
 
     In the order of names, as Docker does (daemon/graphdriver/copy/copy.go walks by filepath.Walk): what was made side
@@ -236,7 +236,9 @@ def copy_tree(source: str, target: str, copy: Callable[[str, str], None] | None 
     _copy_below(source, target, copy or copy_file, {})
 
 
-def _copy_below(source: str, target: str, copy: Callable[[str, str], None], copied: dict[tuple[int, int], str]) -> None:
+def _copy_below(
+    source: str, target: str, copy: Callable[[str, str], object], copied: dict[tuple[int, int], str]
+) -> None:
     """Copy a tree; `copied` has the first copy of each file that has several names, by device and inode."""
     os.mkdir(target)
     with os.scandir(source) as entries:
@@ -257,20 +259,25 @@ def _copy_below(source: str, target: str, copy: Callable[[str, str], None], copi
     shutil.copystat(source, target)
 
 
-def copy_file(source: str, target: str, *, reflink: bool = False) -> None:
-    """Copy a regular file, with its mode, times and holes, byte by byte; or by a clone, if that can be."""
+def copy_file(source: str, target: str, *, reflink: bool = False) -> bool:
+    """Copy a regular file, with its mode, times and holes, byte by byte; or by a clone, if that can be.
+
+    Returns whether it is a clone.
+    """
     reader = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
         told = os.fstat(reader)
         writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, told.st_mode & 0o7777)
         try:
-            if not (reflink and clone(reader, writer)):
+            cloned = reflink and clone(reader, writer)
+            if not cloned:
                 has_holes = told.st_blocks * 512 < told.st_size
                 data = data_ranges(reader, told.st_size) if has_holes else None
                 for offset, length in ((0, told.st_size),) if data is None else data:
                     _copy_range(reader, writer, offset, length)
                 os.ftruncate(writer, told.st_size)
             os.utime(writer, ns=(told.st_atime_ns, told.st_mtime_ns))
+            return cloned
         finally:
             os.close(writer)
     finally:

@@ -6,17 +6,22 @@ import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
+from bench.drivers.effect import default, ineffective, taken
 from bench.drivers.layout import LinkedLayout
 from bench.drivers.overlayfs import OverlayFs
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.kernel.directory import working_directory
+from bench.model import WITHOUT_EFFECT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from bench.drivers.base import Container
+    from bench.layers.changes import Change
+    from bench.model import Support
+    from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "MAX_LOWER", "Overlay2"]
 
@@ -35,11 +40,36 @@ class Overlay2(OverlayFs, LinkedLayout):
         "metacopy": SWITCH,
         "redirect_dir": ("on", "off", "follow", "nofollow"),
         "volatile": SWITCH,
+        "fsync": ("strict", "auto", "volatile"),
         "xino": ("on", "off", "auto"),
         "index": SWITCH,
         "nfs_export": SWITCH,
         "via": ("auto", "fsconfig", "mount2"),
     }
+
+    def __init__(self, options: Mapping[str, str] | None = None, *, rootless: bool = False) -> None:
+        super().__init__(options, rootless=rootless)
+        volatile, fsync = self.chosen.get("volatile"), self.chosen.get("fsync")
+        if volatile and fsync and (volatile == "on") != (fsync == "volatile"):
+            raise BenchError(
+                f"volatile={volatile} and fsync={fsync} contradict each other", mend="volatile=on is fsync=volatile"
+            )
+
+    def probe(self, volume: Recipe) -> Support:
+        """Tell whether the kernel knows overlayfs, and takes such an upper layer and the arm's options."""
+        support = super().probe(volume)
+        return taken(self.mount_options()) if support.ok else support
+
+    def changes(self, container: Container) -> Iterator[Change] | None:
+        """The layer tells what changed, unless an option may leave something out of it.
+
+        A renamed directory is not there whole with redirect_dir, which metacopy brings along; so Docker compares trees
+        then (overlay2.go, useNaiveDiff). With an index only one of a file's names is there.
+        """
+        redirects = self.chosen.get("redirect_dir", default("redirect_dir")) == "on"
+        if redirects or self.indexed or self.chosen.get("metacopy", default("metacopy")) == "on":
+            return None
+        return super().changes(container)
 
     def mount_options(self) -> list[tuple[str, str | None]]:
         """Return the options of this arm; index=off unless asked otherwise, as Docker passes it."""
@@ -57,7 +87,11 @@ class Overlay2(OverlayFs, LinkedLayout):
         """Mount the container at its `merged`."""
         with self.merged(container) as merged:
             container.how["mount"] = self._mount(container, merged)
-            container.how["options"] = mounts.mount_table()[-1].summary
+            entry = mounts.mount_table()[-1]
+            container.how["options"] = entry.summary
+            asked = {key: value for key, value in self.chosen.items() if key != "via"}
+            if without := ineffective(asked, entry.options):
+                container.how[WITHOUT_EFFECT] = ",".join(without)
             try:
                 yield merged
             finally:

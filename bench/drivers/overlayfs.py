@@ -71,6 +71,11 @@ class OverlayFs(Driver):
         """Whether it is mounted with index=on, which nfs_export=on brings along; Docker passes index=off."""
         return self.chosen.get("index", self.chosen.get("nfs_export", "off")) == "on"
 
+    @property
+    def volatile(self) -> bool:
+        """Whether nothing that is copied up is synced."""
+        return self.chosen.get("volatile") == "on" or self.chosen.get("fsync") == "volatile"
+
     def probe(self, volume: Recipe) -> Support:
         """Tell whether the kernel knows overlayfs, and takes such an upper layer."""
         if "overlay" not in Path("/proc/filesystems").read_text().split():
@@ -93,10 +98,13 @@ class OverlayFs(Driver):
 
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
         """One clone where the volume clones, else a copy with one fsync: fs/overlayfs/copy_up.c."""
+        if self.chosen.get("fsync") == "strict":
+            copied = "whole" if size and not volume.clones else "none"
+            return CopyUp(2, copied, "ovl_copy_up_metadata: fsync=strict syncs each copy_up, of metadata alone, too")
         if not size:
             return CopyUp(0, "none", "ovl_copy_up_data: an empty file has no data to copy or sync")
         if volume.clones:
             return CopyUp(0, "none", "ovl_copy_up_file: a clone that succeeds skips copy and fsync")
-        if self.chosen.get("volatile") == "on":
+        if self.volatile:
             return CopyUp(0, "deferred", "ovl_should_sync: volatile skips the fsync")
         return CopyUp(2, "whole", "ovl_copy_up_file: copy, then one fsync (journal pre-flush and commit)")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, copy_file, copy_tree
 from bench.layers.content import Layer, data_bytes, materialise
 from bench.layers.tree import Tree, flatten
+from bench.model import WITHOUT_EFFECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -50,15 +50,21 @@ class Vfs(Driver):
     def create_read_write(self, stack: Stack, depth: int) -> Container:
         """Copy the image's topmost layer."""
         path = stack.home / "dir" / secrets.token_hex(32)
-        self._copy(stack.home / "dir" / stack.ids[depth - 1], path)
-        return Container(stack, depth, path, None, {"mount": f"none: a full copy{', cloned' if self._clones else ''}"})
+        cloned = self._copy(stack.home / "dir" / stack.ids[depth - 1], path)
+        how = {"mount": f"none: a full copy{', cloned' if cloned else ''}"}
+        if self._clones and not cloned:
+            how[WITHOUT_EFFECT] = "reflink=on"
+        return Container(stack, depth, path, None, how)
 
     @property
     def _clones(self) -> bool:
         return self.chosen.get("reflink") == "on"
 
-    def _copy(self, source: Path, target: Path) -> None:
-        copy_tree(str(source), str(target), partial(copy_file, reflink=self._clones))
+    def _copy(self, source: Path, target: Path) -> bool:
+        """Copy a tree; return whether all of its files are clones."""
+        cloned: list[bool] = []
+        copy_tree(str(source), str(target), lambda *names: cloned.append(copy_file(*names, reflink=self._clones)))
+        return self._clones and all(cloned)
 
     @contextmanager
     def get(self, container: Container) -> Iterator[Path]:

@@ -24,6 +24,7 @@ __all__ = [
     "mount",
     "mount_entry",
     "mount_table",
+    "require_option",
     "sync",
     "unmount",
 ]
@@ -81,6 +82,27 @@ def sync(path: Path | str) -> None:
         os.close(descriptor)
 
 
+def require_option(fstype: str, key: str, value: str | None) -> None:
+    """Ask the kernel whether file systems of a type take an option; nothing is mounted.
+
+    Raises OSError with the kernel's own reason where it does not, and PermissionError where it may not be asked. A
+    kernel without the mount API (before 5.2), and a file system that is not asked by it, says nothing.
+    """
+    try:
+        context = libc.syscall(SYS_FSOPEN, fstype.encode(), FSOPEN_CLOEXEC)
+    except OSError as error:
+        if error.errno in {errno.ENOSYS, errno.ENODEV}:
+            return
+        raise
+    try:
+        kind = FSCONFIG_SET_FLAG if value is None else FSCONFIG_SET_STRING
+        libc.syscall(SYS_FSCONFIG, context, kind, key.encode(), None if value is None else os.fsencode(value), 0)
+    except OSError as error:
+        raise OSError(error.errno, _context_log(context) or error.strerror) from error
+    finally:
+        os.close(context)
+
+
 def fs_mount(fstype: str, target: Path | str, options: Iterable[tuple[str, str | None]]) -> None:
     """Mount through fsopen, fsconfig, fsmount and move_mount; an option may come many times.
 
@@ -118,7 +140,8 @@ def _context_log(context: int) -> str:
     lines: list[str] = []
     while True:
         try:
-            lines.append(os.read(context, 4096).decode(errors="replace").strip())
+            line = os.read(context, 4096).decode(errors="replace").strip()
+            lines.append(line.removeprefix("e ").removeprefix("w ").removeprefix("i "))  # the levels of fs/fs_context.c
         except OSError:  # ENODATA: the log is read out
             return "; ".join(lines)
 

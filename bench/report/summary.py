@@ -96,4 +96,5 @@ def _trouble(analysis: Analysis) -> str:
     parts = [f"{failed:,} of {len(units):,} units failed"] if failed else []
     parts += [f"{count} warning{'s' if count > 1 else ''} of a noisy host"] if count else []
     parts += ["the run is incomplete"] if analysis.run.provenance.get("complete") is not True else []
-    return f"Beware: {', '.join(parts)}; the page says more." if parts else ""
+    lines = [f"Beware: {text}." for text in analysis.run.warnings]
+    return "\n".join([*lines, *([f"Beware: {', '.join(parts)}; the page says more."] if parts else [])])

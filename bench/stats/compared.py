@@ -12,6 +12,7 @@ from bench.errors import BenchError
 from bench.model import TURNS, format_size
 from bench.stats.estimate import Estimate, centre
 from bench.stats.paired import Decision, Procedure, Verdict, Word, confirmed, judge
+from bench.store.effects import without_effect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ class Compared:
 
     `a` and `b` are the two sides as they are written, with the parameters in which they differ; `where` is what
     they share. `times` are the centres of the sides' times in the set-up that the verdict is from; `in_turns`, whether
-    the units of a pair ran at the same time.
+    the units of a pair ran at the same time; `without_effect`, which options of either side had no effect.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Compared:
     units: int
     failed: int
     seconds: float
+    without_effect: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -122,6 +124,7 @@ def _compared(run: Run, number: int, facts: Mapping[str, Any]) -> Compared:
         units=len(rows),
         failed=int((rows["error"] != "").sum()),
         seconds=float(rows["started"].max() - rows["started"].min()) if len(rows) else 0.0,
+        without_effect=without_effect(rows),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.store.effects import without_effect
 from bench.store.rows import RESERVED, read, rows_of
 from bench.store.schema import SCHEMA
 
@@ -31,7 +32,7 @@ class Run:
     `counters`: one row per unit and counter: the same keys, counter, value, expected, ok.
     `units`: one row per unit: the same keys, error, mismatches, proofs, how, started, and the row's pace
     (cpu, slowness, slowness_after, waited; missing where the run did not record it).
-    `warnings`: what was odd about the files themselves.
+    `warnings`: what was odd about the files themselves, and options of arms that had no effect.
     Text columns are categories, temperatures in the order of their kind; parameters are Int64 where
     all values are whole numbers, else categories.
     """
@@ -80,7 +81,9 @@ def load(directory: Path) -> Run:
     """Read results/<run-id>, its rows packed or not; raises BenchError for what cannot be read or is not a run."""
     provenance = _provenance(directory)
     columns, warnings = read(rows_of(directory))
-    return Run(directory, provenance, columns.times(), columns.counters(), columns.units(), tuple(warnings))
+    units = columns.units()
+    warned = (*warnings, *without_effect(units))
+    return Run(directory, provenance, columns.times(), columns.counters(), units, warned)
 
 
 def _provenance(directory: Path) -> dict[str, Any]:

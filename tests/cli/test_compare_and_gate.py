@@ -65,6 +65,22 @@ def test_ab_that_does_not_come_to_an_answer_ends_with_3_and_gate_reads_its_rows(
 
 
 @pytest.mark.root
+def test_an_option_that_the_kernel_ignores_is_told_by_ab_and_gate(bench: Bench) -> None:
+    """All layers are on one file system, where xino does nothing."""
+    require(volume="ext4", driver="overlay2")
+    arms = ("overlay2@ext4", "overlay2,xino=on@ext4")
+    words = "option xino=on of overlay2,xino=on@ext4 had no effect: it was taken and ignored"
+    done = bench("ab", *arms, "--scenario", "lookup", "--pairs", "6", "--json")
+    [answer] = json.loads(done.out)["comparisons"]
+    assert answer["without_effect"] == [words]
+    [run] = bench.runs()
+    judged = bench("gate", run.name)
+    assert f"warning: {words}" in judged.out
+    rows_text = (run / "samples.jsonl").read_text()
+    assert '"without effect": "xino=on"' in rows_text or '"without effect":"xino=on"' in rows_text
+
+
+@pytest.mark.root
 def test_gate_measures_judges_and_makes_a_baseline_that_it_passes(bench: Bench) -> None:
     require(volume="ext4", driver="overlay2")
     what = ("--scenario", "whiteouts", "--volume", "ext4", "--driver", "overlay2", "--budget", "60s")

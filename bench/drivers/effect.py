@@ -1,0 +1,67 @@
+"""Which of overlayfs's mount options that were asked for are in effect, and which the kernel takes at all.
+
+The kernel takes some options and ignores them, such as xino=on with all layers on one file system, and tells it in its
+log at most. mountinfo shows an option that differs from its default (fs/overlayfs/params.c, ovl_show_options), and the
+defaults are parameters of the module. So one that is not shown is in effect only if it asks for the default.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.kernel import mounts
+from bench.model import Support
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["default", "ineffective", "taken"]
+
+PARAMETERS = Path("/sys/module/overlay/parameters")
+# How kernels with `fsync` show the older option.
+SAME = {("volatile", "on"): ("fsync", "volatile"), ("volatile", "off"): ("fsync", "auto")}
+
+
+def default(option: str) -> str:
+    """Return the value that an option has where it is not given: by the module's parameters, else as in its source."""
+    if option == "redirect_dir":
+        return "on" if _set("redirect_dir") else "follow" if _set("redirect_always_follow") else "nofollow"
+    if option == "xino":
+        return "auto" if _set("xino_auto") else "off"
+    return {"fsync": "auto", "volatile": "off"}.get(option, "on" if _set(option) else "off")
+
+
+def _set(parameter: str) -> bool:
+    try:
+        return (PARAMETERS / parameter).read_text().strip() == "Y"
+    except FileNotFoundError:
+        return False
+
+
+def ineffective(asked: Mapping[str, str], shown: str) -> list[str]:
+    """Return those of the options `asked` for, as `name=value`, that a mount with the options `shown` does not have."""
+    values = {name: value or "on" for name, _, value in (option.partition("=") for option in shown.split(","))}
+    if "volatile" in values:  # as older kernels show it
+        values["fsync"] = "volatile"
+    return [f"{name}={value}" for name, value in asked.items() if not _has(values, name, value)]
+
+
+def _has(values: Mapping[str, str], name: str, value: str) -> bool:
+    option, wanted = SAME.get((name, value), (name, value))
+    if option == "redirect_dir" and wanted == "off":  # what that means is a default, too
+        wanted = "follow" if _set("redirect_always_follow") else "nofollow"
+    return values.get(option, default(option)) == wanted
+
+
+def taken(options: Iterable[tuple[str, str | None]]) -> Support:
+    """Tell whether this kernel's overlayfs takes each option; yes where an ordinary user may not ask."""
+    for name, value in options:
+        text = name if value is None else f"{name}={value}"
+        try:
+            mounts.require_option("overlay", name, value)
+        except PermissionError:
+            return Support.yes()
+        except OSError as error:
+            return Support.no(f"the kernel's overlayfs does not take {text}: {error.strerror}", "leave it out")
+    return Support.yes()
