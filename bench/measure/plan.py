@@ -164,7 +164,8 @@ def parse_driver(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
 def parse_arm(text: str) -> tuple[Arm, dict[str, str]]:
     """Parse `DRIVER[,option=value…]@VOLUME[,parameter=value…]`; return the arm and its parameters' texts.
 
-    The parameter `mkfs`, which may stand more than once, is an argument of mkfs and part of the volume.
+    The parameter `mkfs`, which may stand more than once, is an argument of mkfs and part of the volume. It may have
+    commas, with `=` behind them if it is in single quotes: `mkfs=-E 'stride=4,stripe_width=8'`.
     """
     driver, at, rest = text.partition("@")
     if not at:
@@ -172,8 +173,13 @@ def parse_arm(text: str) -> tuple[Arm, dict[str, str]]:
     name, options = parse_driver(driver)
     volume, *parts = rest.split(",")
     values: dict[str, str] = {}
+    of_mkfs = False  # whether the part before was of an argument for mkfs, which may have commas: -O quota,project
     for part in parts:
         key, equals, value = part.partition("=")
+        if of_mkfs and (not equals or volume.rpartition(f",{MKFS}=")[2].count("'") % 2):
+            volume += f",{part}"
+            continue
+        of_mkfs = key == MKFS
         if not equals:
             raise BenchError(f"{part!r} in {text!r} is not parameter=value", mend="write it like overlay2@xfs,depth=64")
         if key == MKFS:

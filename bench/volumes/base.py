@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shlex
 import shutil
+import signal
 import subprocess
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import BenchError
 from bench.host.packages import install_hint
 from bench.kernel import loop, mounts
+from bench.kernel.log import kernel_log
 from bench.model import Difference, Support
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["MKFS", "DirectoryVolume", "LoopVolume", "Recipe", "Usage", "Volume", "require_program"]
 
 
+REASON_CHARACTERS = 300  # that an error tells of what a program said: some list all that they know
 MKFS = "mkfs"  # in a volume's name: `ext4,mkfs=-O^has_journal` is ext4 made with that argument
 
 
@@ -96,7 +101,7 @@ class Recipe:
 
     def mkfs(self, device: str, *, inodes: int) -> list[str]:
         """Return the argument list that formats `device` with room for `inodes`."""
-        return [self.program, *(part.format(inodes=inodes) for part in self.arguments), device]
+        return [self.program, *(part.replace("{inodes}", str(inodes)) for part in self.arguments), device]
 
 
 def require_program(program: str) -> Support:
@@ -182,8 +187,7 @@ class LoopVolume(_Mounted):
             environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
             made = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
             if made.returncode != 0:
-                said = (made.stderr.strip() or made.stdout.strip()).splitlines()
-                raise BenchError(f"{' '.join(command)} failed", why=said[-1] if said else f"exit {made.returncode}")
+                raise BenchError(f"{shlex.join(command)} failed", why=_reason(made))
             self.path.mkdir(parents=True, exist_ok=True)
             self._mount()
             undo.pop_all()
@@ -192,7 +196,18 @@ class LoopVolume(_Mounted):
         return self.recipe.mkfs(self.device.path, inodes=inodes)
 
     def _mount(self) -> None:
-        mounts.mount(self.device.path, self.path, self.recipe.filesystem, options=self.recipe.mount_options)
+        """Mount; raises BenchError with what the kernel logs of the device: mount(2) says little more than EINVAL."""
+        with kernel_log() as logged:
+            try:
+                mounts.mount(self.device.path, self.path, self.recipe.filesystem, options=self.recipe.mount_options)
+            except OSError as error:
+                name = re.escape(self.device.path.removeprefix("/dev/"))
+                said = [line for line in logged() if re.search(rf"\b{name}\b", line)]
+                raise BenchError(
+                    f"the kernel does not mount the volume {self.recipe.name}",
+                    why="; ".join(said) or error.strerror or str(error),
+                    mend="leave out the arguments for mkfs" if f",{MKFS}=" in self.recipe.name else "see dmesg",
+                ) from error
 
     def remount(self) -> Support:
         """Unmount, drop the device's buffers, and mount again."""
@@ -214,6 +229,16 @@ class LoopVolume(_Mounted):
                 raise
         finally:
             self.device.close()
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a program that failed said, without the list of its options."""
+    if done.returncode < 0:
+        return f"it was ended by {signal.Signals(-done.returncode).name}"
+    lines = [line.strip() for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if line.strip()]
+    before = list(takewhile(lambda line: not line.lower().startswith("usage:"), lines))
+    said = " ".join(before or lines[:1]) or f"exit {done.returncode}"
+    return said if len(said) <= REASON_CHARACTERS else f"{said[:REASON_CHARACTERS]}…"
 
 
 class DirectoryVolume(_Mounted):

@@ -75,6 +75,31 @@ def test_a_file_system_without_types_in_listings(bench: Bench, driver: str) -> N
 
 @ROOT_ONLY
 @pytest.mark.parametrize(
+    ("volume", "words"),
+    [
+        ("ext4,mkfs=-O casefold", ("does not mount", "EXT4-fs (loop")),
+        ("ext4,mkfs=-O quota,project", ("does not mount", "EXT4-fs (loop")),
+        ("xfs-noreflink,mkfs=-m crc=0", ("does not mount", "XFS (loop")),
+        ("xfs,mkfs=-n version=ci", ("does not mount", "XFS (loop")),
+        ("xfs,mkfs=-m crc=0", ("mkfs.xfs ", " failed: reflink not supported without CRC support")),
+        ("ext4,mkfs=-O no_such", ("mkfs.ext4 ", " failed: Invalid filesystem option set: no_such")),
+        ("ext4,mkfs=--no-such", ("mkfs.ext4 ", " failed: mkfs.ext4: invalid option -- '-'")),
+    ],
+)
+def test_a_file_system_that_cannot_be_made_or_mounted(bench: Bench, volume: str, words: tuple[str, ...]) -> None:
+    """In one line with the reason of mkfs or, from its log, of the kernel; a kernel that mounts it has an answer."""
+    require(volume=volume.partition(",")[0], driver="overlay2")
+    with bench.nothing_left(results=True):
+        done = bench("ab", "native@ext4", f"native@{volume}", "--scenario", "lookup", "--pairs", "6", "--budget", "30s")
+    if done.status in {0, 3} and "does not mount" in words:
+        pytest.skip("this kernel mounts it")
+    line = done.complains(*words, alone=False)
+    assert "Usage" not in line
+    assert len(line) < 600
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--driver", "overlay2", "--depth", "501"], "overlay2 takes at most 500 layers: depth 501 was asked for"),

@@ -245,6 +245,43 @@ def test_a_volume_that_mkfs_refuses_is_one_error_and_leaves_nothing(name: str, p
     assert not left(place, "", before)
 
 
+def test_a_volume_whose_mkfs_is_killed_says_by_what(
+    name: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = discovery.volume(name)
+    program = tmp_path / recipe.program
+    program.write_text("#!/bin/sh\nkill -9 $$\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    before = Traces.of(place, "")
+
+    def work() -> None:
+        with pytest.raises(BenchError, match=f"{recipe.program} .* failed: it was ended by SIGKILL"):
+            recipe.make(place / name, place, size=recipe.minimum_bytes, inodes=1000)
+
+    isolated(work)
+    assert not left(place, "", before)
+
+
+def test_a_volume_that_cannot_be_mounted_again_is_one_error(name: str, place: Path) -> None:
+    def work() -> None:
+        with made(name, place) as volume:
+            with open(volume.device.path, "r+b", buffering=0) as device:
+                mounts.unmount(volume.path)
+                for offset in range(0, 1 << 20, 4096):  # the superblocks among them
+                    device.seek(offset)
+                    device.write(bytes(4096))
+                device.seek(64 << 20)  # of btrfs another one
+                device.write(bytes(4096))
+            mounts.mount("none", volume.path, "tmpfs")
+            # Of a device without a superblock btrfs says nothing in the log.
+            why = "Invalid argument" if name == "btrfs" else rf".*\(loop{volume.device.number}\).*"
+            with pytest.raises(BenchError, match=f"the kernel does not mount the volume {name}: {why}; see dmesg"):
+                volume.remount()
+
+    isolated(work)
+
+
 def test_a_volume_that_the_work_directory_cannot_hold_is_one_error(name: str, place: Path) -> None:
     def work() -> None:
         with pytest.raises(BenchError, match=r"cannot make a loop device of .* MiB") as caught:

@@ -383,6 +383,26 @@ def test_one_more_layer_takes_more(name: str, depth: int) -> None:
     assert footprint_is_monotonous(discovery.driver(name)(), depth)
 
 
+@pytest.mark.parametrize(
+    ("text", "volume", "values"),
+    [
+        ("overlay2@ext4,mkfs=-O quota,project,depth=3", "ext4,mkfs=-O quota,project", {"depth": "3"}),
+        ("overlay2@ext4,mkfs=-E 'a=1,b=2',depth=3", "ext4,mkfs=-E 'a=1,b=2'", {"depth": "3"}),
+        ("overlay2@ext4,mkfs=-m 0,mkfs=-O a,b", "ext4,mkfs=-m 0,mkfs=-O a,b", {}),
+    ],
+)
+def test_an_argument_for_mkfs_may_have_commas(text: str, volume: str, values: dict[str, str]) -> None:
+    arm, parameters = parse_arm(text)
+    assert (arm.volume, parameters) == (volume, values)
+    assert parse_arm(arm.name)[0] == arm
+
+
+def test_braces_in_an_argument_for_mkfs_are_left_alone() -> None:
+    recipe = discovery.volume("ext4,mkfs=-L {x}")
+    assert recipe.mkfs("/dev/loop7", inodes=5)[-3:] == ["-L", "{x}", "/dev/loop7"]
+    assert "5" in recipe.mkfs("/dev/loop7", inodes=5)
+
+
 def test_an_open_quote_in_an_argument_for_mkfs_is_told() -> None:
     with pytest.raises(BenchError, match="No closing quotation; close the quote"):
         parse_arm("overlay2@ext4,mkfs=-O 'x")
