@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FuseUnion"]
 
+ARGUMENT_BYTES = 32 * os.sysconf("SC_PAGE_SIZE")  # with its NUL; include/uapi/linux/binfmts.h, MAX_ARG_STRLEN
 START_SECONDS = STOP_SECONDS = 10.0
 
 
@@ -65,6 +66,13 @@ class FuseUnion(LinkedLayout):
         lower = [str(home / link) for link in self.lower(container)]
         with self.merged(container) as merged, tempfile.TemporaryFile() as said:
             command = [*self.launcher, *self.command(lower, str(path / "diff"), str(path / "work")), str(merged)]
+            longest = max(len(os.fsencode(argument)) for argument in command)
+            if longest >= ARGUMENT_BYTES:
+                raise BenchError(
+                    f"{self.program} cannot be told of {len(lower)} layers in {home}",
+                    why=f"their paths take {longest} bytes, and one argument of a program at most {ARGUMENT_BYTES - 1}",
+                    mend="choose a directory with a shorter path, or fewer layers",
+                )
             # A session of its own: a ^C at the terminal must reach the run, not the daemon.
             daemon = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
             try:

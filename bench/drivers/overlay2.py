@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
@@ -103,8 +104,7 @@ class Overlay2(OverlayFs, LinkedLayout):
         lower = self.lower(container)
         try:
             if via != "mount2":
-                self._fsconfig(container, merged, lower)
-                return "fsconfig lowerdir+"
+                return self._fsconfig(container, merged, lower)
         except OSError as error:
             if via == "fsconfig" or error.errno not in {errno.ENOSYS, errno.EINVAL}:
                 raise self._refused(error, lower) from error
@@ -125,11 +125,17 @@ class Overlay2(OverlayFs, LinkedLayout):
             mend=f"at most {MAX_LOWER} layers; see fs/overlayfs in the kernel's documentation for the options",
         )
 
-    def _fsconfig(self, container: Container, merged: Path, lower: list[str]) -> None:
+    def _fsconfig(self, container: Container, merged: Path, lower: list[str]) -> str:
         home = container.stack.home
-        layers: list[tuple[str, str | None]] = [("lowerdir+", str(home / link)) for link in lower]
-        upper = [("upperdir", str(container.path / "diff")), ("workdir", str(container.path / "work"))]
-        mounts.fs_mount("overlay", merged, [*self.mount_options(), *layers, *upper])
+        name = container.path.name
+        places = [*(("lowerdir+", link) for link in lower), ("upperdir", f"{name}/diff"), ("workdir", f"{name}/work")]
+        absolute = [(key, str(home / place)) for key, place in places]
+        if all(len(os.fsencode(place)) <= mounts.STRING_LIMIT for _, place in absolute):
+            mounts.fs_mount("overlay", merged, [*self.mount_options(), *absolute])
+            return "fsconfig lowerdir+"
+        with working_directory(home):
+            mounts.fs_mount("overlay", merged, [*self.mount_options(), *places])
+        return "fsconfig lowerdir+ relative to the driver's home"
 
     def _mount2(self, container: Container, lower: list[str]) -> None:
         options = [key if value is None else f"{key}={value}" for key, value in self.mount_options()]

@@ -232,3 +232,49 @@ def test_a_layer_has_all_that_changed_whatever_the_options(options: dict[str, st
                 assert tree(plain, links=False) == tree(merged, links=False)
 
     isolated(work)
+
+
+LONG = "/".join(["w" * 100] * 3)
+
+
+@pytest.mark.parametrize("depth", [3, 500])
+def test_paths_beyond_what_one_option_takes_are_mounted_relatively(depth: int, place: Path) -> None:
+    """fsconfig takes 255 bytes a string; nothing of what is recorded is cut."""
+    require(volume="ext4", driver="overlay2")
+
+    def work() -> None:
+        with made("ext4", place, inodes=20_000) as volume:
+            (volume.path / LONG).mkdir(parents=True)
+            driver = discovery.driver("overlay2")()
+            layers = [(Directory("all"), File(f"all/{index}", 1)) for index in range(depth)]
+            stack = driver.build(volume.path / LONG / "home", layers, (depth,), 1)
+            container = driver.create_read_write(stack, depth)
+            with driver.get(container) as merged:
+                assert len(os.listdir(merged / "all")) == depth
+                assert container.how["mount"] == "fsconfig lowerdir+ relative to the driver's home"
+                assert container.how["options"].endswith(f",lowerdir×{depth}")
+                entry = mounts.mount_table()[-1]
+                assert entry.target == str(merged)
+                assert entry.options.count("lowerdir") == depth
+
+    isolated(work)
+
+
+@pytest.mark.parametrize("name", ["fuse-overlayfs", "unionfs-fuse", "mergerfs"])
+def test_paths_beyond_what_one_argument_takes_are_named(name: str, place: Path) -> None:
+    require(volume="ext4", driver=name)
+
+    def work() -> None:
+        with made("ext4", place, inodes=20_000) as volume:
+            (volume.path / LONG).mkdir(parents=True)
+            driver = discovery.driver(name)()
+            stack = driver.build(volume.path / LONG / "home", [(File("f", 1),)] * 400, (400,), 1)
+            container = driver.create_read_write(stack, 400)
+            refused = pytest.raises(BenchError, match=r"cannot be told of 400 layers in .* at most 131071; choose")
+            with refused, driver.get(container):
+                pass
+            shallow = driver.create_read_write(stack, 300)
+            with driver.get(shallow) as merged:
+                assert os.listdir(merged) == ["f"]
+
+    isolated(work)

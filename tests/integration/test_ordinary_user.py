@@ -186,3 +186,21 @@ def test_he_compares_two_arms(nobody: Nobody) -> None:
 def test_he_is_told_what_he_cannot_compare(nobody: Nobody) -> None:
     done = nobody("ab", "overlay2@ext4", "native@ext4")
     done.complains("arm overlay2@ext4 cannot run here")
+
+
+def test_a_long_work_directory_and_a_deep_image(nobody: Nobody) -> None:
+    """Paths are longer than one string of fsconfig may be."""
+    deep = nobody.work / "/".join(["w" * 100] * 2)
+    deep.mkdir(parents=True)
+    os.chown(deep, nobody.user, nobody.group)
+    done = nobody("run", "--scenario", "lookup", "--depth", "500", "--budget", "20s", "--workdir", str(deep))
+    if "cannot make a private namespace" in done.err:
+        pytest.skip(f"no user namespaces here: {done.err.strip()}")
+    assert done.status == 0, done
+    [directory] = nobody.runs()
+    units = load(directory).units
+    mine = units[units["driver"] == "overlay2"]
+    assert len(mine)
+    assert (mine["error"] == "").all()
+    assert mine["how"].str.contains("lowerdir×500", regex=False).all()
+    assert os.listdir(deep) == []
