@@ -149,6 +149,11 @@ class Driver(ABC):
                     f"{self.name} option {key}={value!r} is not known", mend=f"one of: {', '.join(self.options[key])}"
                 )
 
+    @property
+    def mounts_again(self) -> bool:
+        """Whether a container that was mounted can be mounted once more."""
+        return True
+
     def probe(self, volume: Recipe) -> Support:
         """Tell whether the driver works here on such a volume, without mounting."""
         return Support.yes()

@@ -108,9 +108,9 @@ class Overlay(OverlayFs):
             merged.rmdir()
 
     def changes(self, container: Container) -> Iterator[Change] | None:
-        """The container's layer holds what it changed, and marks of what it deleted."""
+        """The container's layer holds what it changed, unless a default of the kernel lets it leave something out."""
         assert container.upper is not None
-        return of_upper(container.upper)
+        return of_upper(container.upper) if self.upper_tells else None
 
     def mark(self, container: Container, name: str) -> str:
         """As overlayfs marks it."""

@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.drivers.effect import default, ineffective, taken
+from bench.drivers.effect import ineffective, taken
 from bench.drivers.layout import LinkedLayout
 from bench.drivers.overlayfs import OverlayFs
 from bench.errors import BenchError
@@ -62,15 +62,8 @@ class Overlay2(OverlayFs, LinkedLayout):
         return taken(self.mount_options()) if support.ok else support
 
     def changes(self, container: Container) -> Iterator[Change] | None:
-        """The layer tells what changed, unless an option may leave something out of it.
-
-        A renamed directory is not there whole with redirect_dir, which metacopy brings along; so Docker compares trees
-        then (overlay2.go, useNaiveDiff). With an index only one of a file's names is there.
-        """
-        redirects = self.chosen.get("redirect_dir", default("redirect_dir")) == "on"
-        if redirects or self.indexed or self.chosen.get("metacopy", default("metacopy")) == "on":
-            return None
-        return super().changes(container)
+        """The layer tells what changed, unless an option lets it leave something out."""
+        return super().changes(container) if self.upper_tells else None
 
     def mount_options(self) -> list[tuple[str, str | None]]:
         """Return the options of this arm; index=off unless asked otherwise, as Docker passes it."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.drivers.base import BROKEN_LINK, CopyUp, Difference, Driver
+from bench.drivers.effect import default
 from bench.drivers.marks import listings_with_types
 from bench.model import Support
 
@@ -75,6 +76,22 @@ class OverlayFs(Driver):
     def volatile(self) -> bool:
         """Whether nothing that is copied up is synced."""
         return self.chosen.get("volatile") == "on" or self.chosen.get("fsync") == "volatile"
+
+    @property
+    def mounts_again(self) -> bool:
+        """The kernel refuses a volatile upper layer a second mount: fs/overlayfs/super.c, work/incompat."""
+        return not self.volatile
+
+    @property
+    def upper_tells(self) -> bool:
+        """Whether the upper layer holds all that changed: not with options that let it refer to the image instead.
+
+        redirect_dir: of a renamed directory it has the old name only. metacopy, which brings that along: of a file
+        whose metadata changed it has no data. index: of a file with several names it has the one that was written to.
+        Docker compares trees for the first two (overlay2.go, useNaiveDiff) and mounts with index=off.
+        """
+        options = ("redirect_dir", "metacopy")
+        return not self.indexed and all(self.chosen.get(name, default(name)) != "on" for name in options)
 
     def probe(self, volume: Recipe) -> Support:
         """Tell whether the kernel knows overlayfs, and takes such an upper layer."""

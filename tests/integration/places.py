@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench import discovery
 from bench.drivers.absent import Absent
+from bench.measure.plan import parse_driver
 from bench.volumes.base import LoopVolume
 
 if TYPE_CHECKING:
@@ -41,13 +42,14 @@ def own_volume(driver: str) -> str:
 
 
 def require(*, volume: str = "", driver: str = "") -> None:
-    """Skip the test, with the reason, where a volume or driver does not work."""
+    """Skip the test, with the reason, where a volume or a driver (perhaps with options) does not work."""
     import pytest
 
     if volume and not (support := discovery.volume(volume).probe()).ok:
         pytest.skip(f"{volume}: {support.reason}")
     if driver:
-        support = discovery.driver(driver)().probe(discovery.volume(volume or "ext4"))
+        name, options = parse_driver(driver)
+        support = discovery.driver(name)(dict(options)).probe(discovery.volume(volume or "ext4"))
         if not support.ok:
             pytest.skip(f"{driver}: {support.reason}")
 

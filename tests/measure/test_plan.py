@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bench import discovery
@@ -61,6 +61,10 @@ def arms(draw: st.DrawFn) -> Arm:
     keys = draw(st.lists(st.sampled_from(sorted(known)), unique=True)) if known else []
     texts = st.sampled_from(["/usr/bin/a", "./a build"])  # of an option that takes any text
     options = tuple(sorted((key, draw(st.sampled_from(known[key]) if known[key] else texts)) for key in keys))
+    chosen = dict(options)
+    assume(
+        not {"fsync", "volatile"} <= chosen.keys() or (chosen["volatile"] == "on") == (chosen["fsync"] == "volatile")
+    )
     return Arm(name, draw(st.sampled_from(sorted(discovery.volumes()))), options)
 
 

@@ -161,18 +161,37 @@ def test_every_driver_runs_on_btrfs(scenario: str, place: Path) -> None:
 
 
 OPTIONS = ["metacopy=on", "volatile=on", "redirect_dir=on", "index=on", "xino=on", "nfs_export=on", "via=mount2"]
+FSYNC = ["fsync=auto", "fsync=strict", "fsync=volatile", "fsync=strict,metacopy=on"]
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("option", [*OPTIONS, *FSYNC])
 @pytest.mark.parametrize("scenario", ["copy_up", "lookup", "whiteouts"])
 def test_it_runs_with_every_option(scenario: str, option: str, place: Path) -> None:
-    require(volume="ext4", driver="overlay2")
+    require(volume="ext4", driver=f"overlay2,{option}")
     plan = small(scenario, "ext4", f"overlay2,{option}", depths=(2,), sizes=(4096,))
 
     def work() -> None:
         block = one_block(plan, place, thinned)
         assert f"overlay2,{option}@ext4" in {sample.arm.name for sample in block.samples}
         block.check()
+
+    isolated(work)
+
+
+@pytest.mark.parametrize("option", FSYNC)
+@pytest.mark.parametrize("volume", ["ext4", "xfs", "xfs-noreflink", "btrfs"])
+def test_a_first_write_flushes_as_often_as_its_option_says(volume: str, option: str, place: Path) -> None:
+    """A strict one also for an empty file and after a clone; a volatile one never."""
+    require(volume=volume, driver=f"overlay2,{option}")
+    plan = small("copy_up", volume, f"overlay2,{option}", depths=(2,), sizes=(0, 4096))
+    copies = volume in {"ext4", "xfs-noreflink"}
+
+    def work() -> None:
+        block = one_block(plan, place, lambda cell: cell.arm.driver == "overlay2" and cell.temperature == "hot")
+        block.check()
+        seen = {(sample.params["size"], sample.counters["open_flushes"] // 12) for sample in block.samples}
+        strict, volatile = "strict" in option, "volatile" in option
+        assert seen == {(0, int(strict)), (4096, int(strict or (copies and not volatile)))}
 
     isolated(work)
 
