@@ -5,20 +5,22 @@ fio does the work in its own process and times itself; its percentiles are its o
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bench.host.answers import answered, ended
 from bench.layers.content import Directory, File, Layer
-from bench.measure.scenario import Grid, Metric, Params, ProofError, Scenario, Unit
+from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
 from bench.measure.temperature import read_in
 from bench.model import NATIVE, Temperature
 from bench.verdicts.claims import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bench.stats.analysis import Analysis
 
@@ -72,30 +74,49 @@ def operate(unit: Unit) -> None:
         "--percentile_list=50:99", "--output-format=json",
     ]  # fmt: skip
     home = str(unit.container.path)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT, cwd=home)
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise ProofError(f"fio failed with status {done.returncode}: {said[-1] if said else 'it said nothing'}")
-    unit.notes["job"] = json.loads(done.stdout[done.stdout.index("{") :])["jobs"][0]
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT, cwd=home
+    )
+    ended("fio", done)
+    unit.notes["job"] = answered("fio", done.stdout, partial(job, pattern), said=done.stderr)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What fio tells of a job in one direction: its error (0: none), how many operations, and their figures."""
+
+    error: int
+    operations: int
+    figures: Mapping[str, float]
+
+
+def job(pattern: str, told: Any) -> Job:
+    """Read fio's JSON; raises KeyError, IndexError, TypeError or ValueError where it is not of a job.
+
+    Of a job without an operation fio gives no percentiles; it has no figures then.
+    """
+    [only] = told["jobs"]
+    direction = only["read" if "read" in pattern else "write"]
+    latency, operations = direction["clat_ns"], int(direction["total_ios"])
+    if not operations or not int(latency["N"]):
+        return Job(int(only["error"]), 0, {})
+    figures = {name: float(latency["percentile"][key]) for key, name in PERCENTILES.items()}
+    figures |= {"mean": float(latency["mean"]), "throughput": float(direction["bw_bytes"])}
+    return Job(int(only["error"]), operations, figures)
 
 
 def prove(unit: Unit) -> None:
-    """Fio did what it was asked, on the file where it should be; then read its figures."""
-    job = unit.notes["job"]
+    """Fio did what it was asked, on the file where it should be; then take its figures."""
+    told: Job = unit.notes["job"]
     reads = "read" in str(unit.params["pattern"])
-    direction = job["read" if reads else "write"]
-    unit.proven(job["error"] == 0 and direction["total_ios"] > 0, "fio ended without an error")
+    unit.proven(told.error == 0, "fio ended without an error")
+    unit.proven(told.operations > 0, "fio did an operation")
     upper = unit.container.upper
     if upper is not None:
         there = Path(upper, "data/file").exists()
         unit.proven(there == (unit.params["state"] == "upper" or not reads), "the file is where the cell says")
-    latency = direction["clat_ns"]
-    count = int(direction["total_ios"])
-    unit.metrics["mean"] = float(latency["mean"])
-    for key, name in PERCENTILES.items():
-        unit.metrics[name] = float(latency["percentile"][key])
-    unit.metrics["throughput"] = float(direction["bw_bytes"])
-    unit.operations.update(dict.fromkeys(unit.metrics, count))
+    unit.metrics.update(told.figures)
+    unit.operations.update(dict.fromkeys(unit.metrics, told.operations))
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:

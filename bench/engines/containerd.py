@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -11,6 +10,7 @@ from bench.engines.base import OWN_PATHS, Engine, Placed
 from bench.engines.images import chain_ids
 from bench.errors import BenchError
 from bench.host import cgroups
+from bench.host.answers import answered
 from bench.host.daemon import Daemon
 from bench.host.packages import find_program
 from bench.kernel import mounts
@@ -121,9 +121,10 @@ class Containerd(Engine):
     def commit(self, container: str, target: Path) -> None:
         """Ctr snapshots diff, of the container's snapshot and what it was made from."""
         snapshots = ("snapshots", f"--snapshotter={self.driver}")
-        told = json.loads(self._ctr(*snapshots, "info", container, told="tell of a snapshot"))
+        told = self._ctr(*snapshots, "info", container, told="tell of a snapshot")
+        parent = answered("ctr snapshots info", told, lambda one: str(one["Parent"]))
         view = f"view-{container}"
-        self._ctr(*snapshots, "prepare", view, told["Parent"], told="make a snapshot")
+        self._ctr(*snapshots, "prepare", view, parent, told="make a snapshot")
         try:
             media = ("--media-type", "application/vnd.oci.image.layer.v1.tar")
             with target.open("xb") as file:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.engines.base import Engine, Placed
 from bench.engines.images import top_layer
+from bench.errors import BenchError
 from bench.host import cgroups
+from bench.host.answers import answered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,8 +88,8 @@ class Podman(Engine):
     def run(self, container: str) -> Placed:
         """Podman start."""
         self._podman("start", container, told="start a container")
-        told = json.loads(self._podman("inspect", "--type=container", container, told="tell of a container"))[0]
-        data = told["GraphDriver"]["Data"] or {}
+        told = self._podman("inspect", "--type=container", container, told="tell of a container")
+        data = answered("podman inspect", told, lambda one: one[0]["GraphDriver"]["Data"] or {})
         if "MergedDir" in data:
             upper = Path(data["UpperDir"])
             return Placed(Path(data["MergedDir"]), upper, upper.parent)
@@ -116,10 +118,17 @@ class Podman(Engine):
     def layers(self, diff_ids: Sequence[str]) -> list[Path]:
         """Return each layer's directory, from the storage's own list (containers/storage, layers.go)."""
         place = {"overlay": "overlay/{}/diff", "vfs": "vfs/dir/{}"}[self.driver]
-        records = json.loads((self.root / f"{self.driver}-layers" / "layers.json").read_text(encoding="utf-8"))
-        known = {(record.get("parent", ""), record.get("diff-digest")): record["id"] for record in records}
+        text = (self.root / f"{self.driver}-layers" / "layers.json").read_text(encoding="utf-8")
+        known = answered("podman's list of layers", text, _layers)
         found, parent = [], ""
         for identity in diff_ids:
+            if (parent, identity) not in known:
+                raise BenchError(f"podman's list of layers has no {identity}", why="it loaded another image")
             parent = known[parent, identity]
             found.append(self.root / place.format(parent))
         return found
+
+
+def _layers(records: Any) -> dict[tuple[str, str], str]:
+    """Return the identity of each layer by that of the one below and its digest (containers/storage, layers.go)."""
+    return {(record.get("parent", ""), record["diff-digest"]): record["id"] for record in records}

@@ -6,16 +6,16 @@ is what its users write a --prepare command for.
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import subprocess
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.host.answers import answered, ended
 from bench.host.packages import find_program, install_hint
 from bench.measure import reference
 from bench.measure.scenario import Metric, Scenario, Unit
@@ -59,15 +59,24 @@ def _operation(arguments: Callable[[Unit], tuple[str, ...]]) -> Callable[[Unit],
                 env=environment,
                 capture_output=True,
                 text=True,
+                errors="replace",
                 check=False,
             )
-            if done.returncode != 0:
-                said = done.stderr.strip().splitlines()
-                raise BenchError("hyperfine failed", why=said[-1] if said else f"status {done.returncode}")
-            [result] = json.loads(told.read_text(encoding="utf-8"))["results"]
-        unit.record(METRIC.name, [NANOSECONDS * time for time in result["times"]])
+            ended(NAME, done)
+            text = told.read_text(encoding="utf-8", errors="replace") if told.exists() else ""
+            times = answered(NAME, text, _times, said=done.stderr)
+        unit.record(METRIC.name, [NANOSECONDS * time for time in times])
 
     return operate
+
+
+def _times(told: Any) -> list[float]:
+    """Return the seconds of each run of the one program; raises ValueError where there is none."""
+    [result] = told["results"]
+    times = [float(time) for time in result["times"]]
+    if not times:
+        raise ValueError("no run")
+    return times
 
 
 def _succeeded(unit: Unit) -> None:

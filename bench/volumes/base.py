@@ -185,7 +185,9 @@ class LoopVolume(_Mounted):
             undo.callback(self.device.close)
             self.command = command = self._mkfs(inodes)
             environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
-            made = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+            made = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", check=False, env=environment
+            )
             if made.returncode != 0:
                 raise BenchError(f"{shlex.join(command)} failed", why=_reason(made))
             self.path.mkdir(parents=True, exist_ok=True)

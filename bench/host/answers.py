@@ -1,0 +1,49 @@
+"""What another program answers in JSON, among whatever else it prints."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+__all__ = ["answered", "ended", "last_words"]
+
+T = TypeVar("T")
+
+
+def answered(program: str, text: str, wanted: Callable[[Any], T], *, said: str = "") -> T:
+    """Return what `wanted` makes of the first JSON object or list in `text` that has what it looks for.
+
+    Warnings before it, with braces or without, and text after it are passed over. Raises BenchError with the program's
+    own words (the last line of `said`, else of `text`) where there is no such JSON: it is none, is cut short, or lacks
+    a key. `wanted` says so by KeyError, IndexError, TypeError or ValueError.
+    """
+    decoder = json.JSONDecoder()
+    for start in re.finditer(r"[{\[]", text):
+        try:
+            return wanted(decoder.raw_decode(text, start.start())[0])
+        except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+            continue
+    raise BenchError(f"{program} gave no answer that can be read", why=last_words(said, text))
+
+
+def ended(program: str, done: subprocess.CompletedProcess[str]) -> None:
+    """Raise BenchError with the program's own words unless it ended with status 0."""
+    if done.returncode < 0:
+        raise BenchError(f"{program} was ended by {signal.Signals(-done.returncode).name}")
+    if done.returncode:
+        why = last_words(done.stderr, done.stdout)
+        raise BenchError(f"{program} failed with status {done.returncode}", why=why)
+
+
+def last_words(*texts: str) -> str:
+    """Return the last line of the first of `texts` that has one."""
+    lines = (line for text in texts for line in reversed(text.splitlines()) if line.strip())
+    return next(lines, "it said nothing").strip()
