@@ -11,14 +11,19 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.errors import BenchError
+
 __all__ = ["LoopDevice", "fill", "nameless_file"]
 
 # include/uapi/linux/loop.h, include/uapi/linux/fs.h
 LOOP_CTL_GET_FREE, LOOP_CONFIGURE = 0x4C82, 0x4C0A
 LO_FLAGS_AUTOCLEAR, LO_FLAGS_DIRECT_IO = 4, 16
 BLKFLSBUF = 0x1261
+LOOP_MAJOR = 7  # include/uapi/linux/major.h
 FILLED_AT_ONCE = 4 << 20  # bytes
-CLAIM_ATTEMPTS = 64  # another process may take the free device first; each EBUSY asks for the next
+CONTROL = "/dev/loop-control"
+CLAIM_SECONDS, CLAIM_PAUSE = 3.0, 0.01
+PASSING = frozenset({errno.EBUSY, errno.EAGAIN, errno.EINTR, errno.ENOENT, errno.ENXIO})  # what another try may mend
 
 
 class _LoopInfo64(ctypes.Structure):
@@ -95,6 +100,20 @@ def fill(descriptor: int, size: int) -> None:
         os.close(writing)
 
 
+def _refused(path: str, error: OSError) -> BenchError:
+    """Return the error for a device that cannot be had, with what would add it."""
+    number = path.removeprefix("/dev/loop")
+    if isinstance(error, PermissionError):
+        mend = "run as root outside of a container, or give the container its loop devices (--privileged)"
+    elif error.errno == errno.ENOENT:
+        mend = "modprobe loop" if path == CONTROL else f"mknod {path} b {LOOP_MAJOR} {number}"
+    elif error.errno in {errno.EBUSY, errno.EAGAIN}:
+        mend = "`losetup -a` shows who has them"
+    else:
+        mend = "see dmesg"
+    return BenchError(f"no loop device: {path}", why=error.strerror or str(error), mend=mend)
+
+
 class LoopDevice:
     """A loop device with direct I/O and autoclear: gone when this object or its process is.
 
@@ -109,26 +128,36 @@ class LoopDevice:
         self._stat = os.open(f"/sys/block/loop{self.number}/stat", os.O_RDONLY | os.O_CLOEXEC)
 
     def _claim(self, image: int) -> tuple[int, int]:
-        control = os.open("/dev/loop-control", os.O_RDWR | os.O_CLOEXEC)
+        """Return number and descriptor of a free device that has the image now.
+
+        Another process may take the device first (EBUSY), the driver may be at work on it (EAGAIN), and devtmpfs may
+        make its node a moment later: the next free one is asked for, for CLAIM_SECONDS. Raises BenchError, which names
+        the device and what to do, for what waiting does not mend.
+        """
         try:
-            for attempt in range(CLAIM_ATTEMPTS):
-                number = fcntl.ioctl(control, LOOP_CTL_GET_FREE)
+            control = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise _refused(CONTROL, error) from error
+        end = time.monotonic() + CLAIM_SECONDS
+        try:
+            while True:
+                path = CONTROL
                 try:
-                    device = os.open(f"/dev/loop{number}", os.O_RDWR | os.O_CLOEXEC)
-                except FileNotFoundError:  # devtmpfs makes the node a moment later
-                    time.sleep(0.01 * (attempt + 1))
-                    continue
-                try:
-                    self._configure(device, image)
-                except OSError as error:
-                    os.close(device)
-                    if error.errno != errno.EBUSY:
+                    number = fcntl.ioctl(control, LOOP_CTL_GET_FREE)
+                    path = f"/dev/loop{number}"
+                    device = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                    try:
+                        self._configure(device, image)
+                    except OSError:
+                        os.close(device)
                         raise
-                    continue
-                return number, device
+                    return number, device
+                except OSError as error:
+                    if error.errno not in PASSING or time.monotonic() > end:
+                        raise _refused(path, error) from error
+                time.sleep(CLAIM_PAUSE)
         finally:
             os.close(control)
-        raise OSError(errno.EBUSY, f"no free loop device after {CLAIM_ATTEMPTS} attempts")
 
     def _configure(self, device: int, image: int) -> None:
         config = _LoopConfig(fd=image)

@@ -272,7 +272,11 @@ class _Worker:
             errors=errors,
             build_seconds=shop.runners[0].build_seconds,
             conditions={"before": dataclasses.asdict(before), "after": dataclasses.asdict(after)},
-            warnings=[*fingerprint.warnings(before, after, own), *_disturbed(shop.runners)],
+            warnings=[
+                *fingerprint.warnings(before, after, own),
+                *_disturbed(shop.runners),
+                *_buffered(self.writer.provenance.get("volumes", {})),
+            ],
             **done,
         )
         if errors:
@@ -297,6 +301,13 @@ class _Worker:
         for name, cells in list(self.plan.cells.items()):
             self.plan.cells[name] = [cell for cell in cells if cell.values.get("clock") != "c"]
         return {}, [dataclasses.asdict(skip)]
+
+
+def _buffered(volumes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a warning for the volumes whose loop devices go through the host's page cache."""
+    names = [name for name, facts in volumes.items() if facts.get("direct_io") is False]
+    why = "the work directory's file system refuses it, so that the host's page cache keeps a copy: cold is not cold"
+    return [f"no direct I/O below {', '.join(names)}: {why}"] if names else []
 
 
 def _disturbed(runners: Sequence[Runner]) -> list[str]:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bench.errors import BenchError
 from bench.kernel.extents import extents
-from bench.kernel.loop import FILLED_AT_ONCE, LoopDevice, fill, nameless_file
+from bench.kernel.loop import (
+    FILLED_AT_ONCE,
+    LO_FLAGS_DIRECT_IO,
+    LOOP_CONFIGURE,
+    LOOP_CTL_GET_FREE,
+    LoopDevice,
+    fill,
+    nameless_file,
+)
+from bench.measure.session import _buffered
 from tests.host.isolated import isolated
 from tests.integration.places import made, require
 from tests.integration.traces import Traces, left
@@ -135,8 +147,6 @@ def test_extents_tell_a_clone_from_a_copy_from_a_hole(place: Path) -> None:
     require(volume="xfs")
 
     def work() -> None:
-        import fcntl
-
         with made("xfs", place) as volume:
             original = volume.path / "original"
             original.write_bytes(os.urandom(1 << 20))
@@ -169,3 +179,124 @@ def test_a_file_of_many_extents_is_counted_whole(place: Path) -> None:
             assert extents(volume.path / "file").mapped == count * 4096
 
     isolated(work)
+
+
+class Faults:
+    """Calls of os.open and fcntl.ioctl that fail as they are told, each as often as it says, then work."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, opens: dict[str, list[int]], ioctls: dict[int, list[int]]):
+        self.opens, self.ioctls, self.asked = opens, ioctls, 0
+        self._open, self._ioctl = os.open, fcntl.ioctl
+        monkeypatch.setattr("bench.kernel.loop.os.open", self.open)
+        monkeypatch.setattr("bench.kernel.loop.fcntl.ioctl", self.ioctl)
+        monkeypatch.setattr("bench.kernel.loop.CLAIM_SECONDS", 0.05)
+
+    def open(self, path: str | Path, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        kind = "node" if str(path).startswith("/dev/loop") and str(path)[9:].isdigit() else str(path)
+        self._fail(self.opens.get(kind, []), str(path))
+        return self._open(path, flags, mode, dir_fd=dir_fd)
+
+    def ioctl(self, descriptor: int, request: int, argument: Any = 0) -> Any:
+        if request == LOOP_CONFIGURE and argument.info.lo_flags & LO_FLAGS_DIRECT_IO:
+            self._fail(self.ioctls.get(-request, []), "")
+        self._fail(self.ioctls.get(request, []), "")
+        return self._ioctl(descriptor, request, argument)
+
+    def _fail(self, numbers: list[int], path: str) -> None:
+        self.asked += 1
+        if numbers:
+            number = numbers.pop(0) if len(numbers) > 1 else numbers[0]
+            if number:
+                raise OSError(number, os.strerror(number), path or None)
+
+
+ALWAYS_NODE = {"node": [errno.ENOENT]}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("opens", "ioctls"),
+    [
+        ({"node": [errno.ENOENT, errno.ENOENT, 0]}, {}),
+        ({"node": [errno.ENXIO, 0]}, {}),
+        ({}, {LOOP_CTL_GET_FREE: [errno.EAGAIN, errno.EINTR, 0]}),
+        ({}, {LOOP_CONFIGURE: [errno.EBUSY, errno.EAGAIN, 0]}),
+    ],
+)
+def test_what_passes_is_tried_again(
+    opens: dict[str, list[int]], ioctls: dict[int, list[int]], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.listdir("/proc/self/fd")
+    image = nameless_file(place, SIZE)
+    faults = Faults(monkeypatch, opens=opens, ioctls=ioctls)
+    monkeypatch.setattr("bench.kernel.loop.CLAIM_SECONDS", 5.0)
+    device = LoopDevice(image)
+    assert faults.asked > 3
+    device.close()
+    os.close(image)
+    assert os.listdir("/proc/self/fd") == before
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("opens", "ioctls", "words"),
+    [
+        (
+            {"/dev/loop-control": [errno.ENOENT]},
+            {},
+            r"no loop device: /dev/loop-control: No such file or directory; modprobe loop",
+        ),
+        (
+            {"/dev/loop-control": [errno.EACCES]},
+            {},
+            r"no loop device: /dev/loop-control: Permission denied; run as root outside of a container",
+        ),
+        (ALWAYS_NODE, {}, r"no loop device: /dev/loop(\d+): No such file or directory; mknod /dev/loop\1 b 7 \1$"),
+        ({"node": [errno.EPERM]}, {}, r"no loop device: /dev/loop\d+: Operation not permitted; run as root outside"),
+        (
+            {},
+            {LOOP_CTL_GET_FREE: [errno.EAGAIN]},
+            r"no loop device: /dev/loop-control: Resource temporarily unavailable; `losetup -a` shows",
+        ),
+        ({}, {LOOP_CTL_GET_FREE: [errno.ENOSPC]}, r"no loop device: /dev/loop-control: No space left on device; see"),
+        ({}, {LOOP_CONFIGURE: [errno.EBUSY]}, r"no loop device: /dev/loop\d+: Device or resource busy; `losetup -a`"),
+    ],
+)
+def test_what_does_not_pass_names_the_device_and_what_to_do(
+    opens: dict[str, list[int]],
+    ioctls: dict[int, list[int]],
+    words: str,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = nameless_file(place, SIZE)
+    before = os.listdir("/proc/self/fd")
+    Faults(monkeypatch, opens=opens, ioctls=ioctls)
+    with pytest.raises(BenchError, match=words):
+        LoopDevice(image)
+    assert os.listdir("/proc/self/fd") == before
+    os.close(image)
+
+
+@pytest.mark.root
+def test_a_file_that_refuses_direct_io_is_attached_without(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = nameless_file(place, SIZE)
+    Faults(monkeypatch, opens={}, ioctls={-LOOP_CONFIGURE: [errno.EINVAL]})
+    device = LoopDevice(image)
+    assert not device.direct_io
+    assert Path(f"/sys/block/loop{device.number}/loop/dio").read_text() == "0\n"
+    device.close()
+    os.close(image)
+
+
+@pytest.mark.parametrize(
+    ("volumes", "warnings"),
+    [
+        ({"ext4": {"direct_io": True}, "dir": {}}, []),
+        ({"ext4": {"direct_io": False}, "xfs": {"direct_io": False}}, ["no direct I/O below ext4, xfs: "]),
+    ],
+)
+def test_a_run_warns_of_a_device_without_direct_io(volumes: dict[str, dict[str, bool]], warnings: list[str]) -> None:
+    told = _buffered(volumes)
+    assert len(told) == len(warnings)
+    assert all(one.startswith(start) for one, start in zip(told, warnings, strict=True))
