@@ -11,7 +11,6 @@ import os
 import subprocess
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import discovery
@@ -20,11 +19,13 @@ from bench.errors import BenchError
 from bench.host import engines, fingerprint, workdir
 from bench.host.packages import PROGRAMS, find_program, install_hint
 from bench.kernel import loop, mounts
+from bench.kernel.limits import refused_namespaces
 from bench.kernel.namespaces import run_isolated
 from bench.model import Support
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 __all__ = ["Check", "asked", "attempt", "examine"]
 
@@ -94,7 +95,8 @@ def attempt(work: Callable[[], str], *, user_namespace: bool) -> Support:
     try:
         status = run_isolated(child, user_namespace=user_namespace)
     except OSError as error:
-        return Support.no(f"the kernel refuses new namespaces: {error.strerror}", _namespace_hint(user_namespace))
+        told = refused_namespaces(error, user_namespace=user_namespace)
+        return Support.no(f"the kernel refuses new namespaces: {told.reason}", told.mend)
     finally:
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
@@ -102,18 +104,6 @@ def attempt(work: Callable[[], str], *, user_namespace: bool) -> Support:
     if status == 0:
         return Support.yes(said)
     return Support.no(said or "the trial ended without a word")
-
-
-def _namespace_hint(user_namespace: bool) -> str:
-    if not user_namespace:
-        return "run as root with CAP_SYS_ADMIN; in a container: --privileged"
-    for name, allowed in (("kernel.unprivileged_userns_clone", "1"), ("user.max_user_namespaces", "10000")):
-        file = Path("/proc/sys", *name.split("."))
-        if file.exists() and file.read_text().strip() == "0":
-            return f"sysctl {name}={allowed}"
-    if Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").exists():
-        return "sysctl kernel.apparmor_restrict_unprivileged_userns=0"
-    return "run as root; in a container: --privileged"
 
 
 def _privileges() -> Iterator[Check]:

@@ -73,7 +73,7 @@ def test_refused_namespaces_give_the_command(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(doctor, "run_isolated", refuse)
     support = attempt(lambda: "", user_namespace=True)
-    assert support.reason == "the kernel refuses new namespaces: Operation not permitted"
+    assert support.reason == "the kernel refuses new namespaces: unshare: Operation not permitted"
     assert support.mend
 
 

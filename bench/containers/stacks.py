@@ -16,6 +16,7 @@ from bench.containers.container import OverlayContainer
 from bench.errors import BenchError
 from bench.host import workdir
 from bench.kernel import mounts, namespaces
+from bench.kernel.limits import refused_namespaces
 from bench.layers.given import chain
 from bench.measure.plan import CONTAINERS, MARGIN, SPARE_BYTES, SPARE_INODES, parse_driver
 from bench.model import format_size
@@ -136,11 +137,8 @@ class Stacks:
             namespaces.private_mounts()
             mounts.mount("tmpfs", self.place, "tmpfs", options="mode=0700")
         except OSError as error:
-            raise UnavailableError(
-                "no private mount namespace here",
-                why=error.strerror or str(error),
-                mend="run as root outside of a container, or in a privileged one",
-            ) from error
+            told = refused_namespaces(error, user_namespace=False)
+            raise UnavailableError("no private mount namespace here", why=told.reason, mend=told.mend) from error
         self._undo.callback(mounts.unmount, self.place, detach=True)
         self._namespace = os.readlink(THREAD)
 

@@ -23,6 +23,7 @@ from bench.errors import EXIT_USAGE, BenchError, Interrupted
 from bench.host import fingerprint, workdir
 from bench.host.leftovers import WorkDirectory
 from bench.kernel import mounts, namespaces
+from bench.kernel.limits import refused_namespaces
 from bench.measure import plan as planning
 from bench.measure import reference
 from bench.measure.pace import PATIENCE
@@ -152,10 +153,8 @@ def _run(made: Plan, session: Session, directory: Path, task: Work, facts: Mappi
         try:
             status = namespaces.run_isolated(worker.main, user_namespace=made.request.rootless)
         except OSError as error:
-            mend = "run as root outside of a container, or allow user namespaces (sysctl user.max_user_namespaces)"
-            if error.errno == errno.EINVAL:  # mount(2), of MS_PRIVATE
-                mend = "in a chroot, make its / a mount point before: mount --bind DIRECTORY DIRECTORY"
-            raise BenchError("cannot make a private namespace", why=f"unshare: {error.strerror}", mend=mend) from error
+            told = refused_namespaces(error, user_namespace=made.request.rootless)
+            raise BenchError("cannot make a private namespace", why=told.reason, mend=told.mend) from error
     return status
 
 

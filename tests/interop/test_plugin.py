@@ -279,7 +279,9 @@ def test_root_that_may_not_mount_is_skipped(session: Session) -> None:
     session.command = lambda *arguments, code="": [*bare, *command]  # type: ignore[method-assign]
     counts, said = ran(session)
     assert counts == {"skipped": 3}, said
-    assert "no private mount namespace here: Operation not permitted; run as root outside of a container" in said
+    assert (
+        "no private mount namespace here: unshare: Operation not permitted; run as root outside of a container" in said
+    )
 
 
 def test_a_file_system_without_types_in_listings_is_skipped(session: Session) -> None:
