@@ -274,7 +274,7 @@ class _Worker:
             warnings=[
                 *fingerprint.warnings(before, after, own),
                 *_disturbed(shop.runners),
-                *_buffered(self.writer.provenance.get("volumes", {})),
+                *_of_volumes(self.writer.provenance.get("volumes", {})),
             ],
             **done,
         )
@@ -302,11 +302,15 @@ class _Worker:
         return {}, [dataclasses.asdict(skip)]
 
 
-def _buffered(volumes: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return a warning for the volumes whose loop devices go through the host's page cache."""
-    names = [name for name, facts in volumes.items() if facts.get("direct_io") is False]
-    why = "the work directory's file system refuses it, so that the host's page cache keeps a copy: cold is not cold"
-    return [f"no direct I/O below {', '.join(names)}: {why}"] if names else []
+def _of_volumes(volumes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a warning for what volumes are found to lack that figures or proofs rest on."""
+    lacking = {
+        "direct_io": "no direct I/O below {}: the work directory's file system refuses it, so that the host's page "
+        "cache keeps a copy and cold is not cold",
+        "nanoseconds": "times of {} have whole seconds: comparing trees misses an edit of the same size within one",
+    }
+    found = {key: [name for name, facts in volumes.items() if facts.get(key) is False] for key in lacking}
+    return [lacking[key].format(", ".join(names)) for key, names in found.items() if names]
 
 
 def _disturbed(runners: Sequence[Runner]) -> list[str]:

@@ -11,7 +11,7 @@ from bench import discovery
 from bench.measure.plan import recipe_name
 from bench.measure.runner import Runner
 from bench.model import Cell, Temperature
-from bench.volumes.base import LoopVolume
+from bench.volumes.base import LoopVolume, keeps_nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -149,7 +149,7 @@ def _key(cell: Cell) -> tuple[Any, ...]:
 
 
 def _describe(volume: Volume) -> dict[str, Any]:
-    facts: dict[str, Any] = {"options": volume.options()}
+    facts: dict[str, Any] = {"options": volume.options(), "nanoseconds": keeps_nanoseconds(volume.path)}
     if isinstance(volume, LoopVolume):
         facts |= {"bytes": volume.size, "mkfs": volume.command, "direct_io": volume.device.direct_io}
     return facts

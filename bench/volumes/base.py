@@ -9,6 +9,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -24,10 +25,21 @@ from bench.model import Difference, Support
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MKFS", "DirectoryVolume", "LoopVolume", "Recipe", "Usage", "Volume", "require_program"]
+__all__ = [
+    "MKFS",
+    "DirectoryVolume",
+    "LoopVolume",
+    "Recipe",
+    "Usage",
+    "Volume",
+    "keeps_nanoseconds",
+    "require_program",
+]
 
 
 REASON_CHARACTERS = 300  # that an error tells of what a program said: some list all that they know
+SECOND = 10**9  # nanoseconds
+UNEVEN = 1_500_000_001 * SECOND + 123_456_789  # a time in nanoseconds
 MKFS = "mkfs"  # in a volume's name: `ext4,mkfs=-O^has_journal` is ext4 made with that argument
 
 
@@ -114,6 +126,13 @@ def require_program(program: str) -> Support:
 def _modprobe(name: str) -> bool:
     program = shutil.which("modprobe", path="/usr/sbin:/sbin")
     return program is not None and subprocess.run([program, "-q", name], check=False).returncode == 0
+
+
+def keeps_nanoseconds(path: Path) -> bool:
+    """Tell whether a file below `path` keeps more of its time than whole seconds: ext4 needs inodes of 256 bytes."""
+    with tempfile.NamedTemporaryFile(prefix=".time-", dir=path) as file:
+        os.utime(file.fileno(), ns=(UNEVEN, UNEVEN))
+        return os.fstat(file.fileno()).st_mtime_ns % SECOND != 0
 
 
 class Volume(Protocol):

@@ -22,7 +22,6 @@ from bench.kernel.loop import (
     fill,
     nameless_file,
 )
-from bench.measure.session import _buffered
 from tests.host.isolated import isolated
 from tests.integration.places import made, require
 from tests.integration.traces import Traces, left
@@ -287,16 +286,3 @@ def test_a_file_that_refuses_direct_io_is_attached_without(place: Path, monkeypa
     assert Path(f"/sys/block/loop{device.number}/loop/dio").read_text() == "0\n"
     device.close()
     os.close(image)
-
-
-@pytest.mark.parametrize(
-    ("volumes", "warnings"),
-    [
-        ({"ext4": {"direct_io": True}, "dir": {}}, []),
-        ({"ext4": {"direct_io": False}, "xfs": {"direct_io": False}}, ["no direct I/O below ext4, xfs: "]),
-    ],
-)
-def test_a_run_warns_of_a_device_without_direct_io(volumes: dict[str, dict[str, bool]], warnings: list[str]) -> None:
-    told = _buffered(volumes)
-    assert len(told) == len(warnings)
-    assert all(one.startswith(start) for one, start in zip(told, warnings, strict=True))

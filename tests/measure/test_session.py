@@ -13,7 +13,7 @@ from bench import discovery
 from bench.errors import BenchError
 from bench.measure import session
 from bench.measure.plan import Request
-from bench.measure.session import _observed
+from bench.measure.session import _observed, _of_volumes
 from bench.measure.workshop import Session, _go_on
 from bench.model import Temperature
 from tests.builders import make_sample, read_back, write_run
@@ -148,3 +148,17 @@ def test_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("two at a time")
     with session._alone():
         pass
+
+
+@pytest.mark.parametrize(
+    ("volumes", "warnings"),
+    [
+        ({"ext4": {"direct_io": True, "nanoseconds": True}, "dir": {"nanoseconds": True}}, []),
+        ({"ext4": {"direct_io": False}, "xfs": {"direct_io": False}}, ["no direct I/O below ext4, xfs: "]),
+        ({"ext4,mkfs=-I 128": {"nanoseconds": False}}, ["times of ext4,mkfs=-I 128 have whole seconds: "]),
+    ],
+)
+def test_a_run_warns_of_what_its_volumes_lack(volumes: dict[str, dict[str, bool]], warnings: list[str]) -> None:
+    told = _of_volumes(volumes)
+    assert len(told) == len(warnings)
+    assert all(one.startswith(start) for one, start in zip(told, warnings, strict=True))
