@@ -2,7 +2,9 @@
 
     python -m pyperf compare_to results/RUN/pyperf/native@ext4.json results/RUN/pyperf/overlay2@ext4.json
 
-Each unit is one pyperf run with one value, because each unit had a set-up of its own.
+Each unit is one pyperf run with one value, because each unit had a set-up of its own. pyperf takes no zero, which a
+clock may read for what takes less than its step: a benchmark's metadata say how many of its units were left out
+(`bench_zeros_left_out`), and how many cells of the arm had nothing else (`bench_cells_of_zeros_left_out`).
 """
 
 from __future__ import annotations
@@ -35,16 +37,20 @@ def write_suites(run: Run, times: pd.DataFrame) -> list[Path]:
     written = []
     for arm, cells in cells_by_arm(run, times):
         suite = []
-        for cell, units in cells:
+        told = list(cells)
+        without = sum(not (units["value"] > 0).any() for _, units in told)
+        for cell, units in told:
             name = cell_name(cell)
+            zeros = int((units["value"] <= 0).sum())
+            facts = {**shared, **_left_out(zeros, without), "name": name}
             runs = [
                 pyperf.Run(
                     [value / NANOSECONDS],
-                    metadata={**shared, "name": name, "loops": int(count), "date": _date(started[sequence])},
+                    metadata={**facts, "loops": int(count), "date": _date(started[sequence])},
                     collect_metadata=False,
                 )
                 for sequence, value, count in zip(units["sequence"], units["value"], units["operations"], strict=True)
-                if value > 0  # pyperf takes no zero
+                if value > 0
             ]
             if runs:
                 suite.append(pyperf.Benchmark(runs))
@@ -53,6 +59,12 @@ def write_suites(run: Run, times: pd.DataFrame) -> list[Path]:
             pyperf.BenchmarkSuite(suite).dump(str(path), replace=True)
             written.append(path)
     return written
+
+
+def _left_out(zeros: int, cells: int) -> dict[str, int]:
+    """Return the metadata that says how many units were left out, and how many cells of the arm had no other."""
+    counts = {"bench_zeros_left_out": zeros, "bench_cells_of_zeros_left_out": cells}
+    return {key: count for key, count in counts.items() if count}
 
 
 def _date(seconds: float) -> str:

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_benchmark.stats import Stats
+from pytest_benchmark.utils import ALLOWED_COLUMNS
 
 from bench.model import Temperature
 from bench.store.cells import cell_name, file_name
 from bench.store.pyperf_files import write_suites
 from bench.store.pytest_benchmark_files import TUKEY, rounds_stats, write_pytest_benchmark
-from tests.builders import make_samples, read_back
+from tests.builders import make_sample, make_samples, read_back
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,7 @@ def compare(directory: Path, *arguments: str) -> str:
     command = [sys.executable, "-m", "pytest_benchmark", "compare", *arguments]
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert not done.stderr, done.stderr
+    assert done.stderr.strip().startswith("Generated csv: ") or not done.stderr, done.stderr
     return done.stdout
 
 
@@ -76,6 +77,51 @@ def test_pytest_benchmark_groups_by_what_a_cell_is(tmp_path: Path) -> None:
     assert "benchmark 'scenario=first-write kind=None': 6 tests" in said
     assert "benchmark 'scenario=lookup kind=miss': 3 tests" in said
     assert "'first-write-time-1-hot'" in compare(directory, "--group-by=param", *names)
+
+
+FEW = {"one": [5.0], "equal": [7.0, 7.0, 7.0], "zero": [0.0], "some zeros": [0.0, 3.0]}
+
+
+def of_few(tmp_path: Path) -> Run:
+    """Return a run of cells with one unit, equal units and zeros, on two arms."""
+    units = [
+        (arm, kind, block, value)
+        for arm in (NATIVE, OVERLAY2)
+        for kind, values in FEW.items()
+        for block, value in enumerate(values)
+    ]
+    return read_back(
+        tmp_path / "run",
+        [
+            make_sample(number, arm, block=block, params={"kind": kind}, metrics={"time": value})
+            for number, (arm, kind, block, value) in enumerate(units)
+        ],
+    )
+
+
+@pytest.mark.parametrize("sort", ["min", "max", "mean", "stddev", "name", "fullname"])
+def test_pytest_benchmark_reads_cells_of_one_unit_and_of_zeros(sort: str, tmp_path: Path) -> None:
+    """Every statistic that its tables, sorts, comparisons and CSV ask for is there."""
+    run = of_few(tmp_path)
+    directory = write_pytest_benchmark(run, run.times)[0].parent
+    files = (f"{NATIVE}.json", f"{OVERLAY2}.json")
+    columns = f"--columns={','.join(ALLOWED_COLUMNS)}"
+    for more in ((), ("--group-by=param:kind",), (f"--csv={tmp_path / 'told.csv'}",), ("--between=median",)):
+        said = compare(directory, "--name=long", columns, f"--sort={sort}", *more, *files)
+        assert "Traceback" not in said
+    rows = (tmp_path / "told.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2 * len(FEW)
+    assert {"stddev", "iqr", "outliers", "ops"} <= set(rows[0].split(","))
+
+
+def test_pyperf_files_say_how_many_zeros_they_leave_out(tmp_path: Path) -> None:
+    run = of_few(tmp_path)
+    suite = pyperf.BenchmarkSuite.load(str(write_suites(run, run.times)[0]))
+    told = {one.get_name(): one.get_metadata() for one in suite.get_benchmarks()}
+    assert set(told) == {f"first-write time hot depth=1 kind={kind}" for kind in ("one", "equal", "some zeros")}
+    for name, metadata in told.items():
+        assert metadata.get("bench_zeros_left_out") == (1 if "some zeros" in name else None)
+        assert metadata["bench_cells_of_zeros_left_out"] == 1
 
 
 def test_a_file_has_what_the_run_has(tmp_path: Path) -> None:
