@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.drivers.base import Container, Driver, Footprint, Stack, write_text
 from bench.drivers.marks import overlay_mark
+from bench.errors import BenchError
 from bench.host.processors import ALLOWED, allow_all
 from bench.layers.changes import of_upper
-from bench.layers.content import BLOCK, Directory, HardLink, Layer, data_bytes, materialise
+from bench.layers.content import BLOCK, Directory, HardLink, Layer, data_bytes, hides, materialise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,10 +43,18 @@ class LinkedLayout(Driver):
     """A driver whose layers are laid out as overlay2's; subclasses mount them."""
 
     inode_law = "2 + Σ objects + 4·N + 3·(N - 1)"
+    takes_marks: ClassVar[bool] = True  # of overlayfs, in layers of an image
     files_mark: ClassVar[bool] = False  # a file `.wh.NAME` in a container's layer marks a name as deleted
 
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
         """Write one directory per layer."""
+        for number, layer in enumerate(layers):
+            if not self.takes_marks and any(hides(entry) for entry in layer):
+                raise BenchError(
+                    f"{self.name} cannot build layer {number}: it deletes or hides what lies below",
+                    why="its marks are others than overlayfs's, and it would show those as names",
+                    mend="choose another driver, or layers that hide nothing",
+                )
         home.mkdir(mode=0o710)
         (home / "l").mkdir(mode=0o700)
         ids: list[str] = []

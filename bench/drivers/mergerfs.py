@@ -24,6 +24,7 @@ class Mergerfs(FuseUnion):
     profile = "standard"
     usual_volumes = ("ext4", "xfs")
     copies_on_write = False
+    takes_marks = False
 
     def command(self, lower: Sequence[str], upper: str, work: str) -> list[str]:
         """First found, so that the topmost file wins; NC keeps new files out of the image's branches."""

@@ -36,6 +36,7 @@ class UnionfsFuse(FuseUnion):
     profile = "standard"
     usual_volumes = ("ext4", "xfs")
     default_program = "unionfs"
+    takes_marks = False
     differences: tuple[Difference, ...] = (
         Difference(
             "no extended attributes (ENOTSUP)",

@@ -33,6 +33,7 @@ __all__ = [
     "Ranges",
     "data_bytes",
     "data_ranges",
+    "hides",
     "materialise",
     "pieces",
     "read_equals",
@@ -110,6 +111,11 @@ Layer = Sequence[Entry]
 @lru_cache(maxsize=2)
 def _noise(seed: int) -> bytes:
     return random.Random(seed).randbytes(CHUNK)  # noqa: S311  content, not a secret
+
+
+def hides(entry: Entry) -> bool:
+    """Tell whether an entry of a layer hides what the layers below have there."""
+    return isinstance(entry, Deleted) or (isinstance(entry, Directory) and entry.opaque)
 
 
 def pieces(file: File, seed: int) -> Iterator[bytes]:

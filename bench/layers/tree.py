@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.layers.content import Deleted, Directory, Entry, File, HardLink, Layer, Link, data_bytes
+from bench.layers.content import Deleted, Directory, Entry, File, HardLink, Layer, Link, data_bytes, hides
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +50,7 @@ class Tree:
     def add(self, layer: Layer) -> None:
         """Put a layer on top."""
         for entry in layer:
-            if isinstance(entry, Deleted) or (isinstance(entry, Directory) and entry.opaque):
+            if hides(entry):
                 below = f"{entry.path}/"
                 for path in [path for path in self._entries if f"{path}/".startswith(below)]:
                     if path in self._entries:
