@@ -81,12 +81,17 @@ def _recommended(checks: list[Check]) -> Support:
 
 
 def attempt(work: Callable[[], str], *, user_namespace: bool) -> Support:
-    """Call `work` in new namespaces in a forked child: supported, with what it returns, unless it raises OSError."""
+    """Call `work` in new namespaces in a forked child: supported, with what it returns.
+
+    Not where it raises OSError or BenchError; what they say is the reason.
+    """
     reading, writing = os.pipe()
 
     def child() -> int:
         try:
             status, text = 0, work()
+        except BenchError as error:
+            status, text = 1, str(error)
         except OSError as error:
             status, text = 1, error.strerror or str(error)
         os.write(writing, text.encode()[:REASON_BYTES])

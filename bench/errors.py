@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["EXIT_USAGE", "BenchError", "Interrupted", "nearest"]
+__all__ = ["EXIT_USAGE", "BenchError", "Interrupted", "LostVolumeError", "nearest"]
 
 EXIT_USAGE = 2  # usage or infrastructure; docs/architecture.md lists the exit codes
 
@@ -29,6 +29,10 @@ class BenchError(Exception):
         if self.mend:
             text += f"; {self.mend}"
         return " ".join(text.split())
+
+
+class LostVolumeError(BenchError):
+    """A volume that was there is not mounted any more, so that nothing can be measured on it."""
 
 
 class Interrupted(BaseException):

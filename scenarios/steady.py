@@ -5,6 +5,7 @@ fio does the work in its own process and times itself; its percentiles are its o
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.host.answers import answered, ended
+from bench.errors import BenchError
+from bench.host.answers import answered, ended, last_words
 from bench.layers.content import Directory, File, Layer
 from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
 from bench.measure.temperature import read_in
@@ -74,11 +76,26 @@ def operate(unit: Unit) -> None:
         "--percentile_list=50:99", "--output-format=json",
     ]  # fmt: skip
     home = str(unit.container.path)
-    done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT, cwd=home
-    )
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=TIMEOUT,
+            cwd=home,
+        )
+    except subprocess.TimeoutExpired as error:
+        said = (error.stderr or b"").decode(errors="replace")
+        raise BenchError(f"fio did not end within {TIMEOUT:g} s", why=last_words(said)) from error
     ended("fio", done)
-    unit.notes["job"] = answered("fio", done.stdout, partial(job, pattern), said=done.stderr)
+    told = answered("fio", done.stdout, partial(job, pattern), said=done.stderr)
+    if told.error or not told.operations:
+        what = f"fio ended with error {told.error}" if told.error else "fio did no operation"
+        raise BenchError(what, why=last_words(done.stderr))
+    unit.notes["job"] = told
 
 
 @dataclass(frozen=True)
@@ -102,6 +119,8 @@ def job(pattern: str, told: Any) -> Job:
         return Job(int(only["error"]), 0, {})
     figures = {name: float(latency["percentile"][key]) for key, name in PERCENTILES.items()}
     figures |= {"mean": float(latency["mean"]), "throughput": float(direction["bw_bytes"])}
+    if not all(map(math.isfinite, figures.values())):
+        raise ValueError("a figure is not a number")
     return Job(int(only["error"]), operations, figures)
 
 
@@ -109,8 +128,7 @@ def prove(unit: Unit) -> None:
     """Fio did what it was asked, on the file where it should be; then take its figures."""
     told: Job = unit.notes["job"]
     reads = "read" in str(unit.params["pattern"])
-    unit.proven(told.error == 0, "fio ended without an error")
-    unit.proven(told.operations > 0, "fio did an operation")
+    unit.proven(told.error == 0 and told.operations > 0, "fio ended without an error")
     upper = unit.container.upper
     if upper is not None:
         there = Path(upper, "data/file").exists()

@@ -36,6 +36,15 @@ def test_a_driver_that_needs_a_volume_of_its_own_works_where_that_can_be_made(mo
     assert discovery.driver_support(own) == Support.no("no mkfs.btrfs", "apt-get")
 
 
+@needs_root
+def test_a_device_that_cannot_be_had_gives_the_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("bench.kernel.loop.CONTROL", str(tmp_path / "loop-control"))
+    support = attempt(lambda: doctor._loop_device(tmp_path), user_namespace=False)
+    assert not support.ok
+    words = f"no loop device: {tmp_path}/loop-control: No such file or directory; modprobe loop"
+    assert support.reason == words
+
+
 def test_nothing_is_left(tmp_path: Path) -> None:
     before = mounts.mount_table()
     examine(tmp_path)

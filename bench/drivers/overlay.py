@@ -21,6 +21,7 @@ from bench.drivers.marks import overlay_mark
 from bench.drivers.overlayfs import OverlayFs
 from bench.errors import BenchError
 from bench.kernel import mounts
+from bench.kernel.log import kernel_log
 from bench.layers.changes import of_upper
 from bench.layers.content import BLOCK, File, Layer, data_bytes, materialise
 from bench.layers.tree import Tree
@@ -90,14 +91,14 @@ class Overlay(OverlayFs):
         options += [f"lowerdir={lower}", f"upperdir={path / 'upper'}", f"workdir={path / 'work'}"]
         merged.mkdir(mode=0o700)
         try:
-            try:
-                mounts.mount("overlay", merged, "overlay", options=",".join(options))
-            except OSError as error:
-                raise BenchError(
-                    "the kernel refuses overlay with one lower directory",
-                    why=error.strerror or str(error),
-                    mend="see the last lines of dmesg",
-                ) from error
+            with kernel_log() as logged:
+                try:
+                    mounts.mount("overlay", merged, "overlay", options=",".join(options))
+                except OSError as error:
+                    raise BenchError(
+                        "the kernel refuses overlay with one lower directory",
+                        why="; ".join(logged()) or error.strerror or str(error),
+                    ) from error
             container.how["mount"] = "mount(2)"
             container.how["options"] = mounts.mount_table()[-1].summary
             try:

@@ -123,7 +123,8 @@ class Overlay2(OverlayFs, LinkedLayout):
         name = container.path.name
         places = [*(("lowerdir+", link) for link in lower), ("upperdir", f"{name}/diff"), ("workdir", f"{name}/work")]
         absolute = [(key, str(home / place)) for key, place in places]
-        if all(len(os.fsencode(place)) <= mounts.STRING_LIMIT for _, place in absolute):
+        # Of a string the kernel takes 255 bytes, and a backslash for itself (fs/overlayfs/params.c, ovl_unescape).
+        if all(len(os.fsencode(place)) <= mounts.STRING_LIMIT and "\\" not in place for _, place in absolute):
             mounts.fs_mount("overlay", merged, [*self.mount_options(), *absolute])
             return "fsconfig lowerdir+"
         with working_directory(home):

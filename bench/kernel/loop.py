@@ -105,7 +105,7 @@ def _refused(path: str, error: OSError) -> BenchError:
     number = path.removeprefix("/dev/loop")
     if isinstance(error, PermissionError):
         mend = "run as root outside of a container, or give the container its loop devices (--privileged)"
-    elif error.errno == errno.ENOENT:
+    elif error.errno in {errno.ENOENT, errno.ENODEV}:
         mend = "modprobe loop" if path == CONTROL else f"mknod {path} b {LOOP_MAJOR} {number}"
     elif error.errno in {errno.EBUSY, errno.EAGAIN}:
         mend = "`losetup -a` shows who has them"
@@ -122,10 +122,17 @@ class LoopDevice:
 
     def __init__(self, image: int) -> None:
         """Attach the open file `image` (a descriptor, which the caller may close afterwards)."""
-        self.direct_io = True
         self.number, self._fd = self._claim(image)
         self.path = f"/dev/loop{self.number}"
-        self._stat = os.open(f"/sys/block/loop{self.number}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        place = f"/sys/block/loop{self.number}"
+        try:
+            self.direct_io = Path(place, "loop/dio").read_text().strip() == "1"
+            self._stat = os.open(f"{place}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            os.close(self._fd)
+            raise BenchError(
+                f"no counters of {self.path}", why=f"{error.strerror}: {error.filename}", mend="mount sysfs at /sys"
+            ) from error
 
     def _claim(self, image: int) -> tuple[int, int]:
         """Return number and descriptor of a free device that has the image now.
@@ -170,8 +177,6 @@ class LoopDevice:
             # The backing file system has no direct I/O; kept as a fact for the record.
             config.info.lo_flags = LO_FLAGS_AUTOCLEAR
             fcntl.ioctl(device, LOOP_CONFIGURE, config)
-        dio = Path(f"/sys/block/{os.path.basename(os.readlink(f'/proc/self/fd/{device}'))}/loop/dio")
-        self.direct_io = dio.read_text().strip() == "1"
 
     def drop_buffers(self) -> None:
         """Write back and drop what the page cache holds of the device itself (BLKFLSBUF)."""

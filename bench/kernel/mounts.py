@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -166,15 +167,17 @@ class MountEntry:
 
 
 def _unescape(field: str) -> str:
-    return field.encode().decode("unicode_escape") if "\\" in field else field
+    """Return a field of mountinfo with its spaces, tabs, newlines and backslashes, which are octal there."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
 
 
 def mount_table(text: str | None = None) -> list[MountEntry]:
     """Parse /proc/self/mountinfo (or `text` in its format), in mount order."""
     entries = []
-    for line in (Path("/proc/self/mountinfo").read_text() if text is None else text).splitlines():
+    told = os.fsdecode(Path("/proc/self/mountinfo").read_bytes()) if text is None else text
+    for line in filter(None, told.split("\n")):  # not splitlines: a path may have other ends of a line
         left, _, right = line.partition(" - ")
-        fields, tail = left.split(), right.split()
+        fields, tail = left.split(" "), right.split(" ")
         options = ",".join(dict.fromkeys([*fields[5].split(","), *(tail[2].split(",") if len(tail) > 2 else [])]))
         entries.append(MountEntry(_unescape(fields[4]), tail[0], _unescape(tail[1]), options))
     return entries

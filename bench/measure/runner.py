@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bench import discovery
 from bench.drivers.base import Container, Stack
-from bench.errors import BenchError, Interrupted
+from bench.errors import BenchError, Interrupted, LostVolumeError
 from bench.measure import schedule
 from bench.measure.pace import PATIENCE, SLACK, Pace
 from bench.measure.plan import Plan, StackKey, volume_key
@@ -165,6 +165,8 @@ class Runner:
         samples = [self._sample(unit, block, started, turns.failed(unit, failure)) for unit in units]
         for sample in samples:
             self.add(sample)
+        if isinstance(failure, LostVolumeError):
+            raise failure
         # A proof that failed may have looked at what an error left behind.
         cause = failure.__context__ if isinstance(failure, ProofError) else failure
         if isinstance(cause, OSError) and cause.errno in FATAL:

@@ -16,7 +16,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from bench.errors import BenchError
+from bench.errors import BenchError, LostVolumeError
 from bench.host.packages import install_hint
 from bench.kernel import loop, mounts
 from bench.kernel.log import kernel_log
@@ -205,7 +205,13 @@ class LoopVolume(_Mounted):
             self.command = command = self._mkfs(inodes)
             environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
             made = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", check=False, env=environment
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                env=environment,
             )
             if made.returncode != 0:
                 raise BenchError(f"{shlex.join(command)} failed", why=_reason(made))
@@ -233,8 +239,11 @@ class LoopVolume(_Mounted):
     def remount(self) -> Support:
         """Unmount, drop the device's buffers, and mount again."""
         mounts.unmount(self.path)
-        self.device.drop_buffers()
-        self._mount()
+        try:
+            self.device.drop_buffers()
+            self._mount()
+        except BenchError as error:
+            raise LostVolumeError(error.what, why=error.why, mend=error.mend) from error
         return Support.yes()
 
     def written(self) -> tuple[int, int]:

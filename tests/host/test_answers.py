@@ -45,7 +45,8 @@ def test_without_an_answer_it_is_the_programs_own_words(text: str, said: str, wo
         (0, "", ""),
         (1, "why\n", "program failed with status 1: why"),
         (1, "", "program failed with status 1: out"),
-        (-9, "", "program was ended by SIGKILL"),
+        (-9, "why", "program was ended by SIGKILL: why"),
+        (-40, "", "program was ended by signal 40: out"),
     ],
 )
 def test_how_a_program_ended(status: int, stderr: str, words: str) -> None:
@@ -60,3 +61,5 @@ def test_how_a_program_ended(status: int, stderr: str, words: str) -> None:
 
 def test_last_words_are_of_the_first_that_said_anything() -> None:
     assert last_words("\n \n", "one\ntwo \n\n") == "two"
+    assert last_words("", '{\n  "jobs": [\nfio: why\n  ]\n}\n') == "fio: why"
+    assert last_words('{"all": 1}') == '{"all": 1}'

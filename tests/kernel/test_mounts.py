@@ -34,6 +34,25 @@ def test_a_table_is_read_in_order_with_both_kinds_of_options() -> None:
     assert entries[2].source == "none\\x"
 
 
+@pytest.mark.parametrize("name", ["é b", "tab\there", "line\nfeed", "back\\slash", "\u3000wide", "\x85next", "\udcff"])
+def test_any_name_of_a_mount_point_is_read(name: str) -> None:
+    escaped = "".join(f"\\{ord(one):03o}" if one in " \t\n\\" else one for one in name)
+    [entry] = mount_table(f"30 27 0:25 / /mnt/{escaped} rw - tmpfs none rw\n")
+    assert entry.target == f"/mnt/{name}"
+
+
+@pytest.mark.root
+def test_any_name_of_a_real_mount_point_is_read(tmp_path: Path) -> None:
+    def work() -> None:
+        for name in (b"\xc3\xa9 b", b"\xff\xe3\x80\x80", b"a\\b\n"):
+            target = os.fsencode(tmp_path) + b"/" + name
+            os.mkdir(target)
+            mounts.mount("none", os.fsdecode(target), "tmpfs")
+            assert mount_table()[-1].target == os.fsdecode(target)
+
+    isolated(work)
+
+
 @pytest.mark.parametrize(("place", "summary"), [(3, "rw,index=off,lowerdir×3"), (4, "rw,volatile,lowerdir×2")])
 def test_a_summary_counts_the_layers_instead_of_naming_them(place: int, summary: str) -> None:
     assert mount_table(LINES)[place].summary == summary

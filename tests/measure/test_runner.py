@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.errors import BenchError, Interrupted
+from bench.errors import BenchError, Interrupted, LostVolumeError
 from bench.measure.scenario import ProofError
 from bench.model import Support, Temperature
 from tests.measure.fakes import (
@@ -128,6 +128,33 @@ def test_a_volume_that_cannot_be_written_ends_the_run_after_its_row(
         runner.observe(broken, cell, 0)
     assert log[-2:] == CLEANED
     assert [os.strerror(number) in row.error for row in samples] == [True]
+
+
+def test_a_volume_that_is_lost_ends_the_run_after_its_row(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = make_cell()
+    runner, samples, _ = make_runner(monkeypatch, log, [cell])
+    broken = recording_scenario(
+        log, operate=raising(LostVolumeError("the kernel does not mount it", why="XFS (loop7)"))
+    )
+    with pytest.raises(LostVolumeError):
+        runner.observe(broken, cell, 0)
+    assert log[-2:] == CLEANED
+    assert ["XFS (loop7)" in row.error for row in samples] == [True]
+
+
+def test_a_proof_that_fails_after_the_volume_ran_full_ends_the_run(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = make_cell()
+    runner, samples, _ = make_runner(monkeypatch, log, [cell])
+
+    def operate(unit: Unit) -> None:
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            unit.proven(False, "nothing is left")
+
+    with pytest.raises(BenchError, match="volume disk cannot be written any more: No space left on device"):
+        runner.observe(recording_scenario(log, operate=operate), cell, 0)
+    assert [row.error for row in samples] == ["ProofError: not proven: nothing is left"]
 
 
 @pytest.mark.parametrize("step", ["before", "touch", "operate", "prove", "after"])

@@ -60,6 +60,8 @@ def test_what_fio_prints_is_read(text: str, expected: Job) -> None:
         json.dumps({"jobs": [{"error": 0}]}),
         json.dumps(told(read={"clat_ns": {"N": 3, "mean": 1.0}})),
         json.dumps(told())[:-20],
+        json.dumps(told(read={"bw_bytes": float("nan")})),
+        json.dumps(told(read={"total_ios": 1})).replace('"total_ios": 1,', '"total_ios": 1e400,'),
     ],
 )
 def test_what_cannot_be_read_is_an_error_with_fios_words(text: str) -> None:
@@ -72,7 +74,11 @@ FAKES = [
     ("{fio} \"$@\"; echo 'bye {'", ""),
     ("echo '{{}}'", "BenchError: fio gave no answer that can be read: {}"),
     ("echo 'no space {{' >&2; exit 1", "BenchError: fio failed with status 1: no space {"),
-    ("kill -9 $$", "BenchError: fio was ended by SIGKILL"),
+    (
+        '{fio} "$@" | sed \'s/"error" : 0/"error" : 28/\'; echo no room >&2',
+        "BenchError: fio ended with error 28: no room",
+    ),
+    ("kill -9 $$", "BenchError: fio was ended by SIGKILL: it said nothing"),
     ("printf '\\377\\n'; exit 3", "BenchError: fio failed with status 3: \ufffd"),
 ]
 
