@@ -110,7 +110,7 @@ def _refused(path: str, error: OSError) -> BenchError:
     elif error.errno in {errno.EBUSY, errno.EAGAIN}:
         mend = "`losetup -a` shows who has them"
     else:
-        mend = "see dmesg"
+        mend = "see `python -m bench doctor`"
     return BenchError(f"no loop device: {path}", why=error.strerror or str(error), mend=mend)
 
 

@@ -257,7 +257,11 @@ def test_what_passes_is_tried_again(
             {LOOP_CTL_GET_FREE: [errno.EAGAIN]},
             r"no loop device: /dev/loop-control: Resource temporarily unavailable; `losetup -a` shows",
         ),
-        ({}, {LOOP_CTL_GET_FREE: [errno.ENOSPC]}, r"no loop device: /dev/loop-control: No space left on device; see"),
+        (
+            {},
+            {LOOP_CTL_GET_FREE: [errno.ENOSPC]},
+            r"no loop device: /dev/loop-control: No space left on device; see `python",
+        ),
         ({}, {LOOP_CONFIGURE: [errno.EBUSY]}, r"no loop device: /dev/loop\d+: Device or resource busy; `losetup -a`"),
     ],
 )
