@@ -82,7 +82,7 @@ def _complain(text: str) -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="bench")
 def cli() -> None:
-    r"""What does a container layer cost? Measure overlay2 and other storage drivers on real file systems.
+    """What does a container layer cost? Measure overlay2 and other storage drivers on real file systems.
 
     \b
     Examples:
@@ -90,7 +90,7 @@ def cli() -> None:
       python -m bench run --scenario lookup --driver overlay2 --volume ext4 --depth 1,32,125
       python -m bench report                                 the page of the latest run
       python -m bench doctor                                 what works here, and what would add the rest
-    """
+    """  # noqa: D301  click wants the character, not its name
 
 
 @cli.command()
@@ -117,14 +117,14 @@ def setup(group: Group | None) -> None:
 )
 @JSON
 def doctor(workdir: Path | None, socket: Path | None, as_json: bool) -> None:
-    r"""Tell what works here, what does not, why, and how to add it.
+    """Tell what works here, what does not, why, and how to add it.
 
     \b
     Examples:
       python -m bench doctor
       python -m bench doctor --json | jq '.[] | select(.ok | not)'
       python -m bench doctor --socket /var/run/docker.sock
-    """
+    """  # noqa: D301  click wants the character, not its name
     from bench import doctor as examiner
     from bench.host import workdir as places
 
@@ -148,12 +148,12 @@ def _state(what: str, support: Support) -> None:
 @cli.command("list")
 @JSON
 def list_things(as_json: bool) -> None:
-    r"""List scenarios, drivers, volumes and claims, with what works here.
+    """List scenarios, drivers, volumes and claims, with what works here.
 
     \b
     Example:
       python -m bench list --json | jq '.drivers[].name'
-    """
+    """  # noqa: D301  click wants the character, not its name
     from bench.catalogue import catalogue
 
     things = catalogue()
@@ -188,7 +188,7 @@ def list_things(as_json: bool) -> None:
 @WORKDIR
 @JSON
 def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdir: Path | None, **asked: Any) -> int:
-    r"""Measure, write results/ and a page, and say what was found.
+    """Measure, write results/ and a page, and say what was found.
 
     \b
     Examples:
@@ -197,7 +197,7 @@ def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdi
       python -m bench run --budget 5m --scenario copy_up,lookup --volume ext4
       python -m bench run --driver overlay2 --driver overlay2,metacopy=on --scenario copy_up
       python -m bench run --resume 20260102T030405Z-quick-s1
-    """
+    """  # noqa: D301  click wants the character, not its name
     from bench.measure import session
 
     request = _request(asked)
@@ -248,7 +248,7 @@ def _finish(directory: Path, reports: Path, *, as_json: bool, suites: bool = Fal
 @REPORTS_OPTION
 @JSON
 def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -> None:
-    r"""Make the page of each RUN (a name below results/, or a directory); of the latest if none is named.
+    """Make the page of each RUN (a name below results/, or a directory); of the latest if none is named.
 
     Needs neither root nor the machine that measured.
 
@@ -256,7 +256,7 @@ def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -
     Examples:
       python -m bench report
       python -m bench report 20260102T030405Z-quick-s1 --reports /tmp/pages
-    """
+    """  # noqa: D301  click wants the character, not its name
     from bench.store.reader import latest
 
     for directory in [directory_of(results, name) for name in runs] or [latest(results)]:
@@ -268,12 +268,12 @@ def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -
 @click.option("--dry-run", is_flag=True, help="Only say what is there.")
 @JSON
 def clean(workdir: Path | None, dry_run: bool, as_json: bool) -> None:
-    r"""Show what earlier runs or other tools left, and remove what is provably ours.
+    """Show what earlier runs or other tools left, and remove what is provably ours.
 
     \b
     Example:
       python -m bench clean --dry-run
-    """
+    """  # noqa: D301  click wants the character, not its name
     from bench.host import leftovers
     from bench.host import workdir as places
 

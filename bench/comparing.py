@@ -47,7 +47,7 @@ ALPHA_LEAST = 1e-9  # beyond, 1 - alpha is 1 to a computer; and nothing measured
 @WORKDIR
 @JSON
 def ab(a: str, b: str, as_json: bool, results: Path, workdir: Path | None, **asked: Any) -> int:
-    r"""Tell whether the second ARM is slower or faster than the first, and by how much.
+    """Tell whether the second ARM is slower or faster than the first, and by how much.
 
     An arm is DRIVER[,option=value…]@VOLUME[,parameter=value…]; the parameter mkfs is an argument for mkfs.
     Pairs of fresh units are measured until it is known; a difference is confirmed on new volumes. The two
@@ -60,7 +60,7 @@ def ab(a: str, b: str, as_json: bool, results: Path, workdir: Path | None, **ask
       python -m bench ab overlay2@ext4,depth=64 overlay2@ext4,depth=10 --scenario lookup
       python -m bench ab fuse-overlayfs@xfs fuse-overlayfs,binary=./fuse-overlayfs@xfs
       python -m bench ab overlay2@ext4 "overlay2@ext4,mkfs=-O ^has_journal" --scenario copy_up
-    """
+    """  # noqa: D301  click wants the character, not its name
     from bench.measure import compare
     from bench.model import parse_seconds
     from bench.stats.compared import compared

@@ -51,7 +51,7 @@ MORE_TIME = "give a larger --budget"
 @WORKDIR
 @JSON
 def gate(runs: tuple[str, ...], results: Path, as_json: bool, **asked: Any) -> int:
-    r"""Judge counters against a baseline and arms against each other; for CI.
+    """Judge counters against a baseline and arms against each other; for CI.
 
     Without RUN it measures: counters of everything that works here, and the comparisons of the settings. Exit
     status: 0 pass, 1 regression, 2 usage, infrastructure or failed units, 3 inconclusive where that fails.
@@ -62,7 +62,7 @@ def gate(runs: tuple[str, ...], results: Path, as_json: bool, **asked: Any) -> i
       python -m bench gate --junit gate.xml
       python -m bench gate --compare fuse-overlayfs@ext4 fuse-overlayfs,binary=./new@ext4 --no-counters
       python -m bench gate RUN --baseline old.json        judge a run that is there
-    """
+    """  # noqa: D301  click wants the character, not its name
     from dataclasses import replace
 
     from bench import discovery

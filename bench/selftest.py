@@ -110,7 +110,7 @@ def aa(
     markdown: Path | None,
     **asked: Any,
 ) -> int:
-    r"""Tell how often the suite cries wolf, and how small a slowdown it finds, on this machine.
+    """Tell how often the suite cries wolf, and how small a slowdown it finds, on this machine.
 
     Without RUN it measures long streams of pairs of equal arms and of arms with a known difference, and cuts them
     into comparisons and gates; and some of arms that differ, in turns and one after the other.
@@ -121,7 +121,7 @@ def aa(
       python -m bench aa --markdown docs/trust.md
       python -m bench aa RUN
       python -m bench aa --resume RUN --budget 20m
-    """
+    """  # noqa: D301  click wants the character, not its name
     from bench.report.product import publish_trust
     from bench.store.reader import load
 
