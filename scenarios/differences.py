@@ -20,6 +20,7 @@ from bench.measure.scenario import Grid, Metric, Params, Scenario, Unit
 from bench.model import Temperature
 from bench.oracle.operations import CreateLong, CreateMarked, Look, MakeWhiteout, Unlink, WriteLinked, stream
 from bench.oracle.replay import compared, tree
+from bench.oracle.unusual import CreateHidden, SetMark
 from bench.verdicts.claims import Finding, Outcome, Table
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ LINKED = (f"{TREE}/linked", f"{TREE}/other-name")  # one file, of which nothing 
 DIRECTORIES = ("", "top", "middle", "bottom", "all", "all/deep")
 NAMES = ("a", "b", "c", "d", "e")
 NAME_BYTES = (251, 252, 255)  # the most of fuse-overlayfs, one more, and the most of file systems
+MARKED = "marked"  # a directory that is marked as opaque, and unmarked
+MARKS = ("trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverlayfs.opaque")
 OPERATIONS = {"quick": 500, "standard": 2000}
 MOST = 10_000
 SOURCE = "; from "  # between a declared difference and its source, in the name of its counter
@@ -51,9 +54,17 @@ def grids(profile: str) -> Iterable[Grid]:
 
 
 def layer(index: int, params: Params) -> Layer:
-    """A directory that only this layer has, one that all have, files of all sizes, a link, and a file of two names."""
+    """A directory that only this layer has, one that all have, files of all sizes and a link.
+
+    The bottom layer also has what `once` is done with: a file of two names, and a directory.
+    """
     own = ("bottom", "middle", "top")[min(index, 2)]
-    linked = (File(LINKED[0], 100), HardLink(LINKED[1], LINKED[0])) if index == 0 else ()
+    unusual: Layer = (
+        File(LINKED[0], 100),
+        HardLink(LINKED[1], LINKED[0]),
+        Directory(f"{TREE}/{MARKED}"),
+        File(f"{TREE}/{MARKED}/a", 10),
+    )
     return (
         Directory(TREE),
         Directory(f"{TREE}/{own}"),
@@ -65,7 +76,7 @@ def layer(index: int, params: Params) -> Layer:
         File(f"{TREE}/all/a", 5000 * (index + 1), origin=index),
         File(f"{TREE}/all/deep/{NAMES[index % len(NAMES)]}", 10, origin=index),
         File(f"{TREE}/d", 3, origin=index, mode=0o600),
-        *linked,
+        *(unusual if index == 0 else ()),
     )
 
 
@@ -96,12 +107,18 @@ def once() -> list[Operation]:
     """Return what is done once, last: what few programs do, and some drivers do not do as a file system.
 
     A file of the image with two names is written to; files are made with the longest names that a driver or a file
-    system takes, with the name of a mark of fuse-overlayfs and aufs; and a device node that is overlayfs's mark.
+    system takes, with the name of a mark of fuse-overlayfs and aufs, and with one that FUSE gives; a device node is
+    made that is overlayfs's mark; and a directory gets the attributes that are marks.
     """
     one, other = (name.removeprefix(f"{TREE}/") for name in LINKED)
     named: list[Operation] = [CreateLong("n" * length, 0o600) for length in NAME_BYTES]
-    special: list[Operation] = [*named, CreateMarked(".wh.d", 0o600), Look("d"), MakeWhiteout("zero")]
-    return [WriteLinked(one, other, b"more"), *(step for each in special for step in (each, Unlink(each.path)))]
+    named += [CreateMarked(".wh.d", 0o600), CreateHidden(".fuse_hidden1", 0o600)]
+    special: list[Operation] = [*named, Look("d"), MakeWhiteout("zero")]
+    of_the_image: list[Operation] = [
+        WriteLinked(one, other, b"more"),
+        *(SetMark(MARKED, key, b"y") for key in MARKS),
+    ]
+    return [*of_the_image, *(step for each in special for step in (each, Unlink(each.path)))]
 
 
 def operate(unit: Unit) -> None:
@@ -169,8 +186,8 @@ SCENARIO = Scenario(
         "A stream of random operations (create, write, append, truncate, unlink, mkdir, rmdir, rename, link, symlink, "
         "chmod, chown, utimes, extended attributes, mknod, mkfifo, mmap, reading what is being written, listing what "
         "is being changed) on few names, and once what few programs do (a write to a file of the image that has two "
-        "names, long names, names and devices that are marks to some driver), done in a fresh container and in a plain "
-        "directory with the same content. What each said is compared, errors included, and "
+        "names, long names, names, devices and attributes that are marks to some driver), done in a fresh container "
+        "and in a plain directory with the same content. What each said is compared, errors included, and "
         "every 250 operations all that is there; the image's trees are compared with themselves before and after. "
         "`operation` is the time of one in both, with the comparison."
     ),

@@ -27,6 +27,10 @@ def _always(operation: Any, image: Mapping[str, str], root: int) -> bool:
     return True
 
 
+def _too_long(operation: Any, image: Mapping[str, str], root: int) -> bool:
+    return len(os.fsencode(os.path.basename(operation.path))) > NAME_BYTES
+
+
 def _near_the_image(operation: Any, image: Mapping[str, str], root: int) -> bool:
     """Tell whether it would rename to a name that the image has, or a directory from the name of an image's file."""
     if operation.to in image:
@@ -66,6 +70,12 @@ class FuseOverlayfs(FuseUnion):
             "ENAMETOOLONG",
         ),
         Difference(
+            f"writing or deleting a file of the image with a name of more than {NAME_BYTES} bytes aborts the daemon",
+            "fuse-overlayfs main.c, copyup: the name of its mark is too long, and get_node_up asserts; not done here",
+            ("unlink-long-name", "write-and-unlink-long-name"),
+            avoids=_too_long,
+        ),
+        Difference(
             "no file can be called `.wh.NAME` (EINVAL)",
             "fuse-overlayfs main.c: it would be the mark of a deleted name; seen with 1.10",
             ("create-.wh.-name",),
@@ -76,6 +86,17 @@ class FuseOverlayfs(FuseUnion):
             "seen with 1.10: it is the mark of a deleted name; not done here",
             ("mknod-0:0",),
             avoids=_always,
+        ),
+        Difference(
+            "attributes trusted.overlay.*, user.fuseoverlayfs.* and user.containers.* cannot be set (EPERM)",
+            "fuse-overlayfs main.c, ovl_setxattr: they are its own",
+            ("setxattr-mark",),
+            "EPERM",
+        ),
+        Difference(
+            "attributes user.overlay.* are set and not listed",
+            "fuse-overlayfs main.c, can_access_xattr: they are marks of overlayfs; ovl_setxattr does not ask it",
+            ("setxattr-mark",),
         ),
     )
     files_mark = True

@@ -58,6 +58,12 @@ class OverlayFs(Driver):
             ("mknod-0:0",),
             "EPERM",
         ),
+        Difference(
+            "attributes that mark a name cannot be set (ENOTSUP)",
+            "fs/overlayfs/xattrs.c, ovl_own_xattr_set: not since Linux 6.7, which stores them under another name",
+            ("setxattr-mark",),
+            "ENOTSUP",
+        ),
     )
 
     def __init__(self, options: Mapping[str, str] | None = None, *, rootless: bool = False) -> None:

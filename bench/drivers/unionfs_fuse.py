@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from bench.drivers.base import BROKEN_LINK, Container, CopyUp, Difference
@@ -17,10 +18,15 @@ __all__ = ["DRIVER", "UnionfsFuse"]
 
 META = ".unionfs-fuse"  # in the writable branch: a tree of marks beside the files (src/unionfs.h, METADIR)
 HIDDEN = "_HIDDEN~"  # the suffix of a mark (HIDETAG)
+MARKABLE_BYTES = 255 - len(HIDDEN)  # of a name: its mark must be a name, too
 
 
 def _always(operation: Any, image: Mapping[str, str], root: int) -> bool:
     return True
+
+
+def _too_long(operation: Any, image: Mapping[str, str], root: int) -> bool:
+    return len(os.fsencode(os.path.basename(operation.path))) > MARKABLE_BYTES
 
 
 def _directory_of_the_image(operation: Any, image: Mapping[str, str], root: int) -> bool:
@@ -41,7 +47,7 @@ class UnionfsFuse(FuseUnion):
         Difference(
             "no extended attributes (ENOTSUP)",
             "Debian builds unionfs-fuse 1.0 without them",
-            ("setxattr", "removexattr"),
+            ("setxattr", "removexattr", "setxattr-mark"),
             "ENOTSUP",
         ),
         Difference(
@@ -65,6 +71,24 @@ class UnionfsFuse(FuseUnion):
             "a mapping of a file of the image, made before it is copied, does not show later writes",
             "the copy is another file: src/cow.c",
             ("map-open-file", "read-open-file"),
+        ),
+        Difference(
+            f"a file of the image whose name has more than {MARKABLE_BYTES} bytes cannot be deleted (ENAMETOOLONG)",
+            "unionfs-fuse src/general.c, do_create_whiteout: the name and `_HIDDEN~` must be a name, too",
+            ("unlink-long-name",),
+            "ENAMETOOLONG",
+        ),
+        Difference(
+            f"a file of the image whose name has more than {MARKABLE_BYTES} bytes appears again, as it was, when it is "
+            "deleted after a write, or renamed",
+            "unionfs-fuse src/unlink.c, unionfs_unlink: it does not look at what maybe_whiteout returns; not done here",
+            ("write-and-unlink-long-name",),
+            avoids=_too_long,
+        ),
+        Difference(
+            "files whose names begin with .fuse_hidden are not listed",
+            "unionfs-fuse src/readdir.c, hide_meta_files, which hides the tree of marks, too",
+            ("create-.fuse_hidden-name",),
         ),
     )
     # Of the directories and marks of a deletion only `victims` lies where the scenario counts one: in the tree of

@@ -80,6 +80,48 @@ def test_a_driver_takes_its_own_marks_and_shows_others(name: str, mark: str, pla
     isolated(work)
 
 
+def renamed(merged: Path) -> None:
+    (merged / "own").touch()
+    os.rename(merged / "own", merged / ".wh.x")
+
+
+def linked(merged: Path) -> None:
+    (merged / "own").touch()
+    os.link(merged / "own", merged / ".wh.x")
+
+
+MADE: dict[str, Callable[[Path], None]] = {
+    "renamed to .wh.x": renamed,
+    "linked to .wh.x": linked,
+    "directory .wh.x": lambda merged: os.mkdir(merged / ".wh.x"),
+    "user.overlay.opaque": attribute("user.overlay.opaque"),
+    ".unionfs-fuse": file(".unionfs-fuse/x_HIDDEN~"),
+}
+REFUSED = ("unionfs-fuse", "user.overlay.opaque")  # it takes no extended attributes
+
+
+@pytest.mark.parametrize(
+    ("name", "mark"),
+    [(name, mark) for name in HIDES if name != "vfs" for mark in MADE if (name, mark) != REFUSED],
+)
+def test_what_a_container_makes_hides_where_it_is_the_drivers_mark(name: str, mark: str, place: Path) -> None:
+    """On fuse-overlayfs only once it is mounted again; a file .wh.x it refuses, but not these."""
+    require(volume="ext4", driver=name)
+    own = {"fuse-overlayfs": MADE.keys() - {".unionfs-fuse"}, "unionfs-fuse": {".unionfs-fuse"}}
+
+    def work() -> None:
+        with made("ext4", place) as volume:
+            driver = discovery.driver(name)()
+            container = driver.create_read_write(driver.build(volume.path / "home", [BOTTOM], (1,), 1), 1)
+            with driver.get(container) as merged:
+                MADE[mark](merged)
+            with driver.get(container) as merged:
+                hidden = "x" not in os.listdir(merged) or "old" not in os.listdir(merged / "d")
+                assert hidden == (mark in own.get(name, ()))
+
+    isolated(work)
+
+
 @pytest.mark.parametrize("name", ["unionfs-fuse", "mergerfs"])
 @pytest.mark.parametrize("layer", [[Deleted("x")], [Directory("d", opaque=True)]])
 def test_a_layer_that_hides_is_refused_where_it_would_be_shown(name: str, layer: Layer, place: Path) -> None:

@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench import discovery
-from bench.layers.content import materialise
+from bench.layers.content import File, materialise
 from bench.layers.tree import flatten
 from bench.oracle import operations as ops
+from bench.oracle import unusual
 from bench.oracle.operations import stream
 from bench.oracle.replay import Replay, compared
 from bench.oracle.shrink import shrunk
-from scenarios.differences import DEPTH, DIRECTORIES, NAMES, TREE, layer, once
+from scenarios.differences import DEPTH, DIRECTORIES, MARKED, NAMES, TREE, layer, once
 from tests.host.isolated import isolated
 from tests.integration.places import BY_HAND, made, own_volume, require
 
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 OPERATIONS = int(os.environ.get("BENCH_ORACLE_OPERATIONS", "2000"))  # per driver
-LAYERS = [layer(index, {}) for index in range(DEPTH)]
+# The most that unionfs-fuse can mark, that fuse-overlayfs can and that file systems take, and one more than each.
+NAME_BYTES = (247, 248, 251, 252, 255)
+DELETED, REWRITTEN = "d", "w"  # what the long names of the image consist of
+LONG_NAMES = tuple(File(f"{TREE}/{letter * size}", 10) for letter in (DELETED, REWRITTEN) for size in NAME_BYTES)
+LAYERS = [(*layer(0, {}), *LONG_NAMES), *(layer(index, {}) for index in range(1, DEPTH))]
 PLACES = [
     *((own_volume(name), name) for name in BY_HAND if discovery.driver(name).copies_on_write),
     *(("xfs", "overlay2"), ("btrfs", "overlay2")),
@@ -69,6 +74,8 @@ def test_a_stream_of_operations_shows_no_undeclared_difference(volume_name: str,
         with made(volume_name, place) as volume:
             driver = discovery.driver(name)()
             drawn = [*stream(random.Random(7), OPERATIONS, DIRECTORIES, NAMES), *once()]
+            drawn += [unusual.UnlinkLong(DELETED * size) for size in NAME_BYTES]
+            drawn += [unusual.WriteAndUnlinkLong(REWRITTEN * size, b"more") for size in NAME_BYTES]
             told = beside(driver, volume, drawn)
             if told.mismatch is not None:
                 shortest = shrunk(
@@ -115,6 +122,14 @@ SHOWN: list[tuple[str, list[Operation], str]] = [
     ("fuse-overlayfs", [ops.MakeWhiteout("new")], "ENOENT"),
     ("fuse-overlayfs", [ops.CreateMarked(".wh.d", 0o600)], "EINVAL"),
     ("fuse-overlayfs", [ops.CreateLong("n" * 252, 0o600)], "ENAMETOOLONG"),
+    ("fuse-overlayfs", [unusual.UnlinkLong(DELETED * 252)], "ECONNABORTED"),
+    ("fuse-overlayfs", [unusual.WriteAndUnlinkLong(REWRITTEN * 252, b"more")], "ECONNABORTED"),
+    ("fuse-overlayfs", [unusual.SetMark(MARKED, "trusted.overlay.opaque", b"y")], "EPERM"),
+    ("fuse-overlayfs", [unusual.SetMark(MARKED, "user.fuseoverlayfs.opaque", b"y")], "EPERM"),
+    ("fuse-overlayfs", [unusual.SetMark(MARKED, "user.overlay.opaque", b"y")], "('ok', {}) here"),
+    ("unionfs-fuse", [unusual.UnlinkLong(DELETED * 248)], "ENAMETOOLONG"),
+    ("unionfs-fuse", [unusual.WriteAndUnlinkLong(REWRITTEN * 248, b"more")], "kind='absent'"),
+    ("unionfs-fuse", [unusual.CreateHidden(".fuse_hidden1", 0o600)], "'.fuse_hidden1'"),
     ("fuse-overlayfs", [ops.Create("new", 0o600), ops.Rename("new", "bottom/a"), ops.Unlink("bottom/a")], "unlink"),
     ("unionfs-fuse", [ops.SetAttribute("d", "user.one", b"1")], "ENOTSUP"),
     ("unionfs-fuse", [ops.HardLink("d", "new")], "False"),

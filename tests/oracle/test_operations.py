@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.oracle import operations as ops
+from bench.oracle import unusual
 from bench.oracle.operations import ABSENT, KINDS, Operation, Seen, stream
 from bench.oracle.replay import replay, tree
 from tests.host.isolated import needs_root
@@ -63,6 +64,26 @@ def test_what_operations_do_and_say(root: int, tmp_path: Path) -> None:
     ):  # fmt: skip
         assert replay(operation, root) == ("ok", said), operation
     assert (tmp_path / "moved").read_bytes() == b"x"
+
+
+def test_what_unusual_operations_do_and_say(root: int, tmp_path: Path) -> None:
+    directory = Seen("directory", oct((tmp_path / "directory").stat().st_mode & 0o7777), os.getuid(), os.getgid())
+    written = ops._digest(b"0123456789ab"), (Seen(ABSENT), None)
+    for operation, said in (
+        (unusual.CreateHidden("directory/new", 0o600), (file(0, mode="0o600"), (directory, ["new"]))),
+        (unusual.UnlinkLong("directory/new"), Seen(ABSENT)),
+        (unusual.WriteAndUnlinkLong("file", b"ab"), written),
+    ):
+        assert replay(operation, root) == ("ok", said), operation
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_mark_is_set_looked_at_and_removed(root: int, tmp_path: Path) -> None:
+    outcome = replay(unusual.SetMark("directory", "user.overlay.opaque", b"y"), root)
+    if outcome == ("ENOTSUP", None):
+        pytest.skip("no user attributes on this file system")
+    assert outcome == ("ok", {"user.overlay.opaque": b"y"})
+    assert os.listxattr(tmp_path / "directory") == []
 
 
 @pytest.mark.parametrize(
