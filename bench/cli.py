@@ -257,9 +257,12 @@ def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -
       python -m bench report
       python -m bench report 20260102T030405Z-quick-s1 --reports /tmp/pages
     """  # noqa: D301  click wants the character, not its name
-    from bench.store.reader import latest
+    directories = [directory_of(results, name) for name in runs]
+    if not directories:
+        from bench.store.reader import latest
 
-    for directory in [directory_of(results, name) for name in runs] or [latest(results)]:
+        directories = [latest(results)]
+    for directory in directories:
         _finish(directory, reports, as_json=as_json)
 
 

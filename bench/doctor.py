@@ -1,7 +1,6 @@
 """What works on this machine, what does not, why, and the command that would add it.
 
-Whatever can be tried is tried, in a forked child with a mount namespace of its own, and nothing of it
-stays. The one module of this room that looks to the right: it asks volumes and drivers for their probes.
+Whatever can be tried is tried, in a forked child with a mount namespace of its own, and nothing of it stays.
 """
 
 from __future__ import annotations

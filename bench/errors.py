@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
-__all__ = ["EXIT_USAGE", "BenchError", "Interrupted", "LostVolumeError", "nearest"]
+__all__ = ["EXIT_USAGE", "BenchError", "Interrupted", "LostVolumeError", "nearest", "no_run"]
 
 EXIT_USAGE = 2  # usage or infrastructure; docs/architecture.md lists the exit codes
 
@@ -44,6 +45,11 @@ class Interrupted(BaseException):
     def __init__(self, signum: int) -> None:
         self.signum = signum
         super().__init__(signum)
+
+
+def no_run(directory: Path) -> BenchError:
+    """Return the error for a run that is not there."""
+    return BenchError(f"no run at {directory}", mend="`ls results` shows the runs; give one's directory or name")
 
 
 def nearest(kind: str, word: str, known: Iterable[str]) -> BenchError:

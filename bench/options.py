@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.errors import no_run
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -50,8 +52,11 @@ def listed(text: str | None, parse: Callable[[str], Any]) -> tuple[Any, ...]:
 
 
 def directory_of(results: Path, name: str) -> Path:
-    """Return the run that `name` means: a path, or a name below `results`."""
-    return Path(name) if Path(name).is_dir() else results / name
+    """Return the run that `name` means: a path, or a name below `results`; raises BenchError where there is none."""
+    directory = Path(name) if Path(name).is_dir() else results / name
+    if not directory.is_dir():
+        raise no_run(directory)
+    return directory
 
 
 def session_of(results: Path, workdir: Path | None, seconds: float, *, quiet: bool) -> Session:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
-WORKFLOW = ROOT / ".github" / "workflows" / "layer-gate.yml"
+WORKFLOW = ROOT / "docs" / "examples" / "layer-gate.yml"
+CHECKS = ROOT / ".github" / "workflows" / "checks.yml"
 GUIDE = ROOT / "docs" / "ci.md"
 SESSION = "-s"
 
@@ -58,7 +59,7 @@ def quoted(text: str) -> Iterator[str]:
 
 
 def commands() -> list[str]:
-    return [*folded(WORKFLOW.read_text()), *quoted(GUIDE.read_text())]
+    return [*folded(WORKFLOW.read_text()), *folded(CHECKS.read_text()), *quoted(GUIDE.read_text())]
 
 
 def parsed(command: str) -> tuple[str, list[str]]:
@@ -93,9 +94,19 @@ def test_every_command_exists_with_its_options_and_arms(command: str) -> None:
     assert not [word for word in rest if word.startswith("-")]
 
 
-def test_the_workflow_can_be_read_as_yaml() -> None:
+def test_the_repositorys_own_workflow_runs_what_a_change_must_pass() -> None:
+    """And no more: the example would fail here, for there is no baseline."""
+    assert sorted(path.name for path in CHECKS.parent.iterdir()) == ["checks.yml"]
+    ran = re.findall(r"noxw -s ((?:\w+ ?)+)", CHECKS.read_text())
+    told = {session for line in ran for session in line.split()}
+    assert told == {"lint", "typecheck", "tests", "gate"}
+    assert told <= sessions()
+
+
+@pytest.mark.parametrize("workflow", [WORKFLOW, CHECKS], ids=lambda path: path.name)
+def test_a_workflow_can_be_read_as_yaml(workflow: Path) -> None:
     """As far as that can be told without a parser: indentation by spaces, keys, items and comments."""
-    text = WORKFLOW.read_text()
+    text = workflow.read_text()
     assert "\t" not in text
     assert text.endswith("\n")
     deeper = -1  # than this: inside of a block of text

@@ -38,7 +38,7 @@ SYMBOLS = ("circle", "square", "triangle-up", "diamond", "cross", "star", "hexag
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 STROKES = ("none", "6 4", "1.5 3", "6 3 1.5 3", "10 4", "10 3 1.5 3")  # DASHES as SVG has them
 MARKS = ("●", "■", "▲", "◆", "✚", "★", "⬢", "✖")  # SYMBOLS as text
-VOLUMES = ("ext4", "xfs", "xfs-noreflink", "btrfs", "directory")  # these keep their place
+VOLUMES = ("ext4", "xfs", "xfs-noreflink", "btrfs", "dir")  # these keep their place
 
 # What charts take from the page; the page's own style sheet has the same names.
 LIGHT = {

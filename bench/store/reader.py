@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError
+from bench.errors import BenchError, no_run
 from bench.store.effects import without_effect
 from bench.store.rows import RESERVED, read, rows_of
 from bench.store.schema import SCHEMA
@@ -89,7 +89,7 @@ def load(directory: Path) -> Run:
 def _provenance(directory: Path) -> dict[str, Any]:
     path = directory / "run.json"
     if not directory.is_dir():
-        raise BenchError(f"no run at {directory}", mend="`ls results` shows the runs; give one's directory or name")
+        raise no_run(directory)
     try:
         provenance = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

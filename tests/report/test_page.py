@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from markupsafe import escape
 from plotly.offline import get_plotlyjs
 
 from bench import discovery
@@ -132,7 +133,10 @@ def test_a_run_of_an_unknown_scenario(tmp_path: Path) -> None:
 
 def test_every_installed_scenario_of_a_bare_run(tmp_path: Path) -> None:
     samples = [make_sample(number, scenario=name) for number, name in enumerate(discovery.scenarios())]
-    render(read_back(tmp_path / "run", samples), discovery.scenarios(), tmp_path / "page.html")
+    page = render(read_back(tmp_path / "run", samples), discovery.scenarios(), tmp_path / "page.html").read_text()
+    for name, scenario in discovery.scenarios().items():
+        assert f'id="scenario-{name.replace("_", "-")}"' in page or f'id="scenario-{name}"' in page
+        assert escape(scenario.question) in page
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:

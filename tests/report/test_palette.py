@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bench.report.palette import OKABE_ITO, Palette, split
+from bench import discovery
+from bench.report.palette import OKABE_ITO, VOLUMES, Palette, split
 
 
 def test_a_driver_has_one_colour_in_every_run() -> None:
@@ -54,3 +55,7 @@ def test_an_engines_driver_has_the_colour_of_the_one_it_stands_for_and_marks_of_
     assert [palette.marks(f"{one}@ext4") for one in ("overlay2", *kin["overlay2"])] == [
         *("", "open", "open, dotted", "dotted")
     ]
+
+
+def test_every_volume_that_keeps_its_place_is_one() -> None:
+    assert set(VOLUMES) <= discovery.volumes().keys()
