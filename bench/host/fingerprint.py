@@ -8,6 +8,7 @@ import platform
 import re
 import socket
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -145,16 +146,19 @@ def tool_version(program: str, flag: str = "--version") -> str | None:
     if path is None:
         return None
     try:
-        done = subprocess.run(
-            [path, flag],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=TOOL_SECONDS,
-        )
+        # podman makes directories where it keeps what runs, even to tell its version: for an ordinary user in /tmp.
+        with tempfile.TemporaryDirectory(prefix="bench-") as place:
+            done = subprocess.run(
+                [path, flag],
+                env={**os.environ, "XDG_RUNTIME_DIR": place, "TMPDIR": place},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=TOOL_SECONDS,
+            )
     except (OSError, subprocess.TimeoutExpired):
         return None
     lines = [re.sub(r"\(.*?\)", "", line) for line in done.stdout.splitlines()]  # (Debian 12.2.0-14), (5-Feb-2023)

@@ -188,6 +188,19 @@ def test_he_is_told_what_he_cannot_compare(nobody: Nobody) -> None:
     done.complains("arm overlay2@ext4 cannot run here")
 
 
+def test_looking_for_engines_leaves_nothing_in_the_directory_for_temporary_files(nobody: Nobody) -> None:
+    """Podman makes directories there, even to tell its version."""
+
+    def his() -> set[str]:
+        return {entry.name for entry in os.scandir("/tmp") if entry.stat(follow_symlinks=False).st_uid == nobody.user}
+
+    before = his()
+    done = nobody("doctor", "--json")
+    assert done.status == 0, done
+    assert '"podman"' in done.out
+    assert his() == before
+
+
 def test_a_long_work_directory_and_a_deep_image(nobody: Nobody) -> None:
     """Paths are longer than one string of fsconfig may be."""
     deep = nobody.work / "/".join(["w" * 100] * 2)
