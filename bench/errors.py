@@ -11,9 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["EXIT_USAGE", "BenchError", "Interrupted", "LostVolumeError", "nearest", "no_run"]
+__all__ = [
+    "EXIT_INCONCLUSIVE",
+    "EXIT_REGRESSION",
+    "EXIT_USAGE",
+    "BenchError",
+    "Interrupted",
+    "LostVolumeError",
+    "nearest",
+    "no_run",
+]
 
-EXIT_USAGE = 2  # usage or infrastructure; docs/architecture.md lists the exit codes
+# The exit codes of all commands (docs/architecture.md); beside them 128 + N, where signal N stopped one.
+EXIT_REGRESSION = 1  # gate
+EXIT_USAGE = 2  # usage or infrastructure
+EXIT_INCONCLUSIVE = 3  # ab, gate
 
 
 class BenchError(Exception):

@@ -15,8 +15,8 @@ import pytest
 
 from bench import discovery
 from bench.cli import cli
+from bench.commands.gate import BUDGET
 from bench.gate.config import KEYS, GateConfig, load_config
-from bench.gating import BUDGET
 from bench.measure.plan import parse_arm
 
 if TYPE_CHECKING:

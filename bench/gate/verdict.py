@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-__all__ = ["EXIT_INCONCLUSIVE", "EXIT_REGRESSION", "GateResult", "GateVerdict", "Status", "Tier"]
+from bench.errors import EXIT_INCONCLUSIVE, EXIT_REGRESSION
 
-EXIT_REGRESSION, EXIT_INCONCLUSIVE = 1, 3  # docs/architecture.md lists the exit codes
+__all__ = ["GateResult", "GateVerdict", "Status", "Tier"]
 
 
 class Tier(enum.StrEnum):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.gate.verdict import EXIT_INCONCLUSIVE, EXIT_REGRESSION, Status
+from bench.errors import EXIT_INCONCLUSIVE, EXIT_REGRESSION
+from bench.gate.verdict import Status
 
 if TYPE_CHECKING:
     from bench.gate.verdict import GateResult, GateVerdict

@@ -26,10 +26,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("bench.containers",),
     ("bench.pytest_plugin",),
 )
-COMMANDS = (
-    *("bench.cli", "bench.__main__", "bench.options", "bench.comparing", "bench.gating", "bench.selftest"),
-    *("bench.console", "bench.doctor", "bench.catalogue"),
-)
+COMMANDS = ("bench.cli", "bench.__main__", "bench.commands", "bench.doctor")
 # What reads results: beside that way, so that a laptop without root, Linux and drivers can analyse a run.
 READERS = ("bench.stats", "bench.store", "bench.verdicts", "bench.report", "bench.gate")
 READERS_MAY = ("bench", "bench.errors", "bench.model", "bench.quantities", *READERS)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.comparing import measured, procedure_of
+from bench.commands.comparing import measured, procedure_of
+from bench.commands.options import DIRECTORY, JSON, RESULTS_OPTION, WORKDIR, directory_of, listed, print_json
 from bench.errors import EXIT_USAGE, BenchError
-from bench.options import DIRECTORY, JSON, RESULTS_OPTION, WORKDIR, directory_of, listed, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -61,7 +61,7 @@ def directory_of(results: Path, name: str) -> Path:
 
 def session_of(results: Path, workdir: Path | None, seconds: float, *, quiet: bool) -> Session:
     """Return where a command's run works and writes; a person is told how it goes on for `seconds`, unless `quiet`."""
-    from bench.console import Console
+    from bench.commands.console import Console
     from bench.host import workdir as places
     from bench.measure.workshop import Session
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from bench.comparing import measured
+from bench.commands.comparing import measured
+from bench.commands.options import DIRECTORY, REPORTS_OPTION, RESULTS_OPTION, WORKDIR, directory_of, listed, session_of
 from bench.errors import BenchError
-from bench.options import DIRECTORY, REPORTS_OPTION, RESULTS_OPTION, WORKDIR, directory_of, listed, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -230,7 +230,7 @@ def _streams(asked: dict[str, Any], wanted: dict[str, Any], skips: list[Skip]) -
     Adds the arms that cannot run here to `skips`.
     """
     from bench import discovery
-    from bench.comparing import procedure_of
+    from bench.commands.comparing import procedure_of
     from bench.measure import compare
     from bench.measure.plan import Skip
     from bench.measure.stream import Stream

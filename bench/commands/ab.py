@@ -1,4 +1,4 @@
-"""The commands that compare: ab, and what it prints."""
+"""The command ab: whether two arms differ, and by how much."""
 
 from __future__ import annotations
 
@@ -7,25 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.errors import BenchError
-from bench.gate.verdict import EXIT_INCONCLUSIVE
-from bench.options import JSON, RESULTS_OPTION, WORKDIR, listed, print_json, session_of
+from bench.commands.comparing import measured, procedure_of
+from bench.commands.options import JSON, RESULTS_OPTION, WORKDIR, listed, print_json
+from bench.errors import EXIT_INCONCLUSIVE, BenchError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bench.measure.compare import Comparison
-    from bench.measure.plan import Plan
-    from bench.measure.workshop import Work
     from bench.stats.compared import Compared
     from bench.stats.estimate import Estimate
-    from bench.stats.paired import Procedure
 
 __all__ = ["ab"]
 
 BUDGET = "2m"  # of ab, for all its comparisons
-ALPHA_LEAST = 1e-9  # beyond, 1 - alpha is 1 to a computer; and nothing measured is that certain
 
 
 @click.command()
@@ -104,43 +98,6 @@ def _where(asked: dict[str, Any]) -> dict[str, str]:
             raise BenchError(f"{text!r} is not PARAMETER=VALUE", mend="write it like --set position=top")
         where[key] = value
     return where
-
-
-def procedure_of(alpha: float, delta: float, pairs: int | None = None, *, mend: str = "") -> Procedure:
-    """Return the procedure with these numbers; raises BenchError, with `mend`, where they make no sense."""
-    from bench.stats.paired import LOOKS, Procedure
-
-    mend = mend or "see `python -m bench ab --help`"
-    if 0 < alpha < ALPHA_LEAST:
-        raise BenchError(f"alpha is {alpha:g}", why=f"it must be at least {ALPHA_LEAST:g}", mend=mend)
-    looks = LOOKS if pairs is None else (*(look for look in LOOKS if look < pairs), pairs)
-    try:
-        return Procedure(alpha, delta, looks)
-    except ValueError as error:
-        raise BenchError(str(error), mend=mend) from error
-
-
-def measured(
-    comparisons: Sequence[Comparison],
-    plan: Plan,
-    results: Path,
-    workdir: Path | None,
-    kind: str,
-    *,
-    quiet: bool,
-    work: Work | None = None,
-    facts: Mapping[str, Any] | None = None,
-) -> tuple[Path, int]:
-    """Measure comparisons (or do other `work` on the plan) as a new run; return its directory and exit status."""
-    from bench.measure import session
-    from bench.measure.compare import Compare
-
-    where = session_of(results, workdir, plan.request.seconds, quiet=quiet)
-    told: dict[str, Any] = {"kind": kind, **(facts or {})}
-    if comparisons:
-        told["comparisons"] = [one.described() for one in comparisons]
-    task = work or Compare(comparisons, plan)
-    return session.start(plan, where, session.new_run_id(plan.request, kind), task, **told)
 
 
 def answer(told: Compared) -> dict[str, Any]:

@@ -1,19 +1,46 @@
-"""What there is to measure, and whether each part works here."""
+"""The command list: what there is to measure, and whether each part works here."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench import discovery
-from bench.model import Support
-from bench.verdicts.claims import CLAIMS
-from bench.volumes.base import require_program
+import click
 
-__all__ = ["catalogue"]
+from bench.commands.options import JSON, print_json
+
+if TYPE_CHECKING:
+    from bench.model import Support
+
+__all__ = ["list_things"]
+
+
+@click.command("list")
+@JSON
+def list_things(as_json: bool) -> None:
+    """List scenarios, drivers, volumes and claims, with what works here.
+
+    \b
+    Example:
+      python -m bench list --json | jq '.drivers[].name'
+    """  # noqa: D301  click wants the character, not its name
+    things = catalogue()
+    if as_json:
+        print_json(things)
+        return
+    for kind, items in things.items():
+        click.echo(f"{kind}:")
+        for item in items:
+            state = {True: "yes ", False: "no  ", None: ""}[item.get("ok")]
+            click.echo(f"  {state}{item['name']:<16} {item['title']}")
+            if item.get("ok") is False:
+                click.echo(f"      {'':<16} {item['reason']}{'; ' + item['mend'] if item['mend'] else ''}")
 
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:
     """Return scenarios, drivers, volumes and claims, each as name, title and, where it can fail, ok, reason, mend."""
+    from bench import discovery
+    from bench.verdicts.claims import CLAIMS
+
     return {
         "scenarios": [
             {"name": item.name, "title": item.question, **_state(_programs(item.requires))}
@@ -37,6 +64,9 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
 
 
 def _programs(names: tuple[str, ...]) -> Support:
+    from bench.model import Support
+    from bench.volumes.base import require_program
+
     states = [require_program(name) for name in names]
     return next((state for state in states if not state.ok), Support.yes())
 

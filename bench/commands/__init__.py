@@ -1,0 +1,1 @@
+"""One file a command: parse, call, print. Heavy imports are inside, so that --help answers at once."""

@@ -1,0 +1,49 @@
+"""The command clean: what was left, and removal of what is ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.commands.options import JSON, WORKDIR, print_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["clean"]
+
+
+@click.command()
+@WORKDIR
+@click.option("--dry-run", is_flag=True, help="Only say what is there.")
+@JSON
+def clean(workdir: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Show what earlier runs or other tools left, and remove what is provably ours.
+
+    \b
+    Example:
+      python -m bench clean --dry-run
+    """  # noqa: D301  click wants the character, not its name
+    from bench.host import leftovers
+    from bench.host import workdir as places
+
+    found = leftovers.find(places.check(workdir or places.default()))
+    removed = []
+    for item in found:
+        if item.removable and not dry_run:
+            leftovers.remove(item)
+            removed.append(item)
+    if as_json:
+        print_json(
+            [
+                {"kind": item.kind, "path": item.path, "reason": item.reason, "removed": item in removed}
+                for item in found
+            ]
+        )
+        return
+    for item in found:
+        verb = "removed" if item in removed else "would remove" if item.removable else "left alone"
+        click.echo(f"{verb}: {item.kind} {item.path}: {item.reason}")
+    if not found:
+        click.echo("nothing left")

@@ -1,0 +1,51 @@
+"""The command report: the page of a run, and what a run says when it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.commands.options import JSON, REPORTS_OPTION, RESULTS_OPTION, directory_of, print_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["finish", "report"]
+
+
+@click.command()
+@click.argument("runs", nargs=-1, metavar="[RUN]…")
+@RESULTS_OPTION
+@REPORTS_OPTION
+@JSON
+def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -> None:
+    """Make the page of each RUN (a name below results/, or a directory); of the latest if none is named.
+
+    Needs neither root nor the machine that measured.
+
+    \b
+    Examples:
+      python -m bench report
+      python -m bench report 20260102T030405Z-quick-s1 --reports /tmp/pages
+    """  # noqa: D301  click wants the character, not its name
+    directories = [directory_of(results, name) for name in runs]
+    if not directories:
+        from bench.store.reader import latest
+
+        directories = [latest(results)]
+    for directory in directories:
+        finish(directory, reports, as_json=as_json)
+
+
+def finish(directory: Path, reports: Path, *, as_json: bool, suites: bool = False) -> None:
+    """Write the page and the pyperf suites of a run and print what it says."""
+    from bench.report.product import publish
+
+    told = publish(directory, reports, suites=suites)
+    if as_json:
+        print_json(told.as_json())
+        return
+    for line in told.lines:
+        click.echo(line)
+    click.echo(f"page: {told.page}")

@@ -1,0 +1,87 @@
+"""The command run: measure, write results and a page."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.commands.options import (
+    JSON,
+    REPORTS_OPTION,
+    RESULTS_OPTION,
+    WORKDIR,
+    directory_of,
+    listed,
+    session_of,
+)
+from bench.commands.report import finish
+from bench.errors import EXIT_USAGE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.measure.plan import Request
+
+__all__ = ["run"]
+
+
+@click.command()
+@click.option(
+    "--profile", default="quick", show_default=True, help="quick (2 min), standard (14 min) or full (40 min)."
+)
+@click.option("--budget", metavar="TIME", help="Stop on time with the best precision that fits: 90s, 5m, 1h.")
+@click.option("--scenario", metavar="NAME,…", help="Only these scenarios.")
+@click.option(
+    "--driver", "drivers", multiple=True, metavar="DRIVER[,option=value…]", help="Only this driver; repeatable."
+)
+@click.option("--volume", metavar="NAME,…", help="Only these volumes. [default: where the drivers are at home]")
+@click.option("--depth", metavar="N,…", help="These numbers of layers.")
+@click.option("--size", metavar="SIZE,…", help="These file sizes: 0, 4KiB, 16MiB.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")
+@click.option("--resume", "resumed", metavar="RUN", help="Go on with a run that was cut short.")
+@RESULTS_OPTION
+@REPORTS_OPTION
+@WORKDIR
+@JSON
+def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdir: Path | None, **asked: Any) -> int:
+    """Measure, write results/ and a page, and say what was found.
+
+    \b
+    Examples:
+      python -m bench run
+      python -m bench run --profile standard --seed 7
+      python -m bench run --budget 5m --scenario copy_up,lookup --volume ext4
+      python -m bench run --driver overlay2 --driver overlay2,metacopy=on --scenario copy_up
+      python -m bench run --resume 20260102T030405Z-quick-s1
+    """  # noqa: D301  click wants the character, not its name
+    from bench.measure import session
+
+    request = _request(asked)
+    where = session_of(results, workdir, request.seconds, quiet=as_json)
+    if resumed:
+        directory, status = session.resume(directory_of(results, resumed), where)
+    else:
+        directory, status = session.execute(request, where)
+    if status > EXIT_USAGE or not (directory / "samples.jsonl").stat().st_size:
+        return status
+    finish(directory, reports, as_json=as_json, suites=True)
+    return status
+
+
+def _request(asked: dict[str, Any]) -> Request:
+    from bench.measure import plan
+    from bench.model import parse_seconds, parse_size
+
+    return plan.Request(
+        profile=plan.parse_profile(asked["profile"]),
+        seed=asked["seed"],
+        budget=parse_seconds(asked["budget"]) if asked["budget"] else None,
+        scenarios=listed(asked["scenario"], str),
+        drivers=asked["drivers"],
+        volumes=listed(asked["volume"], str),
+        depths=listed(asked["depth"], plan.parse_depth),
+        sizes=listed(asked["size"], parse_size),
+        rootless=os.geteuid() != 0,
+    )

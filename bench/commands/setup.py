@@ -1,0 +1,26 @@
+"""The command setup: system packages that are missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from bench.host.packages import Group
+
+__all__ = ["setup"]
+
+
+@click.command()
+@click.option("--tests", "group", flag_value="tests", help="Also what the tests need.")
+@click.option("--aa", "group", flag_value="aa", help="Also what aa asks for a second opinion.")
+@click.option("--engines", "group", flag_value="engines", help="Also container engines; no service is started.")
+def setup(group: Group | None) -> None:
+    """Install the system packages that are missing (as root, with apt-get), saying what and why first.
+
+    BENCH_NO_INSTALL=1 turns this off; without root or apt-get it says what each would add.
+    """
+    from bench.host import packages
+
+    packages.install(packages.missing(group or "bench"))
