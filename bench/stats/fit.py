@@ -60,12 +60,6 @@ class Line:
         """The largest x that was fitted."""
         return max(self.x)
 
-    def at(self, x: float) -> Estimate:
-        """Return the line's value at `x` with its interval, for a band around a drawn line."""
-        weights = _weights(np.array([cell.value for cell in self.cells]))
-        slope, intercept = _coefficients(np.array(self.x), weights)
-        return _combination(intercept + x * slope, self.cells)
-
 
 def line(x: npt.ArrayLike, cells: Sequence[Estimate]) -> Line | None:
     """Fit y = a + b·x to the centres of `cells`; None with fewer than 3 distinct x.

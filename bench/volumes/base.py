@@ -156,9 +156,6 @@ class Volume(Protocol):
     def usage(self) -> Usage:
         """Return inodes and bytes in use."""
 
-    def free(self) -> int:
-        """Return the bytes that can still be written."""
-
 
 class _Mounted:
     recipe: Recipe
@@ -177,10 +174,6 @@ class _Mounted:
         state = os.statvfs(self.path)
         inodes = state.f_files - state.f_ffree if state.f_files else None
         return Usage(inodes, (state.f_blocks - state.f_bfree) * state.f_frsize)
-
-    def free(self) -> int:
-        state = os.statvfs(self.path)
-        return state.f_bavail * state.f_frsize
 
 
 class LoopVolume(_Mounted):

@@ -19,10 +19,10 @@ from bench.oracle import operations as ops
 from bench.oracle import unusual
 from bench.oracle.operations import stream
 from bench.oracle.replay import Replay, compared
-from bench.oracle.shrink import shrunk
 from scenarios.differences import DEPTH, DIRECTORIES, MARKED, NAMES, TREE, layer, once
 from tests.host.isolated import isolated
 from tests.integration.places import BY_HAND, made, own_volume, require
+from tests.oracle.shrink import shrunk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -122,9 +122,6 @@ class RecordingVolume:
     def usage(self) -> Usage:
         return Usage(None, 0)
 
-    def free(self) -> int:
-        return 0
-
 
 class Quiet:
     """A listener that keeps what it hears."""

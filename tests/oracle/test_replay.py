@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bench.drivers.base import Difference
 from bench.oracle.operations import Append, Create, Look, MakeDirectory, Rename, Unlink
 from bench.oracle.replay import TREE_EVERY, compared
-from bench.oracle.shrink import shrunk
+from tests.oracle.shrink import shrunk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -118,16 +118,6 @@ def test_order_of_cells_does_not_matter(told: list[tuple[float, float, float, in
     )
     size = max(y for _, y, *_ in told)
     assert np.allclose(figures(first), figures(second), rtol=1e-6, atol=1e-6 * size)
-    assert first.at(7.0).value == pytest.approx(second.at(7.0).value, rel=1e-6, abs=1e-6 * size)
-
-
-@given(cells_of_times)
-def test_a_band_starts_at_the_intercept_and_rises_by_the_slope(told: list[tuple[float, float, float, int]]) -> None:
-    assume(len({x for x, *_ in told}) >= 3)
-    plain = fitted([one[0] for one in told], [cell(*rest) for rest in tails(told)])
-    assert plain.at(0.0) == plain.intercept
-    size = 1e-9 * max(y for _, y, *_ in told)
-    assert plain.at(10.0).value - plain.at(0.0).value == pytest.approx(10 * plain.slope.value, rel=1e-6, abs=size)
 
 
 @pytest.mark.parametrize("slope", [0.0, 20.0])
