@@ -8,10 +8,11 @@ import re
 import shlex
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
+import yaml
 
 from bench import discovery
 from bench.cli import cli
@@ -36,18 +37,16 @@ def sessions() -> set[str]:
     return {one.name for one in functions if any("nox.session" in ast.unparse(by) for by in one.decorator_list)}
 
 
-def folded(text: str) -> Iterator[str]:
-    """Yield the commands of a workflow, in comments too: what is indented below each `run: >-`."""
-    lines = [re.sub(r"^(\s*)# ?", r"\1", line) for line in text.splitlines()]
-    for start, line in enumerate(lines):
-        if line.strip().endswith("run: >-"):
-            indent = len(line) - len(line.lstrip(" -"))
-            inner = []
-            for other in lines[start + 1 :]:
-                if len(other) - len(other.lstrip()) <= indent - 1 or not other.strip():
-                    break
-                inner.append(other.strip())
-            yield " ".join(inner)
+def steps(text: str) -> list[dict[str, Any]]:
+    """Return the steps of a workflow's jobs."""
+    told = yaml.safe_load(text)
+    return [step for job in told["jobs"].values() for step in job["steps"]]
+
+
+def runs(text: str) -> Iterator[str]:
+    """Yield the commands of a workflow, and of its example in comments, as if that were none."""
+    uncommented = re.sub(r"^(\s*)# (- name| {2}|$)", r"\1\2", text, flags=re.MULTILINE)
+    yield from (step["run"] for step in steps(uncommented) if "run" in step)
 
 
 def quoted(text: str) -> Iterator[str]:
@@ -59,7 +58,8 @@ def quoted(text: str) -> Iterator[str]:
 
 
 def commands() -> list[str]:
-    return [*folded(WORKFLOW.read_text()), *folded(CHECKS.read_text()), *quoted(GUIDE.read_text())]
+    whole = [*runs(WORKFLOW.read_text()), *runs(CHECKS.read_text()), *quoted(GUIDE.read_text())]
+    return [command for command in whole if "gate" in command or "bench" in command]
 
 
 def parsed(command: str) -> tuple[str, list[str]]:
@@ -77,7 +77,7 @@ def parsed(command: str) -> tuple[str, list[str]]:
 
 
 def test_there_are_commands_to_check() -> None:
-    assert len(list(folded(WORKFLOW.read_text()))) == 2, "the gate, and the variant in comments"
+    assert len(list(runs(WORKFLOW.read_text()))) == 2, "the gate, and the variant in comments"
     assert len(commands()) >= 9
 
 
@@ -97,37 +97,25 @@ def test_every_command_exists_with_its_options_and_arms(command: str) -> None:
 def test_the_repositorys_own_workflow_runs_what_a_change_must_pass() -> None:
     """And no more: the example would fail here, for there is no baseline."""
     assert sorted(path.name for path in CHECKS.parent.iterdir()) == ["checks.yml"]
-    ran = re.findall(r"noxw -s ((?:\w+ ?)+)", CHECKS.read_text())
-    told = {session for line in ran for session in line.split()}
-    assert told == {"lint", "typecheck", "tests", "gate"}
-    assert told <= sessions()
+    told = {word for command in runs(CHECKS.read_text()) for word in command.partition(" -- ")[0].split()}
+    assert {"lint", "typecheck", "tests", "gate"} <= told
+    assert {"lint", "typecheck", "tests", "gate"} <= sessions()
 
 
 @pytest.mark.parametrize("workflow", [WORKFLOW, CHECKS], ids=lambda path: path.name)
-def test_a_workflow_can_be_read_as_yaml(workflow: Path) -> None:
-    """As far as that can be told without a parser: indentation by spaces, keys, items and comments."""
-    text = workflow.read_text()
-    assert "\t" not in text
-    assert text.endswith("\n")
-    deeper = -1  # than this: inside of a block of text
-    for line in text.splitlines():
-        assert line == line.rstrip()
-        indent = len(line) - len(line.lstrip())
-        if not line or line.lstrip().startswith("#") or (deeper >= 0 and indent > deeper):
-            continue
-        assert indent % 2 == 0, line
-        assert re.fullmatch(r" *(- )?[\w-]+:( \S.*)?", line), line
-        deeper = indent if re.search(r": [|>]-?$", line) else -1
+def test_a_workflow_runs_for_changes_and_has_steps(workflow: Path) -> None:
+    told = yaml.safe_load(workflow.read_text())
+    assert set(told[True]) == {"pull_request", "push"}, "`on` is a boolean in YAML 1.1"
+    assert all({"uses", "run"} & step.keys() for step in steps(workflow.read_text()))
 
 
 def test_the_workflow_runs_the_front_door() -> None:
     assert os.access(ROOT / "noxw", os.X_OK)
-    python = re.search(r'python-version: "3\.(\d+)"', WORKFLOW.read_text())
-    assert python is not None
-    assert int(python[1]) >= 11
+    [version] = [step["with"]["python-version"] for step in steps(WORKFLOW.read_text()) if "setup-python" in str(step)]
+    assert tuple(map(int, version.split("."))) >= (3, 11)
     assert "--junit gate.xml" in WORKFLOW.read_text()
-    [files] = re.findall(r"path: \|\n((?:            \S+\n)+)", WORKFLOW.read_text())
-    assert files.split() == ["gate.xml", "gate.md", "results/"]
+    [kept] = [step["with"]["path"] for step in steps(WORKFLOW.read_text()) if "upload-artifact" in str(step)]
+    assert kept.split() == ["gate.xml", "gate.md", "results/"]
 
 
 def test_the_table_of_settings_is_that_of_the_code() -> None:
