@@ -43,6 +43,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
+@pytest.fixture(autouse=True)
+def _volumes_are_not_filled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the files below volumes sparse, which saves minutes: that changes times, and no test asserts a time.
+
+    Tests that are about it are marked `filled`.
+    """
+    if request.node.get_closest_marker("filled") is None:
+        monkeypatch.setattr("bench.kernel.loop.fill", lambda descriptor, size: None)
+
+
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A directory for work, on a disk: pytest's own may lie on tmpfs or overlay."""

@@ -88,6 +88,7 @@ def test_directory_entries_have_a_type(name: str, place: Path) -> None:
     isolated(work)
 
 
+@pytest.mark.filled
 def test_all_its_blocks_are_there_before_anything_is_measured(name: str, place: Path) -> None:
     def work() -> None:
         os.sync()
@@ -291,6 +292,7 @@ def test_a_volume_that_the_work_directory_cannot_hold_is_one_error(name: str, pl
     isolated(work)
 
 
+@pytest.mark.filled
 def test_a_work_directory_that_is_full_before_all_is_written_is_one_error(name: str, place: Path) -> None:
     before = Traces.of(place, "")
 
