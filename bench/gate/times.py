@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.gate.verdict import GateVerdict, Status, Tier
-from bench.stats.holm import holm
 from bench.stats.paired import Word
 
 if TYPE_CHECKING:
@@ -18,13 +17,14 @@ __all__ = ["judge_times"]
 
 
 def judge_times(told: Sequence[Compared], config: GateConfig) -> list[GateVerdict]:
-    """Judge every comparison: it fails if B is slower, on a fresh set-up again, and Holm's procedure lets it stand.
+    """Judge every comparison: it fails if B is slower, on a fresh set-up again, beyond doubt among all that block.
 
-    The family is that of all verdicts that block; one that does not block is judged for itself.
+    All verdicts that block share the error alpha evenly (Bonferroni), over all runs that are judged together; one that
+    does not block is judged for itself. A run's own comparisons were measured until they knew at that level already.
     """
-    family = iter(holm([one.verdict.p for one in told if config.blocks(one.scenario)], config.alpha))
-    stand = [next(family) if config.blocks(one.scenario) else one.verdict.p <= config.alpha for one in told]
-    return [_judged(one, config, stands=stands) for one, stands in zip(told, stand, strict=True)]
+    family = max(sum(config.blocks(one.scenario) for one in told), 1)
+    levels = [config.alpha / (family if config.blocks(one.scenario) else 1) for one in told]
+    return [_judged(one, config, stands=one.verdict.p <= level) for one, level in zip(told, levels, strict=True)]
 
 
 def _judged(told: Compared, config: GateConfig, *, stands: bool) -> GateVerdict:

@@ -157,7 +157,7 @@ def _false_alarms(told: Trusted) -> Part:
     gates, longest = told.gates, told.longest
     text = [
         f"{gates.count} gates over {len(equal)} comparisons each, of at most {gates.pairs} pairs, cut in original "
-        "order from one recorded stream of pairs of equal arms for each; the error of a gate, by Holm over its "
+        "order from one recorded stream of pairs of equal arms for each; the error of a gate, shared by its "
         f"comparisons, is {told.alpha:.0%} before a finding is confirmed. **False alarms: {gates.false_alarms} of "
         f"{gates.count} gates**, {share(gates.false_alarms, gates.count)}."
     ]

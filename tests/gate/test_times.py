@@ -64,13 +64,13 @@ def test_only_slower_fails(told: dict[Word, Compared], word: Word, status: Statu
 
 
 def test_what_blocks_shares_one_error(told: dict[Word, Compared]) -> None:
-    """Holm: the least p against alpha / 3, the next against alpha / 2, and none after the first that stays."""
+    """Each p against alpha divided by their number."""
     slower = told[Word.SLOWER]
     fail, unsure = Status.FAIL, Status.INCONCLUSIVE
     assert statuses([with_p(slower, 0.04)]) == [fail]
     assert statuses([with_p(slower, 0.04)] * 2) == [unsure, unsure]
-    assert statuses([with_p(slower, p) for p in (0.016, 0.024, 0.05)]) == [fail] * 3
-    assert statuses([with_p(slower, p) for p in (0.05, 0.026, 0.016)]) == [unsure, unsure, fail]
+    assert statuses([with_p(slower, p) for p in (0.001, 0.016, 0.0166)]) == [fail] * 3
+    assert statuses([with_p(slower, p) for p in (0.05, 0.024, 0.016)]) == [unsure, unsure, fail]
     assert statuses([with_p(slower, p) for p in (0.017, 0.02, 0.05)]) == [unsure] * 3
     assert statuses([with_p(slower, 0.04)], alpha=0.01) == [unsure]
 
