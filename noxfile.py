@@ -112,10 +112,11 @@ def report(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and layout of the code with ruff."""
+    """Check style and layout of the code with ruff, and which room imports which with import-linter."""
     _install(session, groups=("lint",), project=False)
     session.run("ruff", "check", *session.posargs, ".", "noxw")
     session.run("ruff", "format", "--check", ".", "noxw")
+    session.run("lint-imports", "--no-logo", "--no-cache")
 
 
 @nox.session

@@ -1,32 +1,57 @@
-"""Find scenarios, drivers and volumes: one module each, no register to edit."""
+"""Find scenarios, drivers and volumes: one module or folder each, no register to edit.
+
+Those of this project are found by their presence. Other projects bring theirs by entry points in these groups:
+
+=========================  =========================================================================
+`layer_bench.scenarios`    a package with the modules `measure` (a `SCENARIO`) and `reading` (a `READING`)
+`layer_bench.drivers`      a module with a `DRIVER`, or several `DRIVERS`
+`layer_bench.volumes`      a module with a `VOLUME`
+=========================  =========================================================================
+
+Nothing is imported before it is asked for: to read a run, only readings are.
+"""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
 from functools import cache
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.errors import nearest
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from collections.abc import Iterator
 
     from bench.drivers.base import Driver
-    from bench.measure.scenario import Scenario
     from bench.model import Support
+    from bench.reading.contract import Reading
+    from bench.scenario.contract import Scenario
     from bench.volumes.base import Recipe
 
-__all__ = ["driver", "driver_support", "drivers", "engines", "scenario", "scenarios", "volume", "volumes"]
+__all__ = ["driver", "driver_support", "drivers", "engines", "readings", "scenario", "scenarios", "volume", "volumes"]
 
 T = TypeVar("T")
+GROUP = "layer_bench."  # begins the names of the groups of entry points
 
 
-def _collect(package: ModuleType, attribute: str) -> dict[str, Any]:
-    """Return {object.name: object} of every module of `package` that defines `attribute`, or several in its plural."""
+def _modules(package: str, group: str) -> Iterator[str]:
+    """Yield the modules of `package` and those that entry points of `group` name."""
+    for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        yield f"{package}.{info.name}"
+    for entry in entry_points(group=f"{GROUP}{group}"):
+        yield entry.module
+
+
+def _collect(package: str, group: str, attribute: str, within: str = "") -> dict[str, Any]:
+    """Return {object.name: object} of every module that defines `attribute`, or several in its plural.
+
+    `within` is the module of a folder that has it, where each is a folder.
+    """
     found: dict[str, Any] = {}
-    for info in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"{package.__name__}.{info.name}")
+    for name in _modules(package, group):
+        module = importlib.import_module(f"{name}.{within}" if within else name)
         things = [getattr(module, attribute)] if hasattr(module, attribute) else getattr(module, f"{attribute}S", ())
         found.update((thing.name, thing) for thing in things)
     return dict(sorted(found.items(), key=lambda item: (getattr(item[1], "order", 99), item[0])))
@@ -35,17 +60,19 @@ def _collect(package: ModuleType, attribute: str) -> dict[str, Any]:
 @cache
 def scenarios() -> dict[str, Scenario]:
     """Return every scenario by name, in the order they are reported."""
-    import scenarios as package
+    return _collect("scenarios", "scenarios", "SCENARIO", "measure")
 
-    return _collect(package, "SCENARIO")
+
+@cache
+def readings() -> dict[str, Reading]:
+    """Return what every scenario's rows mean by name, in the same order; imports nothing that measures."""
+    return _collect("scenarios", "scenarios", "READING", "reading")
 
 
 @cache
 def drivers() -> dict[str, type[Driver]]:
     """Return every driver class by name."""
-    import bench.drivers as package
-
-    return _collect(package, "DRIVER")
+    return _collect("bench.drivers", "drivers", "DRIVER")
 
 
 def engines() -> tuple[str, ...]:
@@ -56,9 +83,7 @@ def engines() -> tuple[str, ...]:
 @cache
 def volumes() -> dict[str, Recipe]:
     """Return every volume recipe by name."""
-    import bench.volumes as package
-
-    return _collect(package, "VOLUME")
+    return _collect("bench.volumes", "volumes", "VOLUME")
 
 
 def scenario(name: str) -> Scenario:
@@ -81,8 +106,8 @@ def volume(name: str) -> Recipe:
 def driver_support(kind: type[Driver], *, rootless: bool = False) -> Support:
     """Tell whether a driver works here on some volume: on any, or on one of its own that can be made here."""
     driver = kind(rootless=rootless)
-    told = {name: driver.probe(recipe) for name, recipe in volumes().items()}
-    first, *others = told.items()
+    probes = {name: driver.probe(recipe) for name, recipe in volumes().items()}
+    first, *others = probes.items()
     if first[1].ok:
         return first[1]
     own = next((name for name, support in others if support.ok), None)

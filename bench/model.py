@@ -146,7 +146,7 @@ class Cell:
     depth: int
     temperature: Temperature
     params: tuple[tuple[str, Param], ...] = ()
-    blocks: int | None = None  # at most this many units of it; None: as many as the budget allows
+    max_blocks: int | None = None  # at most this many units of it; None: as many as the budget allows
 
     @property
     def values(self) -> Mapping[str, Param]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.measure.scenario import Metric, Scenario
 from bench.model import Arm, Sample, Temperature
+from bench.reading.contract import Reading
+from bench.reading.laws import Metric
 from bench.store.reader import Run, load
 from bench.store.writer import RunWriter
 
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from bench.measure.scenario import Law
     from bench.model import Param
+    from bench.reading.laws import Law
 
-__all__ = ["make_arm", "make_sample", "make_samples", "make_scenario", "read_back", "write_run"]
+__all__ = ["make_arm", "make_reading", "make_sample", "make_samples", "read_back", "write_run"]
 
 
 def make_arm(name: str) -> Arm:
@@ -78,20 +79,15 @@ def make_samples(
     return samples
 
 
-def make_scenario(name: str = "first-write", *, order: int = 1, laws: Sequence[Law] = (), **rest: Any) -> Scenario:
-    """Return a scenario with the metric `time` that measures nothing."""
+def make_reading(name: str = "first-write", *, order: int = 1, laws: Sequence[Law] = (), **rest: Any) -> Reading:
+    """Return the reading of a scenario with the metric `time`."""
     needed: dict[str, Any] = {
         "question": f"What does {name} cost?",
         "method": "It measures nothing.",
-        "weight": 1.0,
         "metrics": (Metric("time", "time"),),
-        "headline": "time",
-        "grids": lambda profile: (),
-        "layer": lambda level, params: {},
-        "operate": lambda unit: None,
-        "prove": lambda unit: None,
+        "judged_metric": "time",
     }
-    return Scenario(name=name, order=order, laws=tuple(laws), **{**needed, **rest})
+    return Reading(name=name, order=order, laws=tuple(laws), **{**needed, **rest})
 
 
 def write_run(directory: Path, samples: Iterable[Sample], **provenance: Any) -> Path:

@@ -2,78 +2,75 @@
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from bench import discovery
-from bench.measure.plan import Request, make
 from bench.model import Temperature
-from tests.host.isolated import isolated
+from bench.store.reader import load
+from tests.distributions import write_distribution
 from tests.integration.places import require
-from tests.scenarios.test_scenarios import one_block
-
-if TYPE_CHECKING:
-    from bench.measure.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# Where the example would lie, whose rules it must keep; a user's tests have no annotations.
-PLACES = {"adding.md": ("scenarios/stat.py", []), "pytest.md": ("tests/test_my_tool.py", ["--extend-ignore=ANN"])}
+# Where each example would lie, whose rules it must keep; a user's tests have no annotations.
+PLACES: dict[str, list[tuple[str, list[str]]]] = {
+    "adding.md": [("scenarios/stat/reading.py", []), ("scenarios/stat/measure.py", [])],
+    "pytest.md": 3 * [("tests/test_my_tool.py", ["--extend-ignore=ANN"])],
+}
+DISTRIBUTION = "layer_bench_example"
 
 
-def examples() -> list[tuple[str, str]]:
-    """Return the Python of each page: (page, code)."""
+def examples() -> dict[str, list[str]]:
+    """Return the Python of each page that has some."""
     pages = sorted((*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"))
-    return [(page.name, code) for page in pages for code in BLOCK.findall(page.read_text(encoding="utf-8"))]
+    found = {page.name: BLOCK.findall(page.read_text(encoding="utf-8")) for page in pages}
+    return {name: blocks for name, blocks in found.items() if blocks}
 
 
-def test_every_page_with_python_is_known() -> None:
-    assert {page for page, _ in examples()} == PLACES.keys()
+def test_every_example_has_a_place() -> None:
+    assert {page: len(blocks) for page, blocks in examples().items()} == {
+        page: len(places) for page, places in PLACES.items()
+    }
 
 
-@pytest.mark.parametrize(("page", "code"), examples(), ids=[page for page, _ in examples()])
-def test_an_example_passes_the_projects_lint(page: str, code: str) -> None:
-    place, ignored = PLACES[page]
+@pytest.mark.parametrize(
+    ("place", "ignored", "code"),
+    [(*place, code) for page, blocks in examples().items() for place, code in zip(PLACES[page], blocks, strict=True)],
+)
+def test_an_example_passes_the_projects_lint(place: str, ignored: list[str], code: str) -> None:
     for arguments in (["check", "--quiet", *ignored], ["format", "--check", "--quiet"]):
         command = [sys.executable, "-m", "ruff", *arguments, f"--stdin-filename={place}", "-"]
         done = subprocess.run(command, cwd=ROOT, input=code, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def example_of_a_scenario(directory: Path) -> Scenario:
-    """Return the scenario that docs/adding.md adds."""
-    [code] = [code for page, code in examples() if page == "adding.md"]
-    path = directory / "stat_example.py"
-    path.write_text(code, encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("stat_example", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    scenario: Scenario = module.SCENARIO
-    return scenario
-
-
 @pytest.mark.root
-def test_the_scenario_of_the_guide_is_measured(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_scenario_of_the_guide_is_measured_from_another_project(place: Path, tmp_path: Path) -> None:
+    """By an entry point, as somebody else's project brings it; the page knows it as well."""
     require(volume="ext4", driver="overlay2")
-    scenario = example_of_a_scenario(tmp_path)
-    known = {**discovery.scenarios(), scenario.name: scenario}
-    monkeypatch.setattr(discovery, "scenarios", lambda: known)
-    request = Request(scenarios=(scenario.name,), volumes=("ext4",), drivers=("overlay2",), depths=(1, 3))
-
-    def work() -> None:
-        block = one_block(make(request), place)
-        block.check()
-        assert {(sample.depth, sample.temperature) for sample in block.samples} == {
-            (depth, temperature) for depth in (1, 3) for temperature in Temperature
-        }
-        assert all(sample.metrics["stat"] > 0 for sample in block.samples)
-
-    isolated(work)
+    package = tmp_path / "stat_example"
+    package.mkdir()
+    package.joinpath("__init__.py").touch()
+    for (name, _), code in zip(PLACES["adding.md"], examples()["adding.md"], strict=True):
+        text = code.replace("from scenarios.stat.", "from stat_example.")
+        package.joinpath(Path(name).name).write_text(text, encoding="utf-8")
+    write_distribution(tmp_path, DISTRIBUTION, {"layer_bench.scenarios": {"stat": "stat_example"}})
+    asked = ("run", "--scenario", "stat", "--volume", "ext4", "--driver", "overlay2", "--depth", "1,3")
+    where = ("--workdir", str(place), "--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports"))
+    command = [sys.executable, "-m", "bench", *asked, "--budget", "6s", *where]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    [run] = [load(path) for path in (tmp_path / "results").iterdir()]
+    assert set(run.units["scenario"]) == {"stat"}
+    assert set(run.units["error"]) == {""}
+    assert {*zip(run.units["depth"], run.units["temperature"], strict=True)} == {
+        (depth, temperature.value) for depth in (1, 3) for temperature in Temperature
+    }
+    [page] = (tmp_path / "reports").iterdir()
+    assert "What does stat of a file of the image cost?" in page.read_text(encoding="utf-8")

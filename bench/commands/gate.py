@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bench.gate.verdict import GateResult, GateVerdict
     from bench.measure.compare import Comparison
     from bench.measure.plan import Plan
-    from bench.stats.analysis import Analysis
+    from bench.reading.analysis import Analysis
     from bench.stats.compared import Compared
 
 __all__ = ["gate"]
@@ -68,7 +68,7 @@ def gate(runs: tuple[str, ...], results: Path, as_json: bool, **asked: Any) -> i
     from bench import discovery
 
     config = _settings(asked["config"])
-    config.check_scenarios(discovery.scenarios())
+    config.check_scenarios(discovery.readings())
     if asked["baseline"]:
         config = replace(config, baseline=asked["baseline"])
     for path in (asked["junit"], asked["markdown"]):
@@ -105,10 +105,10 @@ def _settings(given: Path | None) -> GateConfig:
 
 def _analysed(directory: Path) -> Analysis:
     from bench import discovery
-    from bench.stats.analysis import Analysis
+    from bench.reading.analysis import Analysis
     from bench.store.reader import load
 
-    return Analysis(load(directory), discovery.scenarios())
+    return Analysis(load(directory), discovery.readings())
 
 
 def _measure(config: GateConfig, asked: dict[str, Any], results: Path, *, quiet: bool) -> tuple[Path, int]:
@@ -224,7 +224,7 @@ def judged(analyses: Iterable[Analysis], config: GateConfig) -> GateResult:
             )
             continue
         baseline = read_baseline(config.baseline)
-        check_suite(baseline, config.baseline, analysis, discovery.scenarios())
+        check_suite(baseline, config.baseline, analysis, discovery.readings())
         verdicts += judge_counters(baseline, analysis, config)
         stored, told = judge_stored_times(baseline, analysis, config)
         verdicts += stored
@@ -245,7 +245,7 @@ def _update(path: Path, analyses: list[Analysis]) -> None:
     if failed or analysis.run.provenance.get("complete") is not True:
         why = f"{failed} of its units failed" if failed else "it is not complete"
         raise BenchError(f"run {analysis.run.id} makes no baseline", why=why, mend="measure again")
-    baseline = make_baseline(analysis, discovery.scenarios())
+    baseline = make_baseline(analysis, discovery.readings())
     write_baseline(path, baseline)
     click.echo(f"baseline: {path}, {len(baseline.counters):,} counters and {len(baseline.ratios):,} ratios to native")
 

@@ -39,11 +39,11 @@ def list_things(as_json: bool) -> None:
 def catalogue() -> dict[str, list[dict[str, Any]]]:
     """Return scenarios, drivers, volumes and claims, each as name, title and, where it can fail, ok, reason, mend."""
     from bench import discovery
-    from bench.verdicts.claims import CLAIMS
+    from bench.reading.claims import CLAIMS
 
     return {
         "scenarios": [
-            {"name": item.name, "title": item.question, **_state(_programs(item.requires))}
+            {"name": item.name, "title": item.reading.question, **_state(_programs(item.requires))}
             for item in discovery.scenarios().values()
         ],
         "drivers": [

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bench.measure.scenario import Scenario
-    from bench.stats.analysis import Analysis
+    from bench.reading.analysis import Analysis
+    from bench.reading.contract import Reading
 
 __all__ = ["Baseline", "Machine", "Ratio", "check_suite", "counted", "make_baseline", "timed"]
 
 GIB = 1 << 30
-RANGE = ".."  # in the text of an expectation: between two values (bench.measure.scenario, Unit.expect)
+RANGE = ".."  # in the text of an expectation: between two values (bench.scenario.unit, Unit.expect)
 DIGITS = 4  # of a stored ratio; its interval is never narrower than a few per mille
 
 
@@ -72,7 +72,7 @@ class Baseline:
     """What a run is judged against.
 
     `counters`: the least and the largest value of the units of a cell. `options`: the distinct mount options of
-    the units by `SCENARIO ARM`. `ratios`: those of each scenario's headline, where they have an interval.
+    the units by `SCENARIO ARM`. `ratios`: those of each scenario's judged metric, where they have an interval.
     """
 
     version: str
@@ -83,13 +83,13 @@ class Baseline:
     ratios: Mapping[Figure, Ratio]
 
 
-def make_baseline(analysis: Analysis, scenarios: Mapping[str, Scenario]) -> Baseline:
-    """Return what a run says as a baseline; `scenarios` by name say which metric is their headline.
+def make_baseline(analysis: Analysis, readings: Mapping[str, Reading]) -> Baseline:
+    """Return what a run says as a baseline; `readings` by name say which metric is judged.
 
     Raises BenchError if it says nothing: no counter and no ratio.
     """
     run, counters = analysis.run, counted(analysis)
-    ratios = {figure: told for figure, told in timed(analysis).items() if _is_headline(figure, scenarios)}
+    ratios = {figure: told for figure, told in timed(analysis).items() if _is_judged(figure, readings)}
     if not counters and not ratios:
         raise BenchError(f"run {run.id} makes no baseline", why="it has no counter and no ratio to native")
     options = mount_options(run.units)
@@ -98,9 +98,9 @@ def make_baseline(analysis: Analysis, scenarios: Mapping[str, Scenario]) -> Base
     return Baseline(version, tuple(sorted(named)), Machine.of(run.provenance), options, counters, ratios)
 
 
-def check_suite(baseline: Baseline, path: Path, analysis: Analysis, scenarios: Mapping[str, Scenario]) -> None:
-    """Raise BenchError if the baseline in `path` is from another set of scenarios than `scenarios` or the run's."""
-    if gone := [name for name in baseline.scenarios if name not in scenarios]:
+def check_suite(baseline: Baseline, path: Path, analysis: Analysis, readings: Mapping[str, Reading]) -> None:
+    """Raise BenchError if the baseline in `path` is from another set of scenarios than `readings` or the run's."""
+    if gone := [name for name in baseline.scenarios if name not in readings]:
         raise BenchError(
             f"{path} has figures of scenario {gone[0]!r}",
             why=f"version {baseline.version} had it, this one has not",
@@ -140,10 +140,10 @@ def timed(analysis: Analysis) -> dict[Figure, Ratio]:
     }
 
 
-def _is_headline(figure: Figure, scenarios: Mapping[str, Scenario]) -> bool:
-    """Tell whether a figure is the headline of its scenario, and a time: of a throughput, more is better."""
-    scenario = scenarios.get(figure.scenario)
-    return scenario is not None and figure.what == scenario.headline and scenario.metric(figure.what).unit == "ns"
+def _is_judged(figure: Figure, readings: Mapping[str, Reading]) -> bool:
+    """Tell whether a figure is the judged metric of its scenario, and a time: of a throughput, more is better."""
+    reading = readings.get(figure.scenario)
+    return reading is not None and figure.what == reading.judged_metric and reading.metric(figure.what).unit == "ns"
 
 
 def _rounded(value: float) -> float:

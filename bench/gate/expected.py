@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.gate.config import GateConfig
-    from bench.stats.analysis import Analysis, Row
+    from bench.reading.analysis import Analysis, Row
 
 __all__ = ["judge_expectations"]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from bench.stats.analysis import Row
+    from bench.reading.analysis import Row
 
 __all__ = ["Figure", "rows"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bench.gate.baseline import Baseline
     from bench.gate.config import GateConfig
     from bench.gate.figures import Figure
-    from bench.stats.analysis import Analysis
+    from bench.reading.analysis import Analysis
 
 __all__ = ["judge_counters"]
 

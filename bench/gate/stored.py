@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bench.gate.baseline import Baseline, Ratio
     from bench.gate.config import GateConfig
     from bench.gate.figures import Figure
-    from bench.stats.analysis import Analysis
+    from bench.reading.analysis import Analysis
 
 __all__ = ["judge_stored_times"]
 

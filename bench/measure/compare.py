@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from bench.measure.runner import Runner
-    from bench.measure.scenario import Scenario
     from bench.measure.workshop import Workshop
     from bench.model import Sample
+    from bench.scenario.contract import Scenario
     from bench.stats.paired import Decision
 
 __all__ = ["FIRST_SHARE", "SIDES", "Compare", "Comparison", "make", "observe_pair", "plan_of"]
@@ -125,8 +125,8 @@ def make(
             able = ", ".join(name for name, one in known.items() if one.compared)
             raise BenchError(f"the times of scenario {scenario.name} are not compared", mend=f"choose of: {able}")
         wanted = metric or point.metric
-        if wanted not in {one.name for one in scenario.metrics}:
-            raise nearest(f"metric of {scenario.name}", wanted, [one.name for one in scenario.metrics])
+        if wanted not in (known_metrics := [metric.name for metric in scenario.reading.metrics]):
+            raise nearest(f"metric of {scenario.name}", wanted, known_metrics)
         one, other = (_cell(scenario, text, where or {}, rootless=rootless) for text in (a, b))
         number = first + len(found)
         found.append(Comparison(number, scenario.name, wanted, one, other, procedure or Procedure(), apart))

@@ -28,7 +28,9 @@ def counters_plan(request: Request) -> Plan:
     gated = tuple(name for name, one in discovery.scenarios().items() if one.gated)
     plan = planning.make(replace(request, scenarios=request.scenarios or gated))
     for name, cells in plan.cells.items():
-        plan.cells[name] = [replace(cell, blocks=min(cell.blocks or COUNTER_BLOCKS, COUNTER_BLOCKS)) for cell in cells]
+        plan.cells[name] = [
+            replace(cell, max_blocks=min(cell.max_blocks or COUNTER_BLOCKS, COUNTER_BLOCKS)) for cell in cells
+        ]
     return plan
 
 

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import BenchError
 from bench.host.answers import answered, ended
 from bench.host.packages import find_program, install_hint
-from bench.measure import reference
-from bench.measure.scenario import Metric, Scenario, Unit
 from bench.model import Support
+from bench.reading.laws import Metric
+from bench.scenario import reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from bench.scenario.contract import Scenario, Unit
 
 __all__ = ["METRIC", "NAME", "probe", "timed"]
 
@@ -45,7 +47,8 @@ def timed(scenario: Scenario) -> Scenario:
     program = scenario.program
     if program is None:
         raise BenchError(f"scenario {scenario.name} has no program that does what is compared")
-    return replace(scenario, metrics=(METRIC,), operate=_operation(program), prove=_succeeded)
+    reading = replace(scenario.reading, metrics=(METRIC,))
+    return replace(scenario, reading=reading, operate=_operation(program), prove=_succeeded)
 
 
 def _operation(arguments: Callable[[Unit], tuple[str, ...]]) -> Callable[[Unit], None]:
@@ -80,6 +83,6 @@ def _times(told: Any) -> list[float]:
 
 
 def _succeeded(unit: Unit) -> None:
-    unit.proven(
+    unit.require_proof(
         METRIC.name in unit.metrics, "the program ended with status 0, which it does where every call succeeded"
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bench.layers.content import Layer
-    from bench.measure.scenario import Grid, Scenario
+    from bench.scenario.contract import Grid, Scenario
 
 __all__ = [
     "PROFILES",
@@ -364,7 +364,7 @@ def _grids(request: Request, scenario: Scenario) -> Iterable[Grid]:
 def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> list[Cell]:
     request = plan.request
     profile = PROFILES[request.profile]
-    found: dict[Cell, Cell] = {}  # by what it is but for its blocks: of two grids the first one's
+    found: dict[Cell, Cell] = {}  # keyed without max_blocks; if two grids have a cell, the first grid's wins
     skipped: dict[str, Skip] = {}
     if request.rootless and any(Temperature.COLD in grid.temperatures for grid in scenario.grids(request.profile)):
         skipped["cold"] = Skip(f"{scenario.name}: cold cells", "only root can mount a file system again", "run as root")
@@ -380,13 +380,13 @@ def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> li
             params = tuple(zip(grid.params, values, strict=True))
             support = _fits(plan, scenario, arm, driver, depth, params, profile)
             for temperature in grid.temperatures if support.ok else ():
-                cell = Cell(scenario.name, arm, depth, temperature, params, grid.blocks)
+                cell = Cell(scenario.name, arm, depth, temperature, params, grid.max_blocks)
                 reason = _no_cold(cell, driver) or scenario.excludes(cell, driver)
                 if reason:
                     what = f"{scenario.name} on {arm.name}"
                     skipped.setdefault(what + reason, Skip(what, reason))
                 else:
-                    found.setdefault(replace(cell, blocks=None), cell)
+                    found.setdefault(replace(cell, max_blocks=None), cell)
             if not support.ok:
                 what = f"{scenario.name} on {arm.name} at depth {depth} {_words(params)}".rstrip()
                 skipped.setdefault(what, Skip(what, support.reason, support.mend, by_choice=True))

@@ -21,9 +21,9 @@ from bench.errors import BenchError, Interrupted, LostVolumeError
 from bench.measure import schedule
 from bench.measure.pace import PATIENCE, SLACK, Pace
 from bench.measure.plan import Plan, StackKey, volume_key
-from bench.measure.scenario import ProofError, Scenario, Unit
 from bench.measure.turns import Turns
 from bench.model import Cell, Sample
+from bench.scenario.contract import ProofError, Scenario, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -103,7 +103,7 @@ class Runner:
             support = driver.admits(volume.path)
             if not support.ok:
                 raise BenchError(f"{key.driver}@{key.volume} cannot be measured", why=support.reason, mend=support.mend)
-            if not scenario.mounts:
+            if not scenario.needs_container:
                 continue
             if driver.daemon and time.monotonic() > self.deadline:  # an engine takes seconds for each
                 raise BenchError(
@@ -210,7 +210,7 @@ class Runner:
         seed = self.plan.request.seed
         # The same draws for every cell of a block: in which order names are looked up must not tell arms apart.
         order = random.Random(f"{seed}:{scenario.name}:{block}")  # noqa: S311
-        if scenario.mounts:
+        if scenario.needs_container:
             stack = self.stacks[StackKey.of(scenario, cell)]
         else:
             layers = self.plan.stacks[StackKey.of(scenario, cell)].layers

@@ -18,7 +18,7 @@ ESTIMATE_MARGIN = 1.15  # a block is started if this times its scenario's last o
 
 def block_order(cells: Sequence[Cell], seed: int, scenario: str, block: int) -> list[Cell]:
     """Return the cells of block number `block` (from 0) in an order drawn from the seed alone."""
-    chosen = [cell for cell in cells if cell.blocks is None or block < cell.blocks]
+    chosen = [cell for cell in cells if cell.max_blocks is None or block < cell.max_blocks]
     random.Random(f"{seed}:{scenario}:{block}").shuffle(chosen)  # noqa: S311  an order, not a secret
     return chosen
 
@@ -41,7 +41,7 @@ class Schedule:
         fitting: list[tuple[float, int, str, int]] = []
         for scenario, cells in self.cells.items():
             block = self.begun.get(scenario, 0)
-            limits = [cell.blocks for cell in cells]
+            limits = [cell.max_blocks for cell in cells]
             if None not in limits and block >= max(limit for limit in limits if limit is not None):
                 continue
             if block and self.last[scenario] * ESTIMATE_MARGIN > left:

@@ -25,11 +25,11 @@ from bench.host.leftovers import WorkDirectory
 from bench.kernel import mounts, namespaces
 from bench.kernel.limits import refused_namespaces
 from bench.measure import plan as planning
-from bench.measure import reference
 from bench.measure.pace import PATIENCE
 from bench.measure.plan import Plan, Request
 from bench.measure.runner import interruption
 from bench.measure.workshop import Blocks, Workshop
+from bench.scenario import reference
 from bench.store.writer import RunWriter
 
 if TYPE_CHECKING:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bench.measure.runner import Runner
-    from bench.measure.scenario import Scenario
     from bench.measure.workshop import Workshop
     from bench.model import Cell, Param, Sample
+    from bench.scenario.contract import Scenario
     from bench.store.reader import Run
 
 __all__ = ["Stream", "Streams"]

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
-from bench.measure.clock import once
-from bench.measure.temperature import mounted
 from bench.model import TURNS
+from bench.scenario.clock import once
+from bench.scenario.temperature import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from bench.measure.scenario import Scenario, Unit
     from bench.model import Cell
+    from bench.scenario.contract import Scenario, Unit
 
 __all__ = ["Turns"]
 
@@ -45,7 +45,7 @@ class Turns:
 
     def run(self) -> None:
         """For each unit: create, before, temperature, operate, prove, unmount, after, remove."""
-        if not self.scenario.mounts:
+        if not self.scenario.needs_container:
             self._operate()
             return
         with ExitStack() as created:

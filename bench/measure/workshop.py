@@ -135,7 +135,7 @@ def _go_on(runner: Runner, rows: Sequence[Mapping[str, Any]]) -> None:
     partial: set[tuple[str, int, Cell]] = set()
     for name, cells in runner.plan.cells.items():
         for block in sorted(block for scenario, block in have if scenario == name):
-            wanted = [cell for cell in cells if cell.blocks is None or block < cell.blocks]
+            wanted = [cell for cell in cells if cell.max_blocks is None or block < cell.max_blocks]
             done = [cell for cell in wanted if _key(cell) in have[name, block]]
             if len(done) == len(wanted) and finished.get(name, 0) == block:
                 finished[name] = block + 1

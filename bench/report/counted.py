@@ -12,9 +12,10 @@ from bench.report.figures import PANEL_HEIGHT, Figure, Panel
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.measure.scenario import Law, Scenario
+    from bench.reading.analysis import Analysis, Row
+    from bench.reading.contract import Reading
+    from bench.reading.laws import Law
     from bench.report.palette import Palette
-    from bench.stats.analysis import Analysis, Row
 
 __all__ = ["counter_figure", "counter_unit"]
 
@@ -27,12 +28,12 @@ def counter_unit(name: str) -> str:
     return "bytes" if name.endswith("bytes") else "1"
 
 
-def counter_figure(analysis: Analysis, scenario: Scenario, palette: Palette) -> Figure | None:
+def counter_figure(analysis: Analysis, reading: Reading, palette: Palette) -> Figure | None:
     """Return the scenario's counters against the x of its first law, a panel for each; None if none varies."""
-    if not scenario.laws:
+    if not reading.laws:
         return None
-    law = scenario.laws[0]
-    found = [row for row in rows.matching(rows.of(analysis.counters, scenario.name), law.where) if law.x in row]
+    law = reading.laws[0]
+    found = [row for row in rows.matching(rows.of(analysis.counters, reading.name), law.where) if law.x in row]
     by_name: dict[str, list[Row]] = {}
     for row in found:
         by_name.setdefault(str(row["counter"]), []).append(row)
@@ -43,7 +44,7 @@ def counter_figure(analysis: Analysis, scenario: Scenario, palette: Palette) -> 
     counters = ", ".join(f"counters.{name}" for name in shown)
     condition = rows.pairs_words(law.where.items())
     units = sum(int(row["units"]) for told in shown.values() for row in told)
-    source = f"scenario = {scenario.name}, {counters}{', ' + condition if condition else ''}; n = {units:,}"
+    source = f"scenario = {reading.name}, {counters}{', ' + condition if condition else ''}; n = {units:,}"
     notes = ["Medians of the units; whiskers are the whole range. Most are exact, so whiskers vanish in the mark."]
     if any(panel.layout["meta"]["zero"] for panel in panels):
         notes.append("Zero stands apart, beyond the dotted line: a logarithmic axis has no zero.")

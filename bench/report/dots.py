@@ -13,9 +13,9 @@ from bench.report.figures import Figure, Panel, hover
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.measure.scenario import Scenario
+    from bench.reading.analysis import Analysis, Row
+    from bench.reading.contract import Reading
     from bench.report.palette import Palette
-    from bench.stats.analysis import Analysis, Row
 
 __all__ = ["headline_figure", "metrics_figure"]
 
@@ -24,45 +24,45 @@ LABEL_PIXELS, ARM_PIXELS, PAD_PIXELS, FRAME_PIXELS = 26, 9, 5, 60  # a row's lab
 _Labelled = tuple[str, "Row"]
 
 
-def headline_figure(analysis: Analysis, scenario: Scenario, palette: Palette) -> Figure | None:
+def headline_figure(analysis: Analysis, reading: Reading, palette: Palette) -> Figure | None:
     """Return all cells of the headline metric; of all metrics where each arm has one cell only."""
-    cells = rows.of(analysis.cells, scenario.name)
-    metric = scenario.metric(scenario.headline)
+    cells = rows.of(analysis.cells, reading.name)
+    metric = reading.metric(reading.judged_metric)
     found = rows.matching(cells, {"metric": metric.name})
     keys = rows.varying(found, ("depth", "temperature", *analysis.run.parameters))
     if not keys:
-        return _side_by_side(analysis, scenario, palette, cells, "every metric")
+        return _side_by_side(analysis, reading, palette, cells, "every metric")
     labelled = [(rows.pairs_words((key, row[key]) for key in keys if key in row), row) for row in found]
     panel = _panel("", labelled, metric.title, metric.unit, palette, analysis.run.parameters)
-    source = f"scenario = {scenario.name}, metrics.{metric.name}; n = {sum(int(row['n']) for row in found):,}"
+    source = f"scenario = {reading.name}, metrics.{metric.name}; n = {sum(int(row['n']) for row in found):,}"
     return Figure(metric.title, (panel,), source, _NOTES, _arms(found))
 
 
-def metrics_figure(analysis: Analysis, scenario: Scenario, palette: Palette) -> Figure | None:
+def metrics_figure(analysis: Analysis, reading: Reading, palette: Palette) -> Figure | None:
     """Return every metric at the one cell that most arms have: where the time goes."""
-    cells = rows.of(analysis.cells, scenario.name)
+    cells = rows.of(analysis.cells, reading.name)
     keys = ("depth", *analysis.run.parameters)
     arms: dict[tuple[Any, ...], set[str]] = {}
-    for row in rows.matching(cells, {"metric": scenario.headline}):
+    for row in rows.matching(cells, {"metric": reading.judged_metric}):
         arms.setdefault(tuple(row.get(key) for key in keys), set()).add(str(row["arm"]))
-    if not arms or len(scenario.metrics) == 1:
+    if not arms or len(reading.metrics) == 1:
         return None
     most = max(len(found) for found in arms.values())
     chosen = [place for place, found in arms.items() if len(found) == most][-1]
     where = {key: value for key, value in zip(keys, chosen, strict=True) if value is not None}
     title = f"every metric at {rows.pairs_words(where.items())}"
-    return _side_by_side(analysis, scenario, palette, rows.matching(cells, where), title)
+    return _side_by_side(analysis, reading, palette, rows.matching(cells, where), title)
 
 
 _NOTES = ("Whiskers are 95 % intervals, and may leave the frame. A mark without whiskers is a single unit.",)
 
 
 def _side_by_side(
-    analysis: Analysis, scenario: Scenario, palette: Palette, cells: Sequence[Row], title: str
+    analysis: Analysis, reading: Reading, palette: Palette, cells: Sequence[Row], title: str
 ) -> Figure | None:
     """Return the metrics that share the headline's unit as rows, a panel for each temperature."""
-    unit = scenario.metric(scenario.headline).unit
-    metrics = [metric for metric in scenario.metrics if metric.unit == unit]
+    unit = reading.metric(reading.judged_metric).unit
+    metrics = [metric for metric in reading.metrics if metric.unit == unit]
     panels = []
     for temperature in Temperature:
         mine = rows.matching(cells, {"temperature": temperature.value})
@@ -73,7 +73,7 @@ def _side_by_side(
         return None
     names = ", ".join(f"metrics.{metric.name}" for metric in metrics)
     units = sum(int(row["n"]) for row in cells)
-    source = f"scenario = {scenario.name}, {names}; n = {units:,}"
+    source = f"scenario = {reading.name}, {names}; n = {units:,}"
     return Figure(title, tuple(panels), source, _NOTES, _arms(cells))
 
 

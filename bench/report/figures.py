@@ -18,9 +18,10 @@ from bench.report.axes import sweep_axis, value_axis
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.measure.scenario import Law, Scenario
+    from bench.reading.analysis import Analysis, FittedLaw, Row
+    from bench.reading.contract import Reading
+    from bench.reading.laws import Law
     from bench.report.palette import Palette
-    from bench.stats.analysis import Analysis, FittedLaw, Row
 
 __all__ = ["Figure", "Panel", "fit_words", "law_figures", "law_unit"]
 
@@ -66,11 +67,11 @@ def fit_words(fitted: FittedLaw, unit: str) -> str:
     )
 
 
-def law_figures(analysis: Analysis, scenario: Scenario, palette: Palette) -> list[Figure]:
+def law_figures(analysis: Analysis, reading: Reading, palette: Palette) -> list[Figure]:
     """Return one figure for laws that differ by temperature only, a panel for each temperature."""
-    cells = rows.of(analysis.cells, scenario.name)
+    cells = rows.of(analysis.cells, reading.name)
     groups: dict[tuple[Any, ...], list[Law]] = {}
-    for law in scenario.laws:
+    for law in reading.laws:
         others = tuple(sorted((key, value) for key, value in law.where.items() if key != "temperature"))
         groups.setdefault((law.metric, law.x, others), []).append(law)
     figures: list[Figure] = []
@@ -79,12 +80,12 @@ def law_figures(analysis: Analysis, scenario: Scenario, palette: Palette) -> lis
         told = [(law, found) for law, found in told if found]
         if not told:
             continue
-        unit = scenario.metric(metric).unit
+        unit = reading.metric(metric).unit
         panels = tuple(_law_panel(analysis, law, found, unit, palette) for law, found in told)
-        title = told[0][0].title if len(laws) == 1 else f"{scenario.metric(metric).title} against {x}"
+        title = told[0][0].title if len(laws) == 1 else f"{reading.metric(metric).title} against {x}"
         units = sum(int(row["n"]) for _, found in told for row in found)
         condition = rows.pairs_words(others)
-        source = f"scenario = {scenario.name}, metrics.{metric}{', ' + condition if condition else ''}; n = {units:,}"
+        source = f"scenario = {reading.name}, metrics.{metric}{', ' + condition if condition else ''}; n = {units:,}"
         arms = tuple(dict.fromkeys(str(row["arm"]) for _, found in told for row in found))
         figures.append(Figure(title, panels, source, _notes(panels), arms, folded=len(figures) >= OPEN))
     return figures

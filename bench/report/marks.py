@@ -11,9 +11,9 @@ from bench.report.palette import split
 from bench.report.rows import number
 
 if TYPE_CHECKING:
+    from bench.reading.analysis import Row
     from bench.report.axes import Axis
     from bench.report.palette import Look
-    from bench.stats.analysis import Row
     from bench.stats.fit import Line
 
 __all__ = ["fit_trace", "layout", "point_trace", "whiskers"]

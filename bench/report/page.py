@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from bench import __version__
+from bench.reading.analysis import Analysis
+from bench.reading.claims import Outcome
+from bench.reading.verdicts import verdicts
 from bench.report import origin, sections
 from bench.report.palette import DARK, LIGHT, Palette, split
 from bench.report.sheets import comparison_sheet
-from bench.stats.analysis import Analysis
-from bench.verdicts.claims import Outcome, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bench.measure.scenario import Scenario
+    from bench.reading.contract import Reading
     from bench.report.figures import Figure
     from bench.stats.compared import Compared
     from bench.store.reader import Run
@@ -36,16 +37,16 @@ _INTERVAL = re.compile(r"\[-?[\d.,]+, -?[\d.,]+\]")
 SIGNS = {Outcome.CONFIRMED: "✓", Outcome.QUALIFIED: "≈", Outcome.REFUTED: "✗", Outcome.UNTESTED: "–"}
 
 
-def render(run: Run, scenarios: Mapping[str, Scenario], target: Path) -> Path:
+def render(run: Run, readings: Mapping[str, Reading], target: Path) -> Path:
     """Write the page of `run` to `target` (its directory must exist) and return it; OSError if it cannot."""
-    return render_analysis(Analysis(run, scenarios), scenarios, target)
+    return render_analysis(Analysis(run, readings), readings, target)
 
 
 def render_analysis(
-    analysis: Analysis, scenarios: Mapping[str, Scenario], target: Path, comparisons: Sequence[Compared] = ()
+    analysis: Analysis, readings: Mapping[str, Reading], target: Path, comparisons: Sequence[Compared] = ()
 ) -> Path:
     """Do as `render`, with a run that is analysed already and its comparisons."""
-    told = context(analysis, scenarios, target, comparisons)
+    told = context(analysis, readings, target, comparisons)
     text, room = rendered("page.html.j2", told), FOLD_CHARACTERS
     while len(text.encode()) > PAGE_BYTES and room > LEAST_CHARACTERS:
         room //= 2
@@ -78,13 +79,13 @@ def rendered(template: str, told: Mapping[str, Any]) -> str:
 
 
 def context(
-    analysis: Analysis, scenarios: Mapping[str, Scenario], target: Path, comparisons: Sequence[Compared] = ()
+    analysis: Analysis, readings: Mapping[str, Reading], target: Path, comparisons: Sequence[Compared] = ()
 ) -> dict[str, Any]:
     """Return all that the template lays out."""
     run = analysis.run
     units = run.units
     palette = Palette(str(arm) for arm in units["arm"].unique())
-    told = [sections.section(analysis, name, scenarios.get(name), palette) for name in analysis.scenarios]
+    told = [sections.section(analysis, name, readings.get(name), palette) for name in analysis.scenarios]
     all_skips = sections.skips(run.provenance)
     return {
         "run": run,
@@ -98,8 +99,8 @@ def context(
         "failed": int((units["error"] != "").sum()) + sum(one.failed for one in comparisons),
         "comparisons": comparison_sheet(comparisons) if comparisons else None,
         "mismatched": int((units["mismatches"] != "").sum()),
-        "answers": sections.answers(analysis, scenarios),
-        "verdicts": [(verdict, sections.evidence(verdict.findings)) for verdict in verdicts(analysis, scenarios)],
+        "answers": sections.answers(analysis, readings),
+        "verdicts": [(verdict, sections.evidence(verdict.findings)) for verdict in verdicts(analysis, readings)],
         "signs": {outcome.value: sign for outcome, sign in SIGNS.items()},
         "sections": told,
         "charts": charts(figure for section in told for figure in section.figures),

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from bench import discovery
 from bench.errors import BenchError
+from bench.reading.analysis import Analysis
+from bench.reading.verdicts import ClaimVerdict, verdicts
 from bench.report import page, summary
-from bench.stats.analysis import Analysis
 from bench.stats.compared import Compared, compared
 from bench.store.reader import Run, load
-from bench.verdicts.claims import Answer, Verdict, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from bench.measure.scenario import Scenario
+    from bench.reading.claims import Answer
+    from bench.reading.contract import Reading
 
 __all__ = ["Product", "answers", "publish", "publish_trust"]
 
@@ -31,7 +32,7 @@ class Product:
     page: Path
     lines: list[str]
     answers: list[Answer]
-    verdicts: list[Verdict]
+    verdicts: list[ClaimVerdict]
     comparisons: list[Compared]
 
     def as_json(self) -> dict[str, Any]:
@@ -61,7 +62,7 @@ class Product:
 
 def answers(analysis: Analysis) -> list[Answer]:
     """Return what every scenario of the run answers, in their order."""
-    known = discovery.scenarios()
+    known = discovery.readings()
     return [answer for name in analysis.scenarios if name in known for answer in known[name].answers(analysis)]
 
 
@@ -71,7 +72,7 @@ def publish(directory: Path, reports: Path, *, suites: bool = False) -> Product:
     With `suites`, also the run's times for pyperf and pytest-benchmark beside its rows.
     """
     run = load(directory)
-    known = discovery.scenarios()
+    known = discovery.readings()
     if suites:
         _write_suites(run, known)
     if "streams" in run.provenance:
@@ -114,7 +115,7 @@ def _place(reports: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_suites(run: Run, known: Mapping[str, Scenario]) -> None:
+def _write_suites(run: Run, known: Mapping[str, Reading]) -> None:
     """Write the metrics that are times; neither pyperf nor pytest-benchmark has a unit for a throughput."""
     import pandas as pd
 
@@ -122,10 +123,7 @@ def _write_suites(run: Run, known: Mapping[str, Scenario]) -> None:
     from bench.store.pytest_benchmark_files import write_pytest_benchmark
 
     told = {
-        (scenario.name, metric.name)
-        for scenario in known.values()
-        for metric in scenario.metrics
-        if metric.unit == "ns"
+        (reading.name, metric.name) for reading in known.values() for metric in reading.metrics if metric.unit == "ns"
     }
     keys = zip(run.times["scenario"], run.times["metric"], strict=True)
     times = run.times.loc[pd.Series([key in told for key in keys], run.times.index, dtype=bool)]

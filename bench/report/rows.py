@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from bench.stats.analysis import Row, Wanted
+    from bench.reading.analysis import Row, Wanted
 
 __all__ = [
     "amount",

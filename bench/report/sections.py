@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from bench.measure.scenario import Scenario
+    from bench.reading.analysis import Analysis
+    from bench.reading.claims import Answer, Finding
+    from bench.reading.contract import Reading
     from bench.report.palette import Palette
     from bench.report.sheets import Sheet
-    from bench.stats.analysis import Analysis
-    from bench.verdicts.claims import Answer, Finding
 
 __all__ = ["AnswerGroup", "Evidence", "Failure", "Section", "answers", "evidence", "failures", "section", "skips"]
 
@@ -104,35 +104,35 @@ class Section:
     query: str
 
 
-def section(analysis: Analysis, name: str, scenario: Scenario | None, palette: Palette) -> Section:
+def section(analysis: Analysis, name: str, reading: Reading | None, palette: Palette) -> Section:
     """Return the section of a scenario; one that this version does not know has tables alone."""
     units = analysis.units(name)
     failed = units[units["error"] != ""]
     figures: list[Figure | None] = []
     found: list[Sheet | None] = []
-    if scenario is not None:
-        if scenario.laws:
-            figures += law_figures(analysis, scenario, palette)
+    if reading is not None:
+        if reading.laws:
+            figures += law_figures(analysis, reading, palette)
             open_now, folded = [f for f in figures if f and not f.folded], [f for f in figures if f and f.folded]
-            figures = [*open_now, counter_figure(analysis, scenario, palette)]
-            figures += [metrics_figure(analysis, scenario, palette), *folded]
+            figures = [*open_now, counter_figure(analysis, reading, palette)]
+            figures += [metrics_figure(analysis, reading, palette), *folded]
         else:
-            figures.append(headline_figure(analysis, scenario, palette))
-        found += [sheets.from_table(told.title, told.columns, told.rows) for told in scenario.tables(analysis)]
-        found += [sheets.law_sheet(analysis, scenario), sheets.ratio_sheet(analysis, scenario)]
+            figures.append(headline_figure(analysis, reading, palette))
+        found += [sheets.from_table(told.title, told.columns, told.rows) for told in reading.tables(analysis)]
+        found += [sheets.law_sheet(analysis, reading), sheets.ratio_sheet(analysis, reading)]
     found += sheets.counter_sheets(analysis, name)
-    found.append(sheets.cell_sheet(analysis, name, scenario))
+    found.append(sheets.cell_sheet(analysis, name, reading))
     return Section(
         name=name,
         anchor=anchor(name),
-        question=scenario.question if scenario else "This version of the suite does not know this scenario.",
-        method=scenario.method if scenario else "Not known here; its rows are shown as they are, without units.",
+        question=reading.question if reading else "This version of the suite does not know this scenario.",
+        method=reading.method if reading else "Not known here; its rows are shown as they are, without units.",
         figures=tuple(
             replace(figure, id=f"{anchor(name)}-{number}")
             for number, figure in enumerate((figure for figure in figures if figure is not None), 1)
         ),
         sheets=tuple(sheet for sheet in found if sheet is not None),
-        precision=sheets.precision(analysis, scenario) if scenario else "",
+        precision=sheets.precision(analysis, reading) if reading else "",
         skips=tuple(skip for skip in skips(analysis.run.provenance) if about(skip, name)),
         mismatches=tuple(failures(units[units["mismatches"] != ""], "mismatches")),
         failures=tuple(failures(failed, "error")),
@@ -168,20 +168,20 @@ def about(skip: Skip, name: str) -> bool:
     return skip.what in {name, f"scenario {name}"} or skip.what.startswith((f"{name} ", f"{name}:"))
 
 
-def answers(analysis: Analysis, scenarios: Mapping[str, Scenario]) -> list[AnswerGroup]:
+def answers(analysis: Analysis, readings: Mapping[str, Reading]) -> list[AnswerGroup]:
     """Return every scenario's answers, by volume, the subject's first."""
     groups = []
     for name in analysis.scenarios:
-        scenario = scenarios.get(name)
-        told = list(scenario.answers(analysis)) if scenario else []
-        if scenario is None or not told:
+        reading = readings.get(name)
+        told = list(reading.answers(analysis)) if reading else []
+        if reading is None or not told:
             continue
         first = [answer for answer in told if split(answer.where)[0] == SUBJECT]
         others = [answer for answer in told if answer not in first]
         if not first:
             first, others = others, []
         others.sort(key=lambda answer: split(answer.where)[0] == NATIVE)
-        groups.append(AnswerGroup(name, anchor(name), scenario.question, _sentences(first), _sentences(others)))
+        groups.append(AnswerGroup(name, anchor(name), reading.question, _sentences(first), _sentences(others)))
     return groups
 
 

@@ -18,8 +18,8 @@ from bench.stats.paired import Word
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bench.measure.scenario import Scenario
-    from bench.stats.analysis import Analysis, Row
+    from bench.reading.analysis import Analysis, Row
+    from bench.reading.contract import Reading
     from bench.stats.compared import Compared
 
 __all__ = [
@@ -73,13 +73,13 @@ def from_table(title: str, columns: Iterable[str], told: Iterable[Iterable[str]]
     return Sheet(title, tuple(columns), tuple(tuple(row) for row in told))
 
 
-def law_sheet(analysis: Analysis, scenario: Scenario) -> Sheet | None:
+def law_sheet(analysis: Analysis, reading: Reading) -> Sheet | None:
     """Return the scenario's fitted laws with the intervals of their coefficients."""
     told = []
     for fitted in analysis.laws:
-        if fitted.scenario != scenario.name:
+        if fitted.scenario != reading.name:
             continue
-        line, unit = fitted.line, scenario.metric(fitted.law.metric).unit
+        line, unit = fitted.line, reading.metric(fitted.law.metric).unit
         told.append(
             (
                 fitted.law.title,
@@ -107,9 +107,9 @@ def law_sheet(analysis: Analysis, scenario: Scenario) -> Sheet | None:
     return Sheet("Fitted laws", columns, tuple(told), note) if told else None
 
 
-def ratio_sheet(analysis: Analysis, scenario: Scenario) -> Sheet | None:
+def ratio_sheet(analysis: Analysis, reading: Reading) -> Sheet | None:
     """Return by what factor each cell of the headline metric differs from a plain directory."""
-    found = rows.matching(rows.of(analysis.ratios, scenario.name), {"metric": scenario.headline})
+    found = rows.matching(rows.of(analysis.ratios, reading.name), {"metric": reading.judged_metric})
     parameters = analysis.run.parameters
     keys = rows.varying(found, ("depth", "temperature", *parameters))
     told = tuple(
@@ -123,16 +123,16 @@ def ratio_sheet(analysis: Analysis, scenario: Scenario) -> Sheet | None:
         )
         for row in found
     )
-    metric = scenario.metric(scenario.headline)
-    source = f"scenario = {scenario.name}, metrics.{metric.name}, paired by block with the native arm of the volume"
+    metric = reading.metric(reading.judged_metric)
+    source = f"scenario = {reading.name}, metrics.{metric.name}, paired by block with the native arm of the volume"
     columns = ("arm", *(key.replace("_", " ") for key in keys), "times native", "±", "n pairs", "")
     return Sheet(f"Ratio to a plain directory: {metric.title}", columns, told, source=source) if told else None
 
 
-def cell_sheet(analysis: Analysis, name: str, scenario: Scenario | None) -> Sheet | None:
+def cell_sheet(analysis: Analysis, name: str, reading: Reading | None) -> Sheet | None:
     """Return every cell of every metric, in its unit; without the scenario, as the bare numbers."""
     found = rows.of(analysis.cells, name)
-    units = {metric.name: metric.unit for metric in scenario.metrics} if scenario else {}
+    units = {metric.name: metric.unit for metric in reading.metrics} if reading else {}
     keys = rows.varying(found, ("depth", "temperature", *analysis.run.parameters))
     told = []
     for row in found:
@@ -206,15 +206,15 @@ def _summed(counter: str, told: Sequence[Row]) -> tuple[str, ...]:
     return (f"{units:,}", f"{units - missed:,}", expected.replace("..", " … "), seen, verdict)
 
 
-def precision(analysis: Analysis, scenario: Scenario) -> str:
+def precision(analysis: Analysis, reading: Reading) -> str:
     """Say how many units the headline's cells have, and how wide their intervals are."""
-    found = rows.matching(rows.of(analysis.cells, scenario.name), {"metric": scenario.headline})
+    found = rows.matching(rows.of(analysis.cells, reading.name), {"metric": reading.judged_metric})
     counts = [int(row["n"]) for row in found]
     if not counts:
         return "No unit of the headline metric was measured."
     widths = [width for row in found if (width := rows.half_width(row)) is not None]
     span = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
-    text = f"{len(counts)} cells of {scenario.headline} have {span} units each"
+    text = f"{len(counts)} cells of {reading.judged_metric} have {span} units each"
     if not widths:
         return f"{text}; none has an interval, because one unit has none."
     without = len(found) - len(widths)

@@ -13,9 +13,10 @@ from bench.report.sections import SUBJECT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bench.measure.scenario import Scenario
-    from bench.stats.analysis import Analysis
-    from bench.verdicts.claims import Answer, Verdict
+    from bench.reading.analysis import Analysis
+    from bench.reading.claims import Answer
+    from bench.reading.contract import Reading
+    from bench.reading.verdicts import ClaimVerdict
 
 __all__ = ["lines"]
 
@@ -24,26 +25,26 @@ CLAIMS = ("C6", "C8")  # those that surprise
 
 
 def lines(
-    analysis: Analysis, verdicts: Iterable[Verdict], scenarios: Mapping[str, Scenario] | None = None
+    analysis: Analysis, verdicts: Iterable[ClaimVerdict], readings: Mapping[str, Reading] | None = None
 ) -> list[str]:
     """Return the foremost answers, the claims that surprise, and how far to trust them.
 
-    `scenarios` by name; all that are installed if not given.
+    `readings` by name; all that are installed if not given.
     """
-    if scenarios is None:
+    if readings is None:
         from bench import discovery
 
-        scenarios = discovery.scenarios()
-    told = [*_answers(analysis, scenarios), *(_verdict(verdict) for verdict in verdicts if verdict.claim.id in CLAIMS)]
-    told += [line for line in (_counters(analysis), _precision(analysis, scenarios), _trouble(analysis)) if line]
+        readings = discovery.readings()
+    told = [*_answers(analysis, readings), *(_verdict(verdict) for verdict in verdicts if verdict.claim.id in CLAIMS)]
+    told += [line for line in (_counters(analysis), _precision(analysis, readings), _trouble(analysis)) if line]
     return told
 
 
-def _answers(analysis: Analysis, scenarios: Mapping[str, Scenario]) -> list[str]:
+def _answers(analysis: Analysis, readings: Mapping[str, Reading]) -> list[str]:
     found: list[Answer] = []
-    for place, name in enumerate(name for name in analysis.scenarios if name in scenarios):
+    for place, name in enumerate(name for name in analysis.scenarios if name in readings):
         by_volume: dict[str, Answer] = {}
-        for answer in scenarios[name].answers(analysis):
+        for answer in readings[name].answers(analysis):
             if split(answer.where)[0] == SUBJECT:
                 by_volume.setdefault(split(answer.where)[2], answer)
         found += list(by_volume.values())[: None if place < FOREMOST else 1]
@@ -51,7 +52,7 @@ def _answers(analysis: Analysis, scenarios: Mapping[str, Scenario]) -> list[str]
     return [f"{answer.where:<{width}}  {answer.text}" for answer in found]
 
 
-def _verdict(verdict: Verdict) -> str:
+def _verdict(verdict: ClaimVerdict) -> str:
     outcomes: dict[str, list[str]] = {}
     for finding in verdict.findings:
         if finding.where:
@@ -71,11 +72,11 @@ def _counters(analysis: Analysis) -> str:
     return f"Counters: {matching:,} of {units:,} were as expected." if units else ""
 
 
-def _precision(analysis: Analysis, scenarios: Mapping[str, Scenario]) -> str:
+def _precision(analysis: Analysis, readings: Mapping[str, Reading]) -> str:
     found = []
     for name in analysis.scenarios:
-        if name in scenarios:
-            cells = rows.matching(rows.of(analysis.cells, name), {"metric": scenarios[name].headline})
+        if name in readings:
+            cells = rows.matching(rows.of(analysis.cells, name), {"metric": readings[name].judged_metric})
             found += [(width, name, row) for row in cells if (width := rows.half_width(row)) is not None]
     if not found:
         return "Precision: no figure has an interval yet; give the run more time."

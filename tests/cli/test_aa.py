@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.host.packages import find_program
-from bench.measure import reference
 from bench.measure.hyperfine import probe
 from bench.model import TURNS
+from bench.scenario import reference
 from bench.store.reader import load
 from tests.integration.places import require
 

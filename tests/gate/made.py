@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from bench.gate.verdict import GateResult, GateVerdict, Status, Tier
-from bench.stats.analysis import Analysis
-from tests.builders import make_sample, make_scenario, read_back
+from bench.reading.analysis import Analysis
+from tests.builders import make_reading, make_sample, read_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from bench.measure.scenario import Scenario
     from bench.model import Sample
+    from bench.reading.contract import Reading
 
 HOST: dict[str, Any] = {
     "cpu_model": "A CPU",
@@ -27,9 +27,9 @@ HOST: dict[str, Any] = {
     "kernel": "6.1",
 }
 HOW = {"mount": "fsconfig lowerdir+", "options": "rw,relatime,lowerdir×1", "backing": "ext4 rw,relatime"}
-SCENARIOS: dict[str, Scenario] = {
-    "writes": make_scenario("writes"),
-    "reads": make_scenario("reads", order=2),
+READINGS: dict[str, Reading] = {
+    "writes": make_reading("writes"),
+    "reads": make_reading("reads", order=2),
 }
 
 
@@ -59,7 +59,7 @@ def analysed(directory: Path, *groups: list[Sample], host: Mapping[str, Any] | N
     flat = [sample for group in groups for sample in group]
     numbered = [dataclasses.replace(sample, sequence=place) for place, sample in enumerate(flat)]
     run = read_back(directory, numbered, host={**HOST, **(host or {})}, version="1.2.3")
-    return Analysis(run, SCENARIOS)
+    return Analysis(run, READINGS)
 
 
 def verdict(status: Status = Status.PASS, *, blocking: bool = True, **rest: Any) -> GateVerdict:

@@ -14,16 +14,16 @@ from bench.errors import BenchError
 from bench.gate.baseline import Baseline, Machine, Ratio, check_suite, make_baseline
 from bench.gate.baseline_file import read_baseline, write_baseline
 from bench.gate.figures import Figure
-from bench.measure.scenario import Metric
 from bench.model import Temperature
-from tests.builders import make_scenario
-from tests.gate.made import HOW, SCENARIOS, analysed, timed, units
+from bench.reading.laws import Metric
+from tests.builders import make_reading
+from tests.gate.made import HOW, READINGS, analysed, timed, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bench.stats.analysis import Analysis
+    from bench.reading.analysis import Analysis
 
 NEW = Temperature.NEW
 FIGURE = "writes bytes overlay2@ext4 hot depth=1 position=top size=4096"
@@ -40,7 +40,7 @@ def example(directory: Path) -> Analysis:
 
 
 def test_it_holds_what_the_run_counted_mounted_and_timed(tmp_path: Path) -> None:
-    told = make_baseline(example(tmp_path), SCENARIOS)
+    told = make_baseline(example(tmp_path), READINGS)
     assert (told.version, told.scenarios) == ("1.2.3", ("writes",))
     assert told.machine == Machine("A CPU", "x86_64", 2, 8, True, "6.1")
     assert told.options == {"writes overlay2@ext4": ("rw,relatime over ext4 rw,relatime",)}
@@ -55,7 +55,7 @@ def test_it_holds_what_the_run_counted_mounted_and_timed(tmp_path: Path) -> None
 def test_cells_of_comparisons_are_not_in_it_but_how_they_were_mounted_is(tmp_path: Path) -> None:
     compared = {"comparison": 0, "side": "a", "setup": 1}
     other = units([{"bytes": 1}], "overlay2,volatile=on@ext4", params=compared)
-    told = make_baseline(analysed(tmp_path / "run", units([{"bytes": 2}]), other), SCENARIOS)
+    told = make_baseline(analysed(tmp_path / "run", units([{"bytes": 2}]), other), READINGS)
     assert [str(figure) for figure in told.counters] == ["writes bytes overlay2@ext4 hot depth=1"]
     assert sorted(told.options) == ["writes overlay2,volatile=on@ext4", "writes overlay2@ext4"]
 
@@ -74,13 +74,13 @@ def test_cells_of_comparisons_are_not_in_it_but_how_they_were_mounted_is(tmp_pat
 def test_options_tell_no_layer_and_no_place(
     tmp_path: Path, how: dict[str, str], volume: str, options: tuple[str, ...] | None
 ) -> None:
-    told = make_baseline(analysed(tmp_path / "run", units([{"bytes": 1}], f"overlay2@{volume}", how=how)), SCENARIOS)
+    told = make_baseline(analysed(tmp_path / "run", units([{"bytes": 1}], f"overlay2@{volume}", how=how)), READINGS)
     assert told.options.get(f"writes overlay2@{volume}") == options
 
 
 def test_a_unit_that_failed_tells_no_options(tmp_path: Path) -> None:
     failed = units([{}], how={"backing": "ext4 ro"}, error="it broke")
-    told = make_baseline(analysed(tmp_path / "run", units([{"bytes": 1}]), failed), SCENARIOS)
+    told = make_baseline(analysed(tmp_path / "run", units([{"bytes": 1}]), failed), READINGS)
     assert told.options == {"writes overlay2@ext4": ("rw,relatime over ext4 rw,relatime",)}
 
 
@@ -88,26 +88,26 @@ def test_only_a_headline_that_is_a_time_is_stored(tmp_path: Path) -> None:
     analysis = analysed(tmp_path / "run", timed(2))
     for headline, unit in (("other", "ns"), ("time", "bytes/s")):
         metrics = (Metric("other", "another"), Metric("time", "this", unit))
-        scenario = make_scenario("writes", metrics=metrics, headline=headline)
+        scenario = make_reading("writes", metrics=metrics, judged_metric=headline)
         with pytest.raises(BenchError, match="makes no baseline"):
             make_baseline(analysis, {"writes": scenario})
-    assert make_baseline(analysis, SCENARIOS).ratios
+    assert make_baseline(analysis, READINGS).ratios
 
 
 def test_a_ratio_without_an_interval_is_not_stored(tmp_path: Path) -> None:
-    told = make_baseline(analysed(tmp_path / "run", timed(2, blocks=1), units([{"bytes": 1}])), SCENARIOS)
+    told = make_baseline(analysed(tmp_path / "run", timed(2, blocks=1), units([{"bytes": 1}])), READINGS)
     assert not told.ratios
 
 
 def test_the_file_has_a_figure_a_line_sorted(tmp_path: Path, path: Path) -> None:
-    write_baseline(path, make_baseline(example(tmp_path), SCENARIOS))
+    write_baseline(path, make_baseline(example(tmp_path), READINGS))
     lines = path.read_text(encoding="utf-8").splitlines()
     assert f'  "{FIGURE}": [4096, 8192]' in lines
     assert '  "cpu_model": "A CPU",' in lines
     assert json.loads(path.read_text(encoding="utf-8"))["schema"] == 1
     assert [each.name for each in tmp_path.iterdir() if each.is_file()] == [path.name]
     counters = units([{"b": 1, "a": 2, "c": 3}])
-    write_baseline(path, make_baseline(analysed(tmp_path / "other", counters), SCENARIOS))
+    write_baseline(path, make_baseline(analysed(tmp_path / "other", counters), READINGS))
     told = [line.split('"')[1] for line in path.read_text(encoding="utf-8").splitlines() if ": [" in line]
     assert [name.split()[1] for name in told if "depth" in name] == ["a", "b", "c"]
 
@@ -154,7 +154,7 @@ def test_a_baseline_is_read_as_it_was_written(tmp_path_factory: pytest.TempPathF
 
 def test_arms_of_every_kind_have_a_name_that_is_read_back(tmp_path: Path, path: Path) -> None:
     arm = "overlay2,metacopy=on@ext4"
-    told = make_baseline(analysed(tmp_path / "run", units([{"bytes": 1.5}], arm, temperature=NEW)), SCENARIOS)
+    told = make_baseline(analysed(tmp_path / "run", units([{"bytes": 1.5}], arm, temperature=NEW)), READINGS)
     write_baseline(path, told)
     assert read_baseline(path) == told
     assert Figure.parse("w b overlay2@ext4,mkfs=-O ^has_journal new container depth=8").arm.endswith("has_journal")
@@ -162,11 +162,11 @@ def test_arms_of_every_kind_have_a_name_that_is_read_back(tmp_path: Path, path: 
 
 def test_there_must_be_something_to_store(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="run run makes no baseline: it has no counter and no ratio to native"):
-        make_baseline(analysed(tmp_path / "run", units([{}])), SCENARIOS)
+        make_baseline(analysed(tmp_path / "run", units([{}])), READINGS)
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
-    told = make_baseline(example(tmp_path), SCENARIOS)
+    told = make_baseline(example(tmp_path), READINGS)
     with pytest.raises(BenchError, match=r"cannot write the baseline to .*: No such file or directory"):
         write_baseline(tmp_path / "missing" / "baseline.json", told)
 
@@ -216,7 +216,7 @@ def put(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
 def test_what_is_no_baseline_is_one_line(
     tmp_path: Path, path: Path, change: Callable[[dict[str, Any]], None], said: str
 ) -> None:
-    write_baseline(path, make_baseline(example(tmp_path), SCENARIOS))
+    write_baseline(path, make_baseline(example(tmp_path), READINGS))
     told = json.loads(path.read_text(encoding="utf-8"))
     change(told)
     path.write_text(json.dumps(told), encoding="utf-8")
@@ -254,10 +254,10 @@ def test_a_file_that_is_missing_or_cannot_be_read(tmp_path: Path, path: Path) ->
 
 def test_a_baseline_of_other_scenarios_is_refused(tmp_path: Path, path: Path) -> None:
     analysis = example(tmp_path)
-    told = make_baseline(analysis, SCENARIOS)
-    check_suite(told, path, analysis, SCENARIOS)
+    told = make_baseline(analysis, READINGS)
+    check_suite(told, path, analysis, READINGS)
     with pytest.raises(BenchError, match=r"baseline.json has figures of scenario 'writes': version 1.2.3 had it"):
-        check_suite(told, path, analysis, {"reads": SCENARIOS["reads"]})
+        check_suite(told, path, analysis, {"reads": READINGS["reads"]})
     other = analysed(tmp_path / "other", units([{"bytes": 1}], scenario="reads"))
     with pytest.raises(BenchError, match="no figure of run other: it is about writes; the run, about reads"):
-        check_suite(told, path, other, SCENARIOS)
+        check_suite(told, path, other, READINGS)

@@ -17,7 +17,7 @@ from bench.gate.judge import judge_counters
 from bench.gate.ranges import Range, severity, words
 from bench.gate.verdict import GateVerdict, Status, Tier
 from tests.builders import make_sample
-from tests.gate.made import HOW, SCENARIOS, analysed, timed, units
+from tests.gate.made import HOW, READINGS, analysed, timed, units
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,7 +114,7 @@ def test_a_run_is_within_the_baseline_that_was_made_of_it(tmp_path: Path) -> Non
     arms = ("overlay2@ext4", "vfs@ext4")
     counted = [units([{"bytes": 8, "inodes": 3}, {"bytes": 9, "inodes": 3}], arm, params={"size": 4}) for arm in arms]
     analysis = analysed(tmp_path / "run", *counted, timed(2))
-    verdicts = judge_counters(make_baseline(analysis, SCENARIOS), analysis, GateConfig())
+    verdicts = judge_counters(make_baseline(analysis, READINGS), analysis, GateConfig())
     assert len(verdicts) == 6
     assert {one.status for one in verdicts} == {Status.PASS}
 

@@ -10,7 +10,7 @@ from bench.gate.baseline import make_baseline
 from bench.gate.config import GateConfig, ScenarioOverride, StoredTimes
 from bench.gate.stored import judge_stored_times
 from bench.gate.verdict import GateVerdict, Status, Tier
-from tests.gate.made import HOST, SCENARIOS, analysed, timed, units
+from tests.gate.made import HOST, READINGS, analysed, timed, units
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def judged(directory: Path, before: float, now: float, **settings: Any) -> GateVerdict:
     """Return the verdict on overlay2 that took `before`, and takes `now` times as long as native."""
-    stored = make_baseline(analysed(directory / "before", timed(before)), SCENARIOS)
+    stored = make_baseline(analysed(directory / "before", timed(before)), READINGS)
     verdicts, warnings = judge_stored_times(stored, analysed(directory / "now", timed(now)), GateConfig(**settings))
     assert not warnings
     (verdict,) = verdicts
@@ -51,7 +51,7 @@ def test_delta_is_that_of_the_scenario(tmp_path: Path) -> None:
 
 
 def test_an_interval_that_overlaps_does_not_fail_however_large_the_ratio(tmp_path: Path) -> None:
-    stored = make_baseline(analysed(tmp_path / "before", timed(2.0)), SCENARIOS)
+    stored = make_baseline(analysed(tmp_path / "before", timed(2.0)), READINGS)
     unsure = analysed(tmp_path / "now", [*timed(1.5, blocks=1), *timed(6, blocks=2)[2:]])
     verdicts, _ = judge_stored_times(stored, unsure, GateConfig())
     (told,) = verdicts
@@ -81,33 +81,33 @@ def test_it_blocks_only_if_both_say_so(tmp_path: Path) -> None:
 def test_on_another_machine_there_is_no_verdict_but_a_warning(
     tmp_path: Path, fact: dict[str, Any], difference: str
 ) -> None:
-    stored = make_baseline(analysed(tmp_path / "before", timed(2)), SCENARIOS)
+    stored = make_baseline(analysed(tmp_path / "before", timed(2)), READINGS)
     verdicts, warnings = judge_stored_times(stored, analysed(tmp_path / "now", timed(9), host=fact), GateConfig())
     assert not verdicts
     assert warnings == [f"stored times are not judged, the baseline is from another machine: {difference}"]
 
 
 def test_what_does_not_tell_machines_apart(tmp_path: Path) -> None:
-    stored = make_baseline(analysed(tmp_path / "before", timed(2)), SCENARIOS)
+    stored = make_baseline(analysed(tmp_path / "before", timed(2)), READINGS)
     same = {"hostname": "other", "memory_bytes": HOST["memory_bytes"] - 100_000_000, "cores": {"logical": 2}}
     verdicts, warnings = judge_stored_times(stored, analysed(tmp_path / "now", timed(2), host=same), GateConfig())
     assert (len(verdicts), warnings) == (1, [])
 
 
 def test_off_says_nothing(tmp_path: Path) -> None:
-    stored = make_baseline(analysed(tmp_path / "before", timed(2)), SCENARIOS)
+    stored = make_baseline(analysed(tmp_path / "before", timed(2)), READINGS)
     now = analysed(tmp_path / "now", timed(9), host={"kernel": "6.12"})
     assert judge_stored_times(stored, now, GateConfig(stored_times=StoredTimes.OFF)) == ([], [])
 
 
 def test_stored_ratios_that_were_not_measured_are_told(tmp_path: Path) -> None:
-    stored = make_baseline(analysed(tmp_path / "before", timed(2), timed(2, depth=5)), SCENARIOS)
+    stored = make_baseline(analysed(tmp_path / "before", timed(2), timed(2, depth=5)), READINGS)
     verdicts, warnings = judge_stored_times(stored, analysed(tmp_path / "now", timed(2)), GateConfig())
     assert len(verdicts) == 1
     assert warnings == ["1 of 2 stored ratios to native were not measured"]
 
 
 def test_without_stored_ratios_another_machine_is_no_matter(tmp_path: Path) -> None:
-    stored = make_baseline(analysed(tmp_path / "before", units([{"bytes": 1}])), SCENARIOS)
+    stored = make_baseline(analysed(tmp_path / "before", units([{"bytes": 1}])), READINGS)
     now = analysed(tmp_path / "now", timed(2), host={"kernel": "6.12"})
     assert judge_stored_times(stored, now, GateConfig()) == ([], [])

@@ -24,10 +24,10 @@ from bench.layers.content import Directory, File
 from bench.measure import compare
 from bench.measure.plan import Request, make
 from bench.measure.runner import Runner
-from bench.stats.analysis import Analysis
+from bench.reading.analysis import Analysis
+from bench.reading.claims import Outcome
 from bench.store.reader import load
-from bench.verdicts.claims import Outcome
-from scenarios.layout import MOST
+from scenarios.layout.reading import MOST
 from tests.builders import write_run
 from tests.host.isolated import isolated
 from tests.integration.places import ENGINES, made, own_volume, require
@@ -49,7 +49,7 @@ ROOM = 700 << 20
 
 def analysed(place: Path, samples: list[Sample]) -> Analysis:
     """Return what the rows of these samples say."""
-    return Analysis(load(write_run(place / "run", samples)), discovery.scenarios())
+    return Analysis(load(write_run(place / "run", samples)), discovery.readings())
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def test_its_containers_cost_what_is_measured_without_an_error(name: str, place:
         assert mine.metrics["mount"] > 1e6  # a process was started
         engine, _, version = mine.how["mount"].partition(" ")
         assert (engine, version.count(".")) == (name.partition("/")[0], 2)
-        told = list(discovery.scenario("drivers").tables(analysed(place, block.samples)))
+        told = list(discovery.readings()["drivers"].tables(analysed(place, block.samples)))
         assert told[0].title == "Every driver, times a plain directory"
         assert [row[0] for row in told[0].rows] == [f"{name}@{volume}"]
         assert told[1].title == "An engine's container, times the one that is built by hand"
@@ -142,14 +142,14 @@ def test_what_is_built_by_hand_is_what_docker_builds(name: str, depths: tuple[in
         assert {sample.depth for sample in block.samples} == set(depths)
         block.check()
         analysis = analysed(place, block.samples)
-        table, costs = discovery.scenario("layout").tables(analysis)
+        table, costs = discovery.readings()["layout"].tables(analysis)
         assert table.rows == ((f"{name}@{volume}", *(4 * (f"{len(depths)} of {len(depths)}",))),)
         assert [row[:3] for row in costs.rows] == [(f"{name}@{volume}", f"{depth}", "3") for depth in depths]
         assert all(float(row[5].split("×")[0]) > 0 for row in costs.rows)
         if MOST in depths:
-            [limit] = discovery.scenario("layout").claims["C3"](analysis)
+            [limit] = discovery.readings()["layout"].claims["C3"](analysis)
             assert "loaded an image of 125 layers and refused one of 126" in limit.evidence
-            [held] = discovery.scenario("layout").claims["C4"](analysis)
+            [held] = discovery.readings()["layout"].claims["C4"](analysis)
             assert "link 125, lower 124, diff 125, work 124, merged 0, committed 124" in held.evidence
             assert held.evidence.endswith("absolute at 1, absolute at 5, relative at 72, relative at 125")
         for sample in block.samples:
@@ -214,15 +214,15 @@ def test_docker_chooses_and_refuses_drivers_by_file_system(place: Path) -> None:
         assert (sample.counters["deprecates_overlay2"], sample.counters["deprecates_overlay"]) == (0, 1)
         assert any("btrfs: refused: failed to start daemon" in proof for proof in sample.proofs)
         analysis = analysed(place, block.samples)
-        [default] = discovery.scenario("choice").claims["C1"](analysis)
+        [default] = discovery.readings()["choice"].claims["C1"](analysis)
         assert default.outcome is Outcome.CONFIRMED
         assert (
             "on a fresh ext4 dockerd took overlay2 by itself; it called deprecated: aufs, overlay, devicemapper"
             in default.evidence
         )
-        [backing] = discovery.scenario("choice").claims["C2"](analysis)
+        [backing] = discovery.readings()["choice"].claims["C2"](analysis)
         assert backing.evidence == "on ext4 dockerd started with overlay2, fuse-overlayfs, overlay, vfs"
-        [table] = discovery.scenario("choice").tables(analysis)
+        [table] = discovery.readings()["choice"].tables(analysis)
         assert table.rows[0][:2] == ("ext4", "overlay2")
 
     isolated(work)

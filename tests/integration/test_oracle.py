@@ -19,7 +19,7 @@ from bench.oracle import operations as ops
 from bench.oracle import unusual
 from bench.oracle.operations import stream
 from bench.oracle.replay import Replay, compared
-from scenarios.differences import DEPTH, DIRECTORIES, MARKED, NAMES, TREE, layer, once
+from scenarios.differences.measure import DEPTH, DIRECTORIES, MARKED, NAMES, TREE, layer, once
 from tests.host.isolated import isolated
 from tests.integration.places import BY_HAND, made, own_volume, require
 from tests.oracle.shrink import shrunk

@@ -11,9 +11,10 @@ from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack
 from bench.layers.content import File
 from bench.measure.plan import Plan, Request, StackKey, StackPlan
 from bench.measure.runner import Runner
-from bench.measure.scenario import Metric, Scenario
 from bench.model import NATIVE, Arm, Cell, Support, Temperature
+from bench.scenario.contract import Scenario
 from bench.volumes.base import Recipe, Usage
+from tests.builders import make_reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     import pytest
 
     from bench.layers.content import Layer
-    from bench.measure.scenario import Unit
     from bench.model import Param, Sample
+    from bench.scenario.contract import Unit
 
 __all__ = [
     "FOREVER",
@@ -152,12 +153,8 @@ def recording_scenario(log: Log, /, name: str = "recorded", **rest: Any) -> Scen
         unit.record("time", [3.0, 1.0, 2.0])
 
     parts: dict[str, Any] = {
-        "question": "In which order?",
-        "method": "It records.",
-        "order": 1,
+        "reading": make_reading(name),
         "weight": 1.0,
-        "metrics": (Metric("time", "time"),),
-        "headline": "time",
         "grids": lambda profile: (),
         "layer": lambda index, params: (File(f"file-{index}", 0),),
         "operate": operate,
@@ -166,7 +163,7 @@ def recording_scenario(log: Log, /, name: str = "recorded", **rest: Any) -> Scen
         "touch": step("touch"),
         "after": step("after"),
     }
-    return Scenario(name=name, **{**parts, **rest})
+    return Scenario(**{**parts, **rest})
 
 
 def make_cell(
@@ -175,10 +172,10 @@ def make_cell(
     scenario: str = "recorded",
     driver: str = "recorded",
     depth: int = 2,
-    blocks: int | None = None,
+    max_blocks: int | None = None,
     params: Mapping[str, Param] | None = None,
 ) -> Cell:
-    return Cell(scenario, Arm(driver, "disk"), depth, temperature, tuple((params or {}).items()), blocks)
+    return Cell(scenario, Arm(driver, "disk"), depth, temperature, tuple((params or {}).items()), max_blocks)
 
 
 def make_runner(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.kernel.directory import working_directory
-from bench.measure import clock
+from bench.scenario import clock
 
 if TYPE_CHECKING:
     from pathlib import Path

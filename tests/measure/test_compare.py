@@ -27,8 +27,8 @@ from tests.measure.fakes import FOREVER, Quiet, recording_scenario
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from bench.measure.scenario import Scenario
     from bench.measure.workshop import Workshop
+    from bench.scenario.contract import Scenario
 
 HOT, NEW = Temperature.HOT, Temperature.NEW
 FIRST, FRESH = 1, 2  # set-ups

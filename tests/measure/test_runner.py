@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.errors import BenchError, Interrupted, LostVolumeError
-from bench.measure.scenario import ProofError
 from bench.model import Support, Temperature
+from bench.scenario.contract import ProofError
 from tests.measure.fakes import (
     Log,
     RecordingDriver,
@@ -28,7 +28,7 @@ from tests.measure.fakes import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.measure.scenario import Unit
+    from bench.scenario.contract import Unit
 
 HOT, NEW, COLD = Temperature.HOT, Temperature.NEW, Temperature.COLD
 ORDER = {
@@ -112,7 +112,9 @@ def test_a_unit_that_fails_is_cleaned_up_and_told_and_the_next_one_runs(
 def test_what_was_measured_before_a_failed_proof_is_no_sample(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     cell = make_cell()
     runner, [*_], _ = make_runner(monkeypatch, log, [cell])
-    sample = runner.observe(recording_scenario(log, prove=lambda unit: unit.proven(False, "it happened")), cell, 0)
+    sample = runner.observe(
+        recording_scenario(log, prove=lambda unit: unit.require_proof(False, "it happened")), cell, 0
+    )
     assert sample.error == "ProofError: not proven: it happened"
     assert sample.metrics == {}
 
@@ -150,7 +152,7 @@ def test_a_proof_that_fails_after_the_volume_ran_full_ends_the_run(log: Log, mon
         try:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
-            unit.proven(False, "nothing is left")
+            unit.require_proof(False, "nothing is left")
 
     with pytest.raises(BenchError, match="volume disk cannot be written any more: No space left on device"):
         runner.observe(recording_scenario(log, operate=operate), cell, 0)
@@ -216,8 +218,8 @@ def test_a_counter_that_is_not_as_expected_is_recorded_and_is_no_error(
     def prove(unit: Unit) -> None:
         unit.expect("flushes", 3, 2, why="one fsync")
         unit.expect("bytes", 5, 4, 6, why="between")
-        unit.proven(True, "it happened")
-        unit.proven(True, "it happened")
+        unit.require_proof(True, "it happened")
+        unit.require_proof(True, "it happened")
 
     cell = make_cell()
     runner, [*_], _ = make_runner(monkeypatch, log, [cell])
@@ -232,7 +234,7 @@ def test_a_counter_that_is_not_as_expected_is_recorded_and_is_no_error(
 
 
 def test_a_scenario_without_mounts_gets_no_container(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    scenario = recording_scenario(log, mounts=False)
+    scenario = recording_scenario(log, needs_container=False)
     cell = make_cell()
     runner, [*_], _ = make_runner(monkeypatch, log, [cell], scenario)
     assert log == []
@@ -273,7 +275,7 @@ def test_units_draw_from_the_seed_and_their_block_alone(log: Log, monkeypatch: p
 
 
 def test_each_chain_is_built_once_and_synced_before_the_first_unit(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    cells = [make_cell(driver=driver, blocks=1) for driver in ("native", "recorded")]
+    cells = [make_cell(driver=driver, max_blocks=1) for driver in ("native", "recorded")]
     runner, samples, listener = make_runner(monkeypatch, log, cells, built=False)
     assert runner.run() == {"recorded": 1}
     assert log[:3] == ["build native 2", "build recorded 2", "sync"]
@@ -292,7 +294,7 @@ def test_a_build_that_fails_is_one_error_with_the_reason(log: Log, monkeypatch: 
 
 
 def test_blocks_hold_every_arm_and_limited_cells_end(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    cells = [make_cell(driver="native", blocks=3), make_cell(blocks=3), make_cell(NEW, blocks=1)]
+    cells = [make_cell(driver="native", max_blocks=3), make_cell(max_blocks=3), make_cell(NEW, max_blocks=1)]
     runner, samples, listener = make_runner(monkeypatch, log, cells)
     assert runner.run() == {"recorded": 3}
     assert [sum(row.block == block for row in samples) for block in range(3)] == [3, 2, 2]
@@ -321,7 +323,7 @@ def test_nothing_begins_after_the_deadline(log: Log, monkeypatch: pytest.MonkeyP
 
 
 def test_a_resumed_run_leaves_out_what_it_has(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    cells = [make_cell(blocks=3), make_cell(NEW, blocks=3)]
+    cells = [make_cell(max_blocks=3), make_cell(NEW, max_blocks=3)]
     runner, samples, _ = make_runner(monkeypatch, log, cells)
     runner.finished = {"recorded": 1}
     runner.partial = frozenset({("recorded", 1, cells[1])})

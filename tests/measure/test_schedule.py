@@ -16,8 +16,10 @@ from tests.builders import make_arm
 SEEDS = st.integers(0, 2**32)
 
 
-def make_cells(number: int, *, blocks: int | None = None, name: str = "s") -> list[Cell]:
-    return [Cell(name, make_arm("overlay2@ext4"), depth + 1, Temperature.HOT, (), blocks) for depth in range(number)]
+def make_cells(number: int, *, max_blocks: int | None = None, name: str = "s") -> list[Cell]:
+    return [
+        Cell(name, make_arm("overlay2@ext4"), depth + 1, Temperature.HOT, (), max_blocks) for depth in range(number)
+    ]
 
 
 @given(number=st.integers(0, 30), seed=SEEDS, block=st.integers(0, 50))
@@ -46,7 +48,7 @@ def test_every_cell_comes_first_about_equally_often() -> None:
 def test_a_cell_comes_in_as_many_blocks_as_it_may(limits: list[int | None], seed: int) -> None:
     cells = [Cell("s", make_arm("a@b"), place, Temperature.HOT, (), limit) for place, limit in enumerate(limits)]
     seen = Counter(cell for block in range(6) for cell in block_order(cells, seed, "s", block))
-    assert all(seen[cell] == (6 if cell.blocks is None else cell.blocks) for cell in cells)
+    assert all(seen[cell] == (6 if cell.max_blocks is None else cell.max_blocks) for cell in cells)
 
 
 def simulate(schedule: Schedule, costs: dict[str, float], budget: float) -> list[tuple[str, int, float]]:
@@ -97,7 +99,7 @@ def test_time_is_shared_by_weight_to_within_a_block(costs: dict[str, float], wei
 
 @given(limits=st.lists(st.integers(1, 6), min_size=1, max_size=4))
 def test_a_scenario_whose_cells_are_all_limited_ends_with_the_largest_limit(limits: list[int]) -> None:
-    cells = [cell for limit in limits for cell in make_cells(1, blocks=limit)]
+    cells = [cell for limit in limits for cell in make_cells(1, max_blocks=limit)]
     chosen = simulate(Schedule({"s": cells}, {"s": 1.0}), {"s": 1.0}, 1e6)
     assert [block for _, block, _ in chosen] == list(range(max(limits)))
 
@@ -105,7 +107,7 @@ def test_a_scenario_whose_cells_are_all_limited_ends_with_the_largest_limit(limi
 @given(limits=st.lists(st.integers(1, 6), min_size=1, max_size=4), left=st.floats(1, 40))
 def test_one_cell_without_limit_keeps_a_scenario_going(limits: list[int], left: float) -> None:
     assume(left > 2)
-    cells = [*make_cells(1), *[cell for limit in limits for cell in make_cells(1, blocks=limit)]]
+    cells = [*make_cells(1), *[cell for limit in limits for cell in make_cells(1, max_blocks=limit)]]
     chosen = simulate(Schedule({"s": cells}, {"s": 1.0}), {"s": 1.0}, left)
     assert chosen[-1][2] - 1.0 < ESTIMATE_MARGIN
 

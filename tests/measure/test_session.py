@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 HOT, NEW = Temperature.HOT, Temperature.NEW
 CELLS = [
     make_cell(HOT, params={"size": 0, "position": "top"}),
-    make_cell(HOT, params={"size": 4096, "position": "top"}, blocks=2),
+    make_cell(HOT, params={"size": 4096, "position": "top"}, max_blocks=2),
     make_cell(NEW, params={"size": 4096, "position": "top"}),
     make_cell(NEW, params={"size": 4096, "position": "top"}, driver="native"),
 ]
@@ -69,7 +69,7 @@ def test_no_cell_of_a_block_is_ever_measured_twice_and_none_is_left_out(
     have: set[tuple[int, int]],
     errors: bool,
 ) -> None:
-    wanted = {(block, place) for block, place in have if block < (CELLS[place].blocks or BLOCKS)}
+    wanted = {(block, place) for block, place in have if block < (CELLS[place].max_blocks or BLOCKS)}
     rows = [
         sample(number, CELLS[place], block, error="ProofError: no" if errors else "")
         for number, (block, place) in enumerate(sorted(wanted))
@@ -77,11 +77,14 @@ def test_no_cell_of_a_block_is_ever_measured_twice_and_none_is_left_out(
     runner, samples = resumed(monkeypatch, tmp_path_factory.mktemp("r") / "run", rows)
     for block in range(runner.finished.get("recorded", 0), BLOCKS):
         for cell in CELLS:
-            if block < (cell.blocks or BLOCKS) and ("recorded", block, cell) not in runner.partial:
+            if block < (cell.max_blocks or BLOCKS) and ("recorded", block, cell) not in runner.partial:
                 runner.observe(discovery.scenario("recorded"), cell, block)
     new = [(row.block, next(place for place, cell in enumerate(CELLS) if same(cell, row))) for row in samples]
     every = {
-        (block, place) for block in range(BLOCKS) for place, cell in enumerate(CELLS) if block < (cell.blocks or BLOCKS)
+        (block, place)
+        for block in range(BLOCKS)
+        for place, cell in enumerate(CELLS)
+        if block < (cell.max_blocks or BLOCKS)
     }
     assert not set(new) & wanted
     assert set(new) | wanted == every

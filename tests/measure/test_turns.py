@@ -15,7 +15,7 @@ from tests.measure.fakes import Log, make_cell, make_runner, recording_scenario
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bench.measure.scenario import Unit
+    from bench.scenario.contract import Unit
 
 CELLS = [make_cell(Temperature.HOT, driver=driver) for driver in ("recorded", "native")]
 

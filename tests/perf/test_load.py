@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.stats.analysis import Analysis
+from bench.reading.analysis import Analysis
 from bench.store.reader import Run, load
 from tests.perf.conftest import CELLS, COUNTERS, METRICS, UNITS
 

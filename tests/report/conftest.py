@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.measure.scenario import Law, Metric, Scenario
 from bench.model import Temperature
-from bench.verdicts.claims import Answer, Finding, Outcome, Table
-from tests.builders import make_samples, make_scenario, read_back
+from bench.reading.claims import Answer, Finding, Outcome, Table
+from bench.reading.laws import Law, Metric
+from tests.builders import make_reading, make_samples, read_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bench.stats.analysis import Analysis
+    from bench.reading.analysis import Analysis
+    from bench.reading.contract import Reading
     from bench.store.reader import Run
 
 ARMS = ("native@ext4", "overlay2@ext4", "overlay2,metacopy=on@ext4", "overlay2@xfs")
@@ -41,7 +42,7 @@ def _judge(analysis: Analysis) -> Iterator[Finding]:
     yield Finding("overlay2@xfs", Outcome.CONFIRMED, "it does")
 
 
-def make_known() -> dict[str, Scenario]:
+def make_known() -> dict[str, Reading]:
     """Return a scenario with laws, counters and claims, and one with neither."""
     hot, cold = Temperature.HOT.value, Temperature.COLD.value
     laws = [
@@ -49,11 +50,11 @@ def make_known() -> dict[str, Scenario]:
         for name in (hot, cold)
     ]
     metrics = (Metric("time", "the whole time"), Metric("part", "a part of it"))
-    sweep = make_scenario(
+    sweep = make_reading(
         "sweep", laws=laws, metrics=metrics, answers=_answers, claims={"C6": _judge},
         tables=lambda analysis: [Table("A table of its own", ("arm", "value"), (("overlay2@ext4", "42"),))],
     )  # fmt: skip
-    return {"sweep": sweep, "single": make_scenario("single", order=2)}
+    return {"sweep": sweep, "single": make_reading("single", order=2)}
 
 
 def make_cells() -> list[dict[str, Any]]:
@@ -81,7 +82,7 @@ def make_cells() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def known() -> dict[str, Scenario]:
+def known() -> dict[str, Reading]:
     """The scenarios of the run."""
     return make_known()
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bench.measure.scenario import Scenario
+    from bench.reading.contract import Reading
     from bench.store.reader import Run
 
 pytestmark = pytest.mark.browser
@@ -53,7 +53,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def page(run: Run, known: dict[str, Scenario], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page(run: Run, known: dict[str, Reading], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return render(run, known, tmp_path_factory.mktemp("reports") / "page.html")
 
 

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import pytest
 
+from bench.reading.analysis import Analysis
 from bench.report.counted import counter_figure
 from bench.report.dots import headline_figure, metrics_figure
 from bench.report.figures import Figure, law_figures
 from bench.report.palette import Palette
-from bench.stats.analysis import Analysis
 from tests.report.conftest import ARMS, SIZES
 
 if TYPE_CHECKING:
-    from bench.measure.scenario import Scenario
+    from bench.reading.contract import Reading
     from bench.store.reader import Run
 
 
 @pytest.fixture(scope="module")
-def analysis(run: Run, known: dict[str, Scenario]) -> Analysis:
+def analysis(run: Run, known: dict[str, Reading]) -> Analysis:
     return Analysis(run, known)
 
 
 @pytest.fixture(scope="module")
-def laws(analysis: Analysis, known: dict[str, Scenario]) -> list[Figure]:
+def laws(analysis: Analysis, known: dict[str, Reading]) -> list[Figure]:
     return law_figures(analysis, known["sweep"], Palette(ARMS))
 
 
@@ -69,21 +69,21 @@ def test_sources_name_scenario_metric_and_units(laws: list[Figure]) -> None:
     assert laws[0].source == f"scenario = sweep, metrics.time; n = {units:,}"
 
 
-def test_counters_that_follow_the_sweep_have_a_panel(analysis: Analysis, known: dict[str, Scenario]) -> None:
+def test_counters_that_follow_the_sweep_have_a_panel(analysis: Analysis, known: dict[str, Reading]) -> None:
     figure = counter_figure(analysis, known["sweep"], Palette(ARMS))
     assert figure is not None
     assert [panel.title for panel in figure.panels] == ["written bytes"]
     assert counter_figure(analysis, known["single"], Palette(ARMS)) is None
 
 
-def test_without_a_law_there_are_dots_with_intervals(analysis: Analysis, known: dict[str, Scenario]) -> None:
+def test_without_a_law_there_are_dots_with_intervals(analysis: Analysis, known: dict[str, Reading]) -> None:
     figure = headline_figure(analysis, known["single"], Palette(ARMS))
     assert figure is not None
     assert [trace["name"] for trace in figure.panels[0].data] == list(figure.arms)
     assert all("error_x" in trace for trace in figure.panels[0].data)
 
 
-def test_every_chart_has_units_and_is_valid(analysis: Analysis, known: dict[str, Scenario], laws: list[Figure]) -> None:
+def test_every_chart_has_units_and_is_valid(analysis: Analysis, known: dict[str, Reading], laws: list[Figure]) -> None:
     palette = Palette(ARMS)
     others = [
         counter_figure(analysis, known["sweep"], palette),
@@ -99,7 +99,7 @@ def test_every_chart_has_units_and_is_valid(analysis: Analysis, known: dict[str,
             assert any(unit in f" {told}" for told in [*titles, *ticks] for unit in ("ns", "µs", "ms", "KiB", "MiB"))
 
 
-def test_text_in_charts_is_escaped(known: dict[str, Scenario]) -> None:
+def test_text_in_charts_is_escaped(known: dict[str, Reading]) -> None:
     from bench.report.marks import _trace
 
     assert "<b>" not in _trace("<b>@ext4")["name"]

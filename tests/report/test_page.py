@@ -12,16 +12,16 @@ from markupsafe import escape
 from plotly.offline import get_plotlyjs
 
 from bench import discovery
+from bench.reading.analysis import Analysis
+from bench.reading.verdicts import verdicts
 from bench.report.page import prose, render
 from bench.report.summary import lines
-from bench.stats.analysis import Analysis
-from bench.verdicts.claims import verdicts
 from tests.builders import make_sample, read_back
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.measure.scenario import Scenario
+    from bench.reading.contract import Reading
     from bench.store.reader import Run
 
 MOST_BYTES = 7_000_000
@@ -33,7 +33,7 @@ LOADS = re.compile(
 
 
 @pytest.fixture(scope="module")
-def text(run: Run, known: dict[str, Scenario], tmp_path_factory: pytest.TempPathFactory) -> str:
+def text(run: Run, known: dict[str, Reading], tmp_path_factory: pytest.TempPathFactory) -> str:
     return render(run, known, tmp_path_factory.mktemp("reports") / "page.html").read_text()
 
 
@@ -49,7 +49,7 @@ def test_it_is_small_enough_and_has_plotly_once(text: str) -> None:
 
 
 def test_a_page_that_would_be_too_large_has_fewer_rows_of_folded_tables(
-    text: str, run: Run, known: dict[str, Scenario], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, run: Run, known: dict[str, Reading], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def rows(page: str) -> int:
         [told] = re.findall(r'id="sheets">(.*?)</script>', page)
@@ -107,19 +107,19 @@ def test_charts_are_json_a_browser_reads(text: str) -> None:
 
 def test_an_empty_run(tmp_path: Path) -> None:
     run = read_back(tmp_path / "empty", [])
-    known = discovery.scenarios()
+    known = discovery.readings()
     page = render(run, known, tmp_path / "page.html").read_text()
     assert "This run has no unit yet" in page
     assert lines(Analysis(run, known), verdicts(Analysis(run, known), known))
 
 
-def test_an_incomplete_run_says_so(run: Run, known: dict[str, Scenario], tmp_path: Path) -> None:
+def test_an_incomplete_run_says_so(run: Run, known: dict[str, Reading], tmp_path: Path) -> None:
     page = render(replace(run, provenance={"schema": 1, "complete": False}), known, tmp_path / "page.html").read_text()
     assert "INCOMPLETE" in page
     assert "machine not recorded" in page
 
 
-def test_provenance_of_any_form(run: Run, known: dict[str, Scenario], tmp_path: Path) -> None:
+def test_provenance_of_any_form(run: Run, known: dict[str, Reading], tmp_path: Path) -> None:
     odd = {"schema": 1, "skips": ["text", {"what": None}], "warnings": "none", "host": None, "volumes": [1, {"a": []}]}
     assert "machine not recorded" in render(replace(run, provenance=odd), known, tmp_path / "page.html").read_text()
 
@@ -132,9 +132,9 @@ def test_a_run_of_an_unknown_scenario(tmp_path: Path) -> None:
 
 
 def test_every_installed_scenario_of_a_bare_run(tmp_path: Path) -> None:
-    samples = [make_sample(number, scenario=name) for number, name in enumerate(discovery.scenarios())]
-    page = render(read_back(tmp_path / "run", samples), discovery.scenarios(), tmp_path / "page.html").read_text()
-    for name, scenario in discovery.scenarios().items():
+    samples = [make_sample(number, scenario=name) for number, name in enumerate(discovery.readings())]
+    page = render(read_back(tmp_path / "run", samples), discovery.readings(), tmp_path / "page.html").read_text()
+    for name, scenario in discovery.readings().items():
         assert f'id="scenario-{name.replace("_", "-")}"' in page or f'id="scenario-{name}"' in page
         assert escape(scenario.question) in page
 
@@ -157,7 +157,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     assert "<img" not in page
 
 
-def test_failed_units_and_counters_are_told_first(known: dict[str, Scenario], tmp_path: Path) -> None:
+def test_failed_units_and_counters_are_told_first(known: dict[str, Reading], tmp_path: Path) -> None:
     samples = [
         make_sample(0, scenario="single"),
         make_sample(1, scenario="single", error="ProofError: not proven: it happened", metrics={}),
@@ -175,7 +175,7 @@ def test_failed_units_and_counters_are_told_first(known: dict[str, Scenario], tm
     assert "✗ 1 of 1 not as expected" in page
 
 
-def test_summary_answers_in_about_ten_lines(run: Run, known: dict[str, Scenario]) -> None:
+def test_summary_answers_in_about_ten_lines(run: Run, known: dict[str, Reading]) -> None:
     analysis = Analysis(run, known)
     told = lines(analysis, verdicts(analysis, known), known)
     assert len(told) <= 14

@@ -10,7 +10,7 @@ import pytest
 
 from bench import discovery
 from bench.model import Temperature
-from bench.stats.analysis import Analysis
+from bench.reading.analysis import Analysis
 from tests.builders import make_sample, read_back
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.model import Sample
-    from bench.verdicts.claims import Table
+    from bench.reading.claims import Table
 
 METRICS = ("lookup", "small", "large", "unlink")
 ARMS = tuple(f"docker/{name}@{volume}" for name in ("overlay2", "overlay", "vfs") for volume in ("ext4", "xfs"))
@@ -52,8 +52,8 @@ def tables(directory: Path, factors: Mapping[str, float], between: float, blocks
                 )
             )
     numbered = [dataclasses.replace(sample, sequence=place) for place, sample in enumerate(samples)]
-    analysis = Analysis(read_back(directory / "run", numbered), discovery.scenarios())
-    return list(discovery.scenario("drivers").tables(analysis))
+    analysis = Analysis(read_back(directory / "run", numbered), discovery.readings())
+    return list(discovery.readings()["drivers"].tables(analysis))
 
 
 def reasons(told: list[Table]) -> dict[str, str]:

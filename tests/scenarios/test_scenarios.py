@@ -12,15 +12,16 @@ import pytest
 from bench import discovery
 from bench.errors import BenchError
 from bench.layers.content import Directory, File, HardLink, Link
-from bench.measure import reference
 from bench.measure.compare import make as make_comparisons
 from bench.measure.compare import observe_pair, plan_of
 from bench.measure.plan import PROFILES, Plan, Request, make, recipe_name
 from bench.measure.runner import Runner
 from bench.measure.schedule import block_order
 from bench.model import Cell, Temperature, parse_size
-from scenarios import copy_up
-from scenarios.mounting import MOUNTED
+from bench.scenario import reference
+from scenarios.copy_up import measure as copy_up
+from scenarios.copy_up.reading import FILES
+from scenarios.mounting.measure import MOUNTED
 from tests.host.isolated import isolated
 from tests.integration.places import BY_HAND, LOOPED, own_volume, require
 from tests.measure.fakes import FOREVER, Quiet
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
     from bench.drivers.base import Driver, Stack
     from bench.layers.content import Layer
-    from bench.measure.scenario import Unit
     from bench.model import Sample
+    from bench.scenario.contract import Unit
 
 pytestmark = pytest.mark.root
 SCENARIOS = sorted(name for name, one in discovery.scenarios().items() if not one.needs_engine)
@@ -459,14 +460,14 @@ def test_before_each_timed_first_write_in_turns_its_own_unit_did_an_untimed_one(
         finally:
             volume.close()
         assert [sample.error for sample in samples] == ["", ""]
-        assert {sample.operations["first_write"] for sample in samples} == {copy_up.FILES}
+        assert {sample.operations["first_write"] for sample in samples} == {FILES}
         if apart:
-            timed = [(side, False) for side in "ab" for _ in range(copy_up.FILES)]
-            assert written == [("a", True), *timed[: copy_up.FILES], ("b", True), *timed[copy_up.FILES :]]
+            timed = [(side, False) for side in "ab" for _ in range(FILES)]
+            assert written == [("a", True), *timed[:FILES], ("b", True), *timed[FILES:]]
             return
         turns = list(zip(written[::2], written[1::2], strict=True))
         assert all(untimed == (side, True) for untimed, (side, _) in turns)
-        assert sorted(timed for _, timed in turns) == [(side, False) for side in "ab" for _ in range(copy_up.FILES)]
+        assert sorted(timed for _, timed in turns) == [(side, False) for side in "ab" for _ in range(FILES)]
         assert turns[0] != turns[1], "they alternate"
 
     isolated(work)
@@ -487,7 +488,7 @@ def test_a_comparison_looks_up_only_what_it_judges(place: Path) -> None:
                 runner.observe(discovery.scenario("lookup"), cell, 0, judged)
             told = [set(sample.metrics) for sample in samples]
             assert told[:2] == [{"first", "miss"}, {"first", "nested"}]
-            assert told[2] == {metric.name for metric in discovery.scenario("lookup").metrics}
+            assert told[2] == {metric.name for metric in discovery.readings()["lookup"].metrics}
             assert set(told[3]) == {"first"}
             assert [sample.error for sample in samples] == [""] * 4
             assert samples[0].operations["miss"] == 4 * samples[2].operations["miss"]

@@ -12,7 +12,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.host.answers import answered
-from scenarios.steady import Job, job
+from scenarios.steady.measure import Job, job
 from tests.host.isolated import isolated
 from tests.integration.places import require
 from tests.scenarios.test_scenarios import one_block, small

@@ -12,22 +12,23 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bench.measure.scenario import Law, Scenario
 from bench.model import Sample, Temperature
-from bench.stats.analysis import Analysis
+from bench.reading.analysis import Analysis
+from bench.reading.laws import Law
 from bench.stats.estimate import centre, ratio
 from bench.store.rows import RESERVED
-from tests.builders import make_sample, make_samples, make_scenario, read_back
+from tests.builders import make_reading, make_sample, make_samples, read_back
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bench.reading.contract import Reading
     from bench.stats.fit import Line
 
 HOT, COLD = Temperature.HOT, Temperature.COLD
 
 
-def analysed(directory: Path, samples: list[Sample], *scenarios: Scenario) -> Analysis:
+def analysed(directory: Path, samples: list[Sample], *scenarios: Reading) -> Analysis:
     return Analysis(read_back(directory / "run", samples), {scenario.name: scenario for scenario in scenarios})
 
 
@@ -204,7 +205,7 @@ def test_scenarios_stand_in_their_own_order_and_unknown_ones_last(tmp_path: Path
     names = ("alpha", "beta", "gamma", "delta")
     samples = make_samples([{"scenario": name} for name in names], blocks=2)
     told = analysed(
-        tmp_path, samples, make_scenario("beta", order=3), make_scenario("gamma", order=1), make_scenario("x", order=9)
+        tmp_path, samples, make_reading("beta", order=3), make_reading("gamma", order=1), make_reading("x", order=9)
     )
     assert told.scenarios == ("gamma", "beta", "alpha", "delta")
     assert told.cells["scenario"].tolist() == list(told.scenarios)
@@ -237,7 +238,7 @@ def test_a_law_is_fitted_on_every_arm_that_has_the_cells(tmp_path: Path) -> None
         *law_cells("overlay2,index=off@xfs", 9999.0, temperature=COLD),
         {"arm": "native@xfs", "depth": 64},
     ]
-    told = analysed(tmp_path, make_samples(cells, noise=0.01), make_scenario(laws=[law]))
+    told = analysed(tmp_path, make_samples(cells, noise=0.01), make_reading(laws=[law]))
     assert [(one.arm, one.line.shape) for one in told.laws] == [
         ("overlay2,index=off@xfs", "grows"),
         ("vfs@xfs", "flat"),
@@ -264,7 +265,7 @@ def test_a_law_over_a_parameter_among_several_values_of_another(tmp_path: Path) 
         for depth in (1, 2)
     ]
     cells.append({"depth": 1, "params": {"kind": "a"}})  # has no size, so is no point of the law
-    told = analysed(tmp_path, make_samples(cells, noise=0.001), make_scenario(laws=laws))
+    told = analysed(tmp_path, make_samples(cells, noise=0.001), make_reading(laws=laws))
     assert [one.law.title for one in told.laws] == ["some"]
     assert sorted(told.laws[0].line.x) == [1, 1, 10, 10, 100, 100]
     assert covers(told.laws[0].line, 1.0)
@@ -293,7 +294,7 @@ def test_two_metrics_of_the_same_units_are_held_against_each_other(tmp_path: Pat
 def test_two_laws_that_match_are_not_chosen_between(tmp_path: Path) -> None:
     laws = [Law("time", "depth", kind, where={"temperature": kind}) for kind in Temperature]
     cells = [cell for kind in (HOT, COLD) for cell in law_cells("vfs@xfs", 5.0, temperature=kind)]
-    told = analysed(tmp_path, make_samples(cells), make_scenario(laws=laws))
+    told = analysed(tmp_path, make_samples(cells), make_reading(laws=laws))
     with pytest.raises(ValueError, match="2 laws"):
         told.law("first-write", "time", "depth", "vfs@xfs")
     found = told.law("first-write", "time", "depth", "vfs@xfs", temperature=COLD)
@@ -304,7 +305,7 @@ def test_two_laws_that_match_are_not_chosen_between(tmp_path: Path) -> None:
 def test_two_depths_are_no_law(tmp_path: Path) -> None:
     law = Law("time", "depth", "title")
     cells = [{"depth": depth} for depth in (1, 2)]
-    assert analysed(tmp_path, make_samples(cells), make_scenario(laws=[law])).laws == []
+    assert analysed(tmp_path, make_samples(cells), make_reading(laws=[law])).laws == []
 
 
 def test_an_empty_run_has_empty_frames(tmp_path: Path) -> None:
@@ -323,7 +324,7 @@ def test_no_parameter_can_be_called_like_a_column(tmp_path: Path) -> None:
 
 
 def test_analysing_needs_no_kernel_and_no_driver() -> None:
-    program = "import sys, bench.stats.analysis, bench.store.reader; print(*sys.modules)"
+    program = "import sys, bench.reading.analysis, bench.store.reader; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     rooms = {name.split(".")[1] for name in loaded if name.startswith("bench.")}
     assert "stats" in rooms

@@ -1,0 +1,46 @@
+"""The claims, judged by all scenarios of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.reading.claims import CLAIMS, Claim, Finding, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.reading.analysis import Analysis
+    from bench.reading.contract import Reading
+
+__all__ = ["ClaimVerdict", "verdicts"]
+
+
+@dataclass(frozen=True)
+class ClaimVerdict:
+    """A claim with all its findings; `outcome` sums them up."""
+
+    claim: Claim
+    outcome: Outcome
+    findings: tuple[Finding, ...]
+
+
+def verdicts(analysis: Analysis, readings: Mapping[str, Reading]) -> list[ClaimVerdict]:
+    """Ask every scenario of the run what it says of each claim, and sum up."""
+    findings: dict[str, list[Finding]] = {claim.id: [] for claim in CLAIMS}
+    for name in analysis.scenarios:
+        reading = readings.get(name)
+        for claim_id, judge in reading.claims.items() if reading else ():
+            for finding in judge(analysis):
+                findings[claim_id].append(Finding(finding.where, finding.outcome, finding.evidence, name))
+    return [_sum_up(claim, findings[claim.id]) for claim in CLAIMS]
+
+
+def _sum_up(claim: Claim, findings: list[Finding]) -> ClaimVerdict:
+    said = {finding.outcome for finding in findings} - {Outcome.UNTESTED}
+    if not findings:
+        findings = [Finding("", Outcome.UNTESTED, claim.untested)]
+    if not said:
+        return ClaimVerdict(claim, Outcome.UNTESTED, tuple(findings))
+    outcome = said.pop() if len(said) == 1 else Outcome.QUALIFIED
+    return ClaimVerdict(claim, outcome, tuple(findings))

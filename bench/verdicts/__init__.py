@@ -1,1 +1,0 @@
-"""What a run says of the claims that everybody repeats."""

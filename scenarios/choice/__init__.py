@@ -1,0 +1,1 @@
+"""Which storage driver Docker takes by itself on a file system, and which ones it refuses there."""

@@ -1,0 +1,1 @@
+"""Turning what a container changed into a layer: what `docker build` and `docker commit` pay for each step."""

@@ -1,0 +1,162 @@
+"""Turning what a container changed into a layer: what `docker build` and `docker commit` pay for each step.
+
+Where the container's layer itself tells what changed, finding it takes as many steps as there are changes; else the
+whole tree is compared with the image's (moby: overlay2's Diff against the naive differ).
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+from typing import IO, TYPE_CHECKING
+
+from bench.drivers.engine import EngineDriver
+from bench.engines.images import PROGRAM
+from bench.layers.archive import export
+from bench.layers.changes import naive
+from bench.layers.content import BLOCK, Directory, File, Layer, materialise
+from bench.layers.tree import flatten
+from bench.layers.unpack import apply
+from bench.model import Temperature
+from bench.oracle.replay import tree
+from bench.scenario.clock import once
+from bench.scenario.contract import Grid, Params, Scenario, Unit
+from scenarios.commit.reading import CHANGES, COMPARED, DEPTH, OWN, READING, TYPICAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from bench.layers.changes import Change
+
+FILE_BYTES = 4096
+BY_HAND = ("overlay2", "fuse-overlayfs", "vfs", "overlay", "btrfs", "unionfs-fuse", "zfs")
+APPLIED = "the exported layer, applied to the image, gives the container's tree"
+APPLIED_OWN = "the layer that the engine made, applied to the image, gives the container's tree"
+# What an engine's container has at its root that is not of the image: the program, and places for its own mounts.
+RUNTIME = (PROGRAM, ".dockerenv", "dev", "etc", "proc", "run", "sys")
+
+
+def grids(profile: str) -> Iterable[Grid]:
+    """Files of the image; the changes stay the same."""
+    if profile == "quick":
+        yield Grid((DEPTH,), (Temperature.NEW,), {"files": (TYPICAL,)}, drivers=("overlay2", "vfs"), max_blocks=6)
+        return
+    counts = (500, TYPICAL, 8000) if profile == "standard" else (500, TYPICAL, 8000, 32_000)
+    # A block of all drivers and engines took six minutes: a standard run has the laws of overlay2 and no engine.
+    wide = profile == "full"
+    yield Grid((DEPTH,), (Temperature.NEW,), {"files": counts}, drivers=BY_HAND if wide else BY_HAND[:1], max_blocks=12)
+    yield Grid((DEPTH,), (Temperature.NEW,), {"files": (TYPICAL,)}, drivers=BY_HAND, engines=wide, max_blocks=4)
+
+
+def layer(index: int, params: Params) -> Layer:
+    """An eighth of the files, in directories of a hundred."""
+    count = int(params["files"]) // DEPTH
+    directories = [Directory(f"{index}-{number}") for number in range(-(-count // 100))]
+    files = [File(f"{index}-{number // 100}/{number}", FILE_BYTES) for number in range(count)]
+    return (*directories, *files)
+
+
+def change(unit: Unit) -> None:
+    """Write to files of the bottom layer, delete others, make new ones, and remove a directory and make it again."""
+    where = unit.merged / "0-0"
+    for number in range(CHANGES):
+        with (where / str(number)).open("ab") as file:
+            file.write(b"more")
+        (where / str(CHANGES + number)).unlink()
+        (where / f"new-{number}").write_bytes(b"new")
+    again = unit.merged / f"{unit.depth - 1}-0"
+    shutil.rmtree(again)
+    again.mkdir()
+    (again / "only").write_bytes(b"only")
+
+
+class _Sink(io.RawIOBase):
+    """Takes what an archive has and keeps nothing, so that no disk is measured."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        return len(memoryview(data))  # type: ignore[arg-type]
+
+
+def found(unit: Unit, before: Path) -> list[Change]:
+    """What the driver's own way to find the changes finds."""
+    own = unit.driver.changes(unit.container)
+    return list(naive(before, unit.merged) if own is None else own)
+
+
+def operate(unit: Unit) -> None:
+    """Find the changes in the driver's way and export them; then find them by comparing all."""
+    change(unit)
+    unit.volume.sync()
+    if isinstance(unit.driver, EngineDriver):
+        target = unit.volume.path / "committed.tar"
+        took, _ = once(unit.driver.commit, unit.container, target)
+        unit.record("engine", [took])
+        unit.notes["committed"] = target
+        return
+    spare = unit.driver.create_read_write(unit.container.stack, unit.depth)
+    try:
+        with unit.driver.get(spare) as before:
+            unit.settle()
+            took, changes = once(found, unit, before)
+            unit.record("find", [took])
+            took, holes = once(export, changes, unit.merged, _Sink())
+            unit.record("export", [took])
+            took, compared = once(lambda: list(naive(before, unit.merged)))
+            unit.record("naive", [took])
+            unit.notes["changes"] = changes, compared
+            unit.container.how["changes"] = COMPARED if unit.driver.changes(unit.container) is None else OWN
+            unit.counters["archive_hole_bytes"] = holes
+    finally:
+        unit.driver.remove(spare)
+    unit.metrics["layer"] = unit.metrics["find"] + unit.metrics["export"]
+
+
+def prove(unit: Unit) -> None:
+    """Either way the layer, applied to a plain copy of the image, gives what the container shows."""
+    if "committed" in unit.notes:
+        with unit.notes["committed"].open("rb") as own:
+            _prove(unit, own, APPLIED_OWN)
+        unit.counters["archive_bytes"] = unit.notes["committed"].stat().st_size
+        unit.notes["committed"].unlink()
+        return
+    for changes in unit.notes["changes"]:
+        archive = io.BytesIO()
+        export(changes, unit.merged, archive)
+        archive.seek(0)
+        _prove(unit, archive, APPLIED)
+    unit.counters["changes"] = len(unit.notes["changes"][0])
+    unit.counters["archive_bytes"] = archive.tell()
+
+
+def _prove(unit: Unit, archive: IO[bytes], what: str) -> None:
+    """Apply a layer to a plain copy of the image and hold it against the container."""
+    plain = unit.volume.path / "applied"
+    shutil.rmtree(plain, ignore_errors=True)
+    plain.mkdir()
+    materialise(flatten(unit.layers), plain, unit.seed)
+    apply(archive, plain)
+    one, other = (
+        {name: told for name, told in tree(path, links=False).items() if name.partition("/")[0] not in RUNTIME}
+        for path in (plain, unit.merged)
+    )
+    unit.require_proof(one == other, what)
+    shutil.rmtree(plain)
+
+
+SCENARIO = Scenario(
+    reading=READING,
+    weight=0.04,
+    grids=grids,
+    content=("files",),
+    layer=layer,
+    operate=operate,
+    prove=prove,
+    changes=True,
+    engines=True,
+    gated=False,  # it counts nothing that has an expectation,
+    working_bytes=lambda params: 2 * int(params["files"]) * FILE_BYTES + 100 * BLOCK,
+)

@@ -1,0 +1,129 @@
+"""What a first write costs, by size and by depth, and whether it copied the file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.model import NATIVE, Temperature, format_size
+from bench.reading.claims import Answer, Finding, Outcome
+from bench.reading.contract import Reading
+from bench.reading.laws import Law, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.reading.analysis import Analysis
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+COPIED = (4 * KIB, 64 * KIB, MIB, 16 * MIB, 128 * MIB, GIB)
+FILES = 6  # files of one size in a layer: their median is the unit's observation
+SWEEP_DEPTH = 8
+HOT, COLD = Temperature.HOT, Temperature.COLD
+
+
+def answers(analysis: Analysis) -> Iterator[Answer]:
+    """What a first write costs on each file system."""
+    depth = analysis.depth("copy_up", SWEEP_DEPTH)
+    for arm in analysis.arms("copy_up"):
+        law = analysis.law("copy_up", "first_write", "size", arm, temperature=HOT.value)
+        if law is None or law.driver == NATIVE:
+            continue
+        where = {"depth": depth, "temperature": HOT.value, "size": 4 * KIB, "position": "bottom"}
+        ratio = analysis.ratio("copy_up", arm, "first_write", **where)
+        times = f", {ratio.text('×')} a plain write at 4 KiB" if ratio else ""
+        if law.line.shape in {"flat", "undecided"}:
+            cell = analysis.cell("copy_up", arm, "first_write", **where)
+            cost = cell.text("ns") if cell else law.line.intercept.text("ns")
+            more = "whatever the file's size" if law.line.shape == "flat" else "for 4 KiB; its growth is undecided"
+            text = f"A first write costs {cost} {more}{times}."
+        else:
+            per_mib = law.line.slope.scaled(MIB)
+            text = f"A first write costs {law.line.intercept.text('ns')} + {per_mib.text('ns')} per MiB{times}."
+        yield Answer(text, arm, "copy_up")
+
+
+def judge_whole_file(analysis: Analysis) -> Iterator[Finding]:
+    """C6: whole-file copy where bytes reach the device and no extent is shared; not where it clones."""
+    depth = analysis.depth("copy_up", SWEEP_DEPTH)
+    for arm in analysis.arms("copy_up"):
+        if not arm.startswith("overlay2"):
+            continue
+        where = {"depth": depth, "temperature": HOT.value, "size": MIB, "position": "bottom"}
+        written = analysis.counter("copy_up", arm, "open_bytes", **where)
+        shared = analysis.counter("copy_up", arm, "shared_bytes", **where)
+        opened = analysis.cell("copy_up", arm, "open", **where)
+        write = analysis.cell("copy_up", arm, "write", **where)
+        again = analysis.cell("copy_up", arm, "again", **where)
+        if shared is None or opened is None or write is None or again is None:
+            continue
+        figures = (
+            f"opening a 1 MiB file for writing took {opened.text('ns')}, the first 4 KiB write {write.text('ns')}, "
+            f"opening and writing it again {again.text('ns')}"
+        )
+        device = f"{format_size(written['median'] / FILES)} reached the device per file" if written else ""
+        if shared["median"] > 0:
+            yield Finding(
+                arm,
+                Outcome.REFUTED,
+                f"the file is cloned, not copied: {format_size(shared['median'] / FILES)} of its 1 MiB still share "
+                f"the image's blocks after a 4 KiB write, {device} at open; {figures}",
+            )
+        else:
+            yield Finding(
+                arm, Outcome.CONFIRMED, f"no block is shared with the image, {device} at open; {figures}".strip()
+            )
+
+
+def judge_immutable(analysis: Analysis) -> Iterator[Finding]:
+    """C9: the image's file was read back after every unit."""
+    units = analysis.units("copy_up")
+    good = units[units["error"] == ""]
+    changed = units["error"].str.contains("image's file is unchanged", regex=False).sum()
+    if len(good):
+        outcome = Outcome.REFUTED if changed else Outcome.CONFIRMED
+        yield Finding("all arms", outcome, f"the image's file was unchanged after {len(good)} of {len(units)} units")
+
+
+READING = Reading(
+    name="copy_up",
+    question="What does the first write to a file of the image cost, and does it copy the whole file?",
+    method=(
+        "Each unit is a fresh container. One file is opened for writing first, timed apart, because it also brings its "
+        "directory to upper, and the volume is synced. Then each file is opened for writing once (that is what "
+        "triggers the copy), one page is written, fsynced, and the file is opened and written again; the same is done "
+        "untimed with another file before the first one and, where two units take turns, before each. "
+        f"{FILES} files of a size give one observation, their median (one file above 2 MiB). Bytes and "
+        "flushes are read from the loop device before and after the open; blocks and shared extents from the copy in "
+        "upper."
+    ),
+    order=2,
+    metrics=(
+        Metric("first_write", "open for writing + first write of 4 KiB"),
+        Metric("open", "open for writing"),
+        Metric("write", "first write of 4 KiB"),
+        Metric("fsync", "fsync after it"),
+        Metric("again", "second open + write"),
+        Metric("open_first", "opening the first file of a directory, which copies the directory up too"),
+    ),
+    judged_metric="first_write",
+    laws=(
+        Law(
+            "first_write",
+            "size",
+            "first write against file size, pages in memory",
+            # Not the empty file: it needs no copy and no fsync, so it is no point of this line.
+            {"temperature": HOT.value, "depth": SWEEP_DEPTH, "position": "bottom", "size": COPIED},
+            per=MIB,
+            per_name="MiB",
+        ),
+        Law(
+            "first_write",
+            "depth",
+            "first write of a 4 KiB file against depth",
+            {"temperature": HOT.value, "size": 4 * KIB, "position": "bottom"},
+            per_name="layer",
+        ),
+    ),
+    answers=answers,
+    claims={"C6": judge_whole_file, "C9": judge_immutable},
+)

@@ -1,0 +1,78 @@
+"""By what factor a figure that is timed from Python differs from one that is timed in C."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.model import Temperature
+from bench.reading.claims import Answer, Table
+from bench.reading.contract import Reading
+from bench.reading.laws import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.reading.analysis import Analysis
+    from bench.stats.estimate import Estimate
+
+DEPTH = 8
+METRIC_WORDS = {"lookup": "lookup", "first_write": "first write"}
+AGREEMENT = 0.05  # the difference from C that a figure may hide
+
+
+def differences(analysis: Analysis) -> Iterator[tuple[str, str, str, Estimate]]:
+    """Yield (arm, temperature, metric, ratio Python/C, paired by block)."""
+    for keys, told in analysis.contrasts(READING.name, "clock", "python", "c"):
+        yield keys["arm"], keys["temperature"], keys["metric"], told
+
+
+def tables(analysis: Analysis) -> Iterator[Table]:
+    """Python and C side by side, and what the timer takes."""
+    told = []
+    for arm, temperature, metric, ratio in differences(analysis):
+        python, c = (
+            analysis.cell(READING.name, arm, metric, depth=DEPTH, temperature=temperature, clock=who)
+            for who in ("python", "c")
+        )
+        if python is None or c is None:
+            continue
+        title = READING.metric(metric).title
+        agrees = "within" if ratio.low >= 1 - AGREEMENT and ratio.high <= 1 + AGREEMENT else "not shown to be within"
+        verdict = f"{agrees} {AGREEMENT:.0%}"
+        told.append((title, arm, temperature, python.text("ns"), c.text("ns"), ratio.text("×"), str(ratio.n), verdict))
+    columns = ("what", "arm", "temperature", "Python", "C", "Python ÷ C", "n pairs", "agreement")
+    if told:
+        yield Table("What the harness adds: Python against C", columns, tuple(told))
+
+
+def answers(analysis: Analysis) -> Iterator[Answer]:
+    """By what factor a figure timed from Python differs from C."""
+    by_arm: dict[str, list[str]] = {}
+    for arm, temperature, metric, ratio in differences(analysis):
+        if metric in METRIC_WORDS:
+            place = "hot" if temperature == Temperature.HOT.value else "in a new container"
+            by_arm.setdefault(arm, []).append(f"{ratio.text('×')} for a {METRIC_WORDS[metric]} {place}")
+    for arm, told in by_arm.items():
+        yield Answer(f"Timed from Python instead of C, a figure is {' and '.join(told)}.", arm, READING.name)
+
+
+READING = Reading(
+    name="harness",
+    question="What does the harness itself cost?",
+    method=(
+        "The same calls on the same kind of container from Python and from a C program that times itself, each in a "
+        "fresh container, in random order in one block; the ratio is Python to C. `timer` is the median of 2,001 pairs "
+        "of readings of the clock with nothing between."
+    ),
+    order=7,
+    metrics=(
+        Metric("lookup", "lookup of a name in the bottom of 8 layers"),
+        Metric("first_write", "first write to a 4 KiB file"),
+        Metric("net", "the lookup less the refused call: what the kernel does to look a name up"),
+        Metric("refused", "the same call, refused by the kernel at once: harness and system call entry"),
+        Metric("timer", "two readings of the clock"),
+    ),
+    judged_metric="lookup",
+    answers=answers,
+    tables=tables,
+)

@@ -1,0 +1,1 @@
+"""Inodes and bytes that a stack takes: the formula of each driver, checked to the inode."""

@@ -1,0 +1,83 @@
+"""How many inodes and bytes a typical image takes with each driver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.model import NATIVE, format_size
+from bench.reading.claims import Answer, Finding, Outcome
+from bench.reading.contract import Reading
+from bench.reading.laws import Law, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.reading.analysis import Analysis
+
+DIRECTORIES = 1000  # of a small distribution's image, for the sentence on the legacy driver
+TYPICAL = (8, 100)  # layers and files per layer of the sentence at the head of the page
+
+
+def answers(analysis: Analysis) -> Iterator[Answer]:
+    """What a typical image takes."""
+    depth, files = TYPICAL
+    where = {"depth": depth, "files": files}
+    for arm in analysis.arms("inodes"):
+        inodes = analysis.counter("inodes", arm, "inodes", **where)
+        size = analysis.counter("inodes", arm, "bytes", **where)
+        if inodes is None or size is None or arm.startswith(f"{NATIVE}@"):
+            continue
+        exact = "as its formula says" if inodes["matching"] == inodes["units"] else "not as its formula says"
+        yield Answer(
+            f"{depth} layers of {files} files take {inodes['median']:,.0f} inodes ({exact}) and "
+            f"{format_size(size['median'])}.",
+            arm,
+            "inodes",
+        )
+
+
+def judge_inodes(analysis: Analysis) -> Iterator[Finding]:
+    """C3: inodes, and the time to write the layers, of overlay2 against the legacy overlay driver."""
+    depth, files = TYPICAL
+    where = {"depth": depth, "files": files}
+    for arm in analysis.arms("inodes"):
+        mine = analysis.counter("inodes", arm, "inodes", **where)
+        if not arm.startswith("overlay2@") or mine is None:
+            continue
+        legacy, vfs = (
+            analysis.counter("inodes", arm.replace("overlay2@", other), "inodes", **where)
+            for other in ("overlay@", "vfs@")
+        )
+        said = f"{mine['median']:,.0f} inodes for {depth} layers of {files} files"
+        also = f", vfs {vfs['median']:,.0f}" if vfs is not None else ""
+        if legacy is None:
+            if also:
+                yield Finding(arm, Outcome.QUALIFIED, f"{said}{also}; the legacy overlay driver was not measured")
+            continue
+        a, b = (analysis.cell("inodes", name, "build", **where) for name in (arm, arm.replace("overlay2@", "overlay@")))
+        took = f"; writing them took {a.text('ns')} and {b.text('ns')}" if a and b else ""
+        yield Finding(
+            arm,
+            Outcome.CONFIRMED if mine["median"] < legacy["median"] else Outcome.QUALIFIED,
+            f"{said}, the legacy overlay driver {legacy['median']:,.0f}{also}{took}. Of a directory of the image the "
+            "legacy driver has one in every layer, overlay2 only where a layer holds it: with "
+            f"{DIRECTORIES:,} directories in the bottom layer their formulas give {mine['median'] + DIRECTORIES:,.0f} "
+            f"and {legacy['median'] + DIRECTORIES * depth:,.0f}",
+        )
+
+
+READING = Reading(
+    name="inodes",
+    question="How many inodes and bytes do N layers of M files take?",
+    method=(
+        "Each unit builds a whole stack in a fresh directory: layers of one directory and M files of 4 KiB, no two "
+        "layers sharing a name. Inodes and bytes are the difference of statfs before and after, each after a sync, "
+        "on a volume where nothing else happens. `build` is the time to write it, without the sync."
+    ),
+    order=3,
+    metrics=(Metric("build", "writing all layers"),),
+    judged_metric="build",
+    laws=(Law("build", "depth", "writing N layers of 100 files", {"files": 100}, per_name="layer"),),
+    answers=answers,
+    claims={"C3": judge_inodes},
+)

@@ -1,0 +1,114 @@
+"""Where Docker's layout was that of the layers built by hand, and what loading an image costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.reading.claims import Finding, Outcome, Table
+from bench.reading.contract import Reading
+from bench.reading.laws import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.reading.analysis import Analysis
+
+MOST = 125  # layers that Docker takes (moby, layer/layer_store.go, maxLayerDepth)
+FEW, MANY = 3, 1000  # files of a layer
+COSTS = ("engine", "layers", "files of each", "loaded by the engine", "laid out by hand", "the engine's, times by hand")
+
+
+def judge_layout(analysis: Analysis) -> Iterator[Finding]:
+    """C4: what an engine's own layers hold."""
+    for arm in analysis.arms(READING.name):
+        if not arm.startswith("docker/overlay2@"):
+            continue
+        depth = analysis.depth(READING.name, MOST)
+        names = ("link", "lower", "diff", "work", "merged", "committed")
+        rows = {
+            name: analysis.counter(READING.name, arm, f"layers_with_{name}", depth=depth, files=FEW) for name in names
+        }
+        relative = {
+            one: told["maximum"]
+            for one in (1, 5, 72, MOST)
+            if (told := analysis.counter(READING.name, arm, "relative_lower", depth=one, files=FEW)) is not None
+        }
+        bottom, merged = (
+            analysis.counter(READING.name, arm, name, depth=depth, files=FEW)
+            for name in ("bottom_lower", "merged_running")
+        )
+        if any(row is None for row in rows.values()) or bottom is None or merged is None:
+            continue
+        counted = ", ".join(f"{name} {row['maximum']:.0f}" for name, row in rows.items() if row is not None)
+        ways = ", ".join(f"{'relative' if value else 'absolute'} at {one}" for one, value in relative.items())
+        yield Finding(
+            arm,
+            Outcome.QUALIFIED,
+            f"of {depth} layers that dockerd made, at rest, so many hold: {counted}; the bottom one has "
+            f"{bottom['maximum']:.0f} of lower and work; a running container has {merged['maximum']:.0f} merged; paths "
+            f"of the mount by l/: {ways}",
+        )
+
+
+def judge_depth(analysis: Analysis) -> Iterator[Finding]:
+    """C3: how many layers Docker takes."""
+    for arm in analysis.arms(READING.name):
+        told = analysis.tally(READING.name, arm, "refuses_126")
+        if told is not None and told[0] == told[1] and arm.startswith("docker/overlay2@"):
+            text = f"dockerd loaded an image of {MOST} layers and refused one of {MOST + 1}: max depth exceeded"
+            yield Finding(arm, Outcome.QUALIFIED, text)
+
+
+def tables(analysis: Analysis) -> Iterator[Table]:
+    """Where the homes were held against each other, and whether they are the same."""
+    states = ("at_rest", "running", "options", "stopped")
+    rows = []
+    for arm in analysis.arms(READING.name):
+        tallies = [analysis.tally(READING.name, arm, f"different_{state}") for state in states]
+        told = [f"{same} of {units}" if units else "–" for same, units in (tally or (0, 0) for tally in tallies)]
+        rows.append((arm, *told))
+    if rows:
+        columns = ("engine", "at rest", "while running", "mount options", "after it stopped")
+        yield Table(
+            "Units whose layout by hand was Docker's to the last name, mode and attribute", columns, tuple(rows)
+        )
+    costs = tuple(_costs(analysis))
+    if costs:
+        yield Table("Loading an image, and laying it out by hand", COSTS, costs)
+
+
+def _costs(analysis: Analysis) -> Iterator[tuple[str, ...]]:
+    """What either way took for each image, and by what factor the engine's took longer."""
+    for arm in analysis.arms(READING.name):
+        units = analysis.units(READING.name)
+        images = units[units["arm"] == arm].reindex(columns=["depth", "files"]).dropna().drop_duplicates()
+        for depth, files in sorted((int(depth), int(files)) for depth, files in images.to_numpy()):
+            image = {"arm": arm, "depth": depth, "files": files}
+            load, by_hand = ({**image, "metric": metric} for metric in ("load", "by_hand"))
+            factor = analysis.paired(READING.name, load, by_hand)
+            cells = [analysis.cell(READING.name, arm, one, depth=depth, files=files) for one in ("load", "by_hand")]
+            told = [one.text("ns") if one else "–" for one in cells]
+            yield arm, f"{depth}", f"{files:,}", *told, factor.text("×") if factor else "–"
+
+
+READING = Reading(
+    name="layout",
+    question="Is what is built by hand what Docker builds, and how long does either take?",
+    method=(
+        "A private dockerd loads an archive; the same layers are laid out by hand on the same volume. Compared are "
+        "names, kinds, modes, owners, extended attributes, device numbers and contents (`link` and `lower` up to their "
+        "random names) and mount options: at rest, in a running container after a write, a deletion and a directory "
+        "made again, and after it stopped; of btrfs, whose tree is sorted by them, an image's inode numbers, too. Left "
+        "out: times, attributes that hold the identity of a file system or a file, and the init layer "
+        "that dockerd puts between image and container whatever the driver. `load` is "
+        "`docker load` of the archive; `by_hand` writes the same layers, with their content."
+    ),
+    order=7,
+    metrics=(
+        Metric("load", "the engine loads the archive"),
+        Metric("by_hand", "the same layers laid out by hand"),
+    ),
+    judged_metric="by_hand",
+    claims={"C3": judge_depth, "C4": judge_layout},
+    tables=tables,
+)

@@ -1,0 +1,1 @@
+"""How many layers overlayfs takes, and how many fit one page of mount options."""

@@ -1,0 +1,126 @@
+"""How many layers overlayfs takes, and how many fit one page of mount options.
+
+The layers are empty directories; the largest stack that mounts, and the next one that does not, are
+both tried. Not timed but for the mounts themselves, which is what a container start pays.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import shutil
+from typing import TYPE_CHECKING
+
+from bench.kernel import mounts
+from bench.kernel.directory import working_directory
+from bench.model import Temperature
+from bench.scenario.clock import once
+from bench.scenario.contract import Grid, Params, Scenario, Unit
+from scenarios.limits.reading import CLAIMED, MAX_LOWER, READING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from bench.drivers.base import Driver
+    from bench.layers.content import Layer
+    from bench.model import Cell
+
+OVER = MAX_LOWER + 1
+
+
+def grids(profile: str) -> Iterable[Grid]:
+    """One cell: the answer does not vary."""
+    yield Grid((1,), (Temperature.NEW,), max_blocks=2, drivers=("overlay2",))
+
+
+def layer(index: int, params: Params) -> Layer:
+    """Nothing: the operation makes its own directories."""
+    return ()
+
+
+def applies(cell: Cell, driver: Driver) -> str:
+    """Only the kernel's overlayfs has these limits; a plain directory has no layers."""
+    return "" if driver.name == "overlay2" else "it has no lower layers to count"
+
+
+def operate(unit: Unit) -> None:
+    """Find the most layers for each way to name them."""
+    root = unit.container.stack.home
+    home = root / "overlay2"
+    (home / "l").mkdir(parents=True)
+    for name in ("upper", "work", "merged"):
+        (root / name).mkdir()
+    links, absolute = [], []
+    for _ in range(OVER):
+        identity = secrets.token_hex(32)
+        (home / identity / "diff").mkdir(parents=True)
+        link = base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=")
+        os.symlink(f"../{identity}/diff", home / "l" / link)
+        links.append(f"l/{link}")
+        absolute.append(str(home / identity / "diff"))
+    ways: dict[str, tuple[Callable[[int], None], int]] = {
+        "lowerdir_plus": (lambda count: _fsconfig(root, absolute[:count]), OVER),
+        "absolute_diff": (lambda count: _mount2(root, absolute[:count], None), OVER),
+        "absolute_links": (lambda count: _mount2(root, [str(home / link) for link in links[:count]], None), OVER),
+        "relative_links": (lambda count: _mount2(root, links[:count], home), OVER),
+    }
+    for way, (mount, most) in ways.items():
+        best = _most(root, mount, most)
+        unit.counters[f"layers_{way}"] = best
+    for count in (1, CLAIMED, MAX_LOWER):
+        elapsed, _ = once(_fsconfig, root, absolute[:count])
+        unit.record(f"mount_{count}", [elapsed])
+        mounts.unmount(root / "merged")
+
+
+def _options(root: Path) -> list[tuple[str, str | None]]:
+    return [("index", "off"), ("upperdir", str(root / "upper")), ("workdir", str(root / "work"))]
+
+
+def _fsconfig(root: Path, lower: list[str]) -> None:
+    layers: list[tuple[str, str | None]] = [("lowerdir+", path) for path in lower]
+    mounts.fs_mount("overlay", root / "merged", [*layers, *_options(root)])
+
+
+def _mount2(root: Path, lower: list[str], directory: Path | None) -> None:
+    options = ",".join([f"lowerdir={':'.join(lower)}", *(f"{key}={value}" for key, value in _options(root))])
+    with working_directory(directory or root):
+        mounts.mount("overlay", root / "merged", "overlay", options=options)
+
+
+def _most(root: Path, mount: Callable[[int], None], most: int) -> int:
+    """Return the largest number of layers that mounts, by bisection: what fits is monotonous."""
+    low, high = 0, most + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            mount(middle)
+        except OSError:
+            high = middle
+        else:
+            mounts.unmount(root / "merged")
+            low = middle
+    return low
+
+
+def prove(unit: Unit) -> None:
+    """The claimed number mounts where the kernel is the limit; clean up."""
+    shutil.rmtree(unit.container.stack.home)
+    best = unit.counters["layers_lowerdir_plus"] or unit.counters["layers_relative_links"]
+    unit.require_proof(best > 0, "a stack was mounted and unmounted")
+    if unit.counters["layers_lowerdir_plus"]:
+        unit.expect("layers_lowerdir_plus", best, MAX_LOWER, why="fs/overlayfs/params.c, OVL_MAX_STACK")
+
+
+SCENARIO = Scenario(
+    reading=READING,
+    weight=0.02,
+    grids=grids,
+    layer=layer,
+    applies=applies,
+    operate=operate,
+    prove=prove,
+    needs_container=False,
+)

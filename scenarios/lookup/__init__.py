@@ -1,0 +1,1 @@
+"""Finding a name: what each layer adds to a lookup."""

@@ -1,0 +1,136 @@
+"""What a layer adds to a lookup, by temperature and kind of name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.model import NATIVE, Temperature
+from bench.reading.claims import Answer, Finding, Outcome
+from bench.reading.contract import Reading
+from bench.reading.laws import Law, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.reading.analysis import Analysis
+    from bench.stats.fit import Line
+
+NAMES = 8  # names looked up per kind of lookup in a unit
+# Of hits in the bottom layer and of misses, whose laws are told. With 8, two units of one cell differed by 7 to 11 % in
+# the median, with 32 by 5 %, for 2 ms more.
+MORE_NAMES = 32
+# Of them in a comparison, which looks up only what it judges. On a quiet host two units then differed by half as much
+# as with 32, for 1.4 times their time; on a noisy one, whose neighbours take the shared cache, by as much.
+JUDGED_NAMES = 128
+PASSES = 16  # over names that stay hot, at each of them
+HOT_PARTS = 4  # a hot lookup stays hot, so that it can be timed at several quiet moments of a unit
+NEW_WORDS = "in a new container of an image in use"
+
+
+def _hot(line: Line) -> str:
+    """Say whether depth matters once a name was looked up."""
+    growth = f"{line.growth.scaled(100).text('%')} over {line.x_low:.0f} to {line.x_high:.0f} layers"
+    if line.shape == "flat":
+        return f"once looked up, depth does not matter ({growth})"
+    if line.shape == "undecided":
+        return f"whether it matters once looked up is undecided ({growth})"
+    return f"once looked up, {line.slope.text('ns')}"
+
+
+def answers(analysis: Analysis) -> Iterator[Answer]:
+    """What a layer costs per cold lookup."""
+    for arm in analysis.arms("lookup"):
+        for metric, words in (("bottom", "of a file in the bottom layer"), ("miss", "of a name that no layer has")):
+            costs = [
+                f"{law.line.slope.text('ns')} {words_of}"
+                for temperature, words_of in ((Temperature.COLD, "cold"), (Temperature.NEW, NEW_WORDS))
+                if (law := analysis.law("lookup", metric, "depth", arm, temperature=temperature.value))
+            ]
+            hot = analysis.law("lookup", metric, "depth", arm, temperature=Temperature.HOT.value)
+            if costs and arm.startswith("overlay2"):
+                told = _hot(hot.line) if hot else "hot lookups were not measured"
+                yield Answer(f"A layer costs, per lookup {words}, {', '.join(costs)}; {told}.", arm, "lookup")
+        yield from _first(analysis, arm)
+
+
+def _first(analysis: Analysis, arm: str) -> Iterator[Answer]:
+    """What bringing a directory in costs, at the deepest stack that was measured."""
+    cells = analysis.cells
+    mine = cells[(cells["scenario"] == "lookup") & (cells["arm"] == arm)]
+    if arm.startswith(("overlay2@", "fuse-overlayfs@")) and len(mine):
+        depth = int(mine["depth"].max())
+        new, cold = (
+            analysis.cell("lookup", arm, "first", depth=depth, temperature=temperature.value)
+            for temperature in (Temperature.NEW, Temperature.COLD)
+        )
+        if new is not None:
+            more = f", {cold.text('ns')} cold" if cold else ""
+            yield Answer(
+                f"The first access in a directory that all of {depth} layers hold costs {new.text('ns')} in a new "
+                f"container of an image in use{more}.",
+                arm,
+                "lookup",
+            )
+
+
+def judge_topmost(analysis: Analysis) -> Iterator[Finding]:
+    """C5: the file that every layer holds was read in every unit."""
+    for arm in analysis.arms("lookup"):
+        seen = analysis.tally("lookup", arm, "reads_topmost")
+        if seen is not None and not arm.startswith(f"{NATIVE}@"):
+            yield Finding(
+                arm,
+                Outcome.CONFIRMED if seen[0] == seen[1] else Outcome.REFUTED,
+                f"a file that all layers hold read as the topmost layer's in {seen[0]:,} of {seen[1]:,} units; "
+                "directories merge, so this is true of everything else",
+            )
+
+
+def judge_backing(analysis: Analysis) -> Iterator[Finding]:
+    """C2: the combinations that this run mounted."""
+    units = analysis.units("lookup")
+    for arm in analysis.arms("lookup"):
+        good = int(((units["arm"] == arm) & (units["error"] == "")).sum())
+        if arm.startswith(f"{NATIVE}@"):
+            continue
+        yield Finding(arm, Outcome.QUALIFIED, f"mounted and measured in {good} units")
+
+
+READING = Reading(
+    name="lookup",
+    question="What does finding a name cost as layers grow?",
+    method=(
+        "access(2) on names relative to the container's root, each name once per unit; a unit's observation of a "
+        f"kind of lookup is the median of its names ({MORE_NAMES} in the bottom layer and of misses, else {NAMES}), in "
+        f"random order (hot: of {HOT_PARTS} times {PASSES} passes over them, each timed as a whole). The first access "
+        "in a directory is timed apart (`first`): it brings that directory in from every layer. `nested` walks a "
+        "path of four directories that nothing has walked before. A comparison looks up only the kind that it judges, "
+        f"{JUDGED_NAMES} names of it in the bottom layer or of misses, each unit of a pair half of them. "
+        "Hot: this container has looked the names up. New container: another container of the image has. Cold: the "
+        "backing file system was unmounted and mounted again."
+    ),
+    order=1,
+    metrics=(
+        Metric("bottom", "hit in the bottom layer"),
+        Metric("middle", "hit in the middle layer"),
+        Metric("top", "hit in the top layer"),
+        Metric("miss", "miss"),
+        Metric("nested", "path of four directories, all in every layer"),
+        Metric("alone_hit", "hit where only the bottom layer has the directory"),
+        Metric("alone_miss", "miss where only the bottom layer has the directory"),
+        Metric("first", "first access in a directory that every layer holds"),
+    ),
+    judged_metric="bottom",
+    laws=tuple(
+        Law(metric, "depth", f"{title}, {temperature}", {"temperature": temperature.value}, per_name="layer")
+        for metric, title in (
+            ("bottom", "hit in the bottom layer"),
+            ("miss", "miss"),
+            ("alone_hit", "hit where one layer has the directory"),
+            ("alone_miss", "miss where one layer has the directory"),
+        )
+        for temperature in Temperature
+    ),
+    answers=answers,
+    claims={"C5": judge_topmost, "C2": judge_backing},
+)

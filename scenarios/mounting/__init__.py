@@ -1,0 +1,1 @@
+"""What mounting a container costs as layers grow, by hand and by Docker."""

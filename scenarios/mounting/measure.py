@@ -1,0 +1,123 @@
+"""What mounting a container costs as layers grow, by hand and by Docker.
+
+Docker names the layers by absolute paths until they fill a page of mount options, and then runs itself again in its
+home directory to name them by shorter, relative ones (daemon/graphdriver/overlay2/overlay.go in moby, Get). Starting a
+container takes so long that this step is lost in it; Docker also mounts a stopped container to tell of a file in it.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import TYPE_CHECKING
+
+from bench.drivers.docker import DRIVERS
+from bench.drivers.engine import EngineContainer, EngineDriver, EngineStack
+from bench.engines.docker import Docker
+from bench.kernel import mounts
+from bench.layers.content import Directory, File, Layer
+from bench.model import Temperature
+from bench.scenario.clock import each
+from bench.scenario.contract import Grid, Params, Scenario, Unit
+from scenarios.mounting.reading import READING, REPEATS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bench.drivers.base import Container, Driver, Stack
+    from bench.model import Cell
+
+DOCKER = next(kind.name for kind in DRIVERS if kind.storage == "overlay2")
+MOUNTED = ("overlay2", "overlay", "fuse-overlayfs")  # by hand
+DEPTHS = (1, 16, 32, 64, 96, 125)
+AROUND = (1, 32, 48, 56, 64, 72, 80, 96, 125)  # Docker's step lies among them wherever its home is: at 72 by default
+SEEN = "/seen"  # a file of the bottom layer, of which Docker is asked
+RELATIVE = "lowerdir=l/"  # in mount options
+MOST_OPTIONS = mmap.PAGESIZE - 1  # bytes, beyond which Docker takes the other way
+
+
+def grids(profile: str) -> Iterable[Grid]:
+    """Depths; Docker's own around its step."""
+    if profile != "quick":
+        yield Grid(DEPTHS, (Temperature.HOT,), drivers=MOUNTED)
+        yield Grid(AROUND, (Temperature.HOT,), drivers=(DOCKER,), max_blocks=8)
+
+
+def layer(index: int, params: Params) -> Layer:
+    """A directory that every layer holds, and the file."""
+    return (Directory("every"), File(f"every/{index}", 0), *((File(SEEN[1:], 0),) if not index else ()))
+
+
+def applies(cell: Cell, driver: Driver) -> str:
+    """Where something is mounted, and of engines the one that can be asked to mount."""
+    if isinstance(driver, EngineDriver):
+        return "" if driver.name == DOCKER else "it cannot be asked to mount a container and no more"
+    return "" if driver.name in MOUNTED else "nothing is mounted, or not from layers"
+
+
+def operate(unit: Unit) -> None:
+    """Mount and unmount another container of the image, and again; Docker's and one by hand on the same volume."""
+    stack = unit.container.stack
+    if not isinstance(unit.driver, EngineDriver):
+        unit.record("cycle", _cycles(unit, unit.driver, stack))
+        return
+    assert isinstance(stack, EngineStack)
+    assert stack.by_hand is not None
+    assert isinstance(stack.engine, Docker)
+    engine = stack.engine
+    unit.record("by_hand", _cycles(unit, unit.driver.by_hand, stack.by_hand))
+    container = unit.driver.create_read_write(stack, unit.depth)
+    try:
+        assert isinstance(container, EngineContainer)
+        identity = container.identity
+        engine.look(identity, SEEN)
+        unit.settle()
+        unit.record("engine", each(lambda path: engine.look(identity, path), [SEEN] * REPEATS))
+    finally:
+        unit.driver.remove(container)
+
+
+def _cycles(unit: Unit, driver: Driver, stack: Stack) -> list[int]:
+    """Return the nanoseconds of mounting and unmounting a fresh container, after once without the clock."""
+    container = driver.create_read_write(stack, unit.depth)
+
+    def cycle(_: int) -> None:
+        with driver.get(container):
+            pass
+
+    try:
+        cycle(0)
+        unit.settle()
+        return each(cycle, range(REPEATS))
+    finally:
+        driver.remove(container)
+
+
+def prove(unit: Unit) -> None:
+    """The mounted container shows the bottom layer; Docker's names its layers as its source says."""
+    unit.require_proof((unit.merged / SEEN[1:]).exists(), "the bottom layer is seen")
+    if isinstance(unit.driver, EngineDriver):
+        length = _absolute_length(unit.container)
+        relative = RELATIVE in mounts.mount_entry(unit.merged).options
+        unit.counters["absolute_bytes"] = length
+        unit.expect("relative", int(relative), int(length > MOST_OPTIONS), why=f"overlay.go, Get: {length} bytes")
+
+
+def _absolute_length(container: Container) -> int:
+    """Return how long Docker's mount options are with absolute paths."""
+    home = container.path.parent
+    lower = (container.path / "lower").read_text(encoding="ascii").split(":")
+    names = ":".join(str(home / name) for name in lower)
+    return len(f"index=off,lowerdir={names},upperdir={container.path / 'diff'},workdir={container.path / 'work'}")
+
+
+SCENARIO = Scenario(
+    reading=READING,
+    weight=0.05,
+    grids=grids,
+    layer=layer,
+    applies=applies,
+    operate=operate,
+    prove=prove,
+    engines=True,
+    gated=False,
+)

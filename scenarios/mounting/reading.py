@@ -1,0 +1,106 @@
+"""What mounting costs by depth, and between which depths Docker's takes a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.reading.claims import Answer, Finding, Outcome, Table
+from bench.reading.contract import Reading
+from bench.reading.laws import Law, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.reading.analysis import Analysis
+    from bench.stats.estimate import Estimate
+
+REPEATS = 5  # of one container
+
+
+def step(analysis: Analysis, arm: str) -> tuple[int, int] | None:
+    """Return between which depths Docker goes over to relative paths; None where both were not measured."""
+    told = {
+        depth: row["maximum"]
+        for depth in sorted({int(depth) for depth in analysis.units(READING.name)["depth"]})
+        if (row := analysis.counter(READING.name, arm, "relative", depth=depth)) is not None
+    }
+    last = max((depth for depth, relative in told.items() if not relative), default=0)
+    first = min((depth for depth, relative in told.items() if relative), default=0)
+    return (last, first) if last and first else None
+
+
+def _grown(analysis: Analysis, arm: str, metric: str, depths: tuple[int, int]) -> Estimate | None:
+    """Return by what factor a metric grows between the two depths, paired by block."""
+    one, other = ({"arm": arm, "metric": metric, "depth": depth} for depth in reversed(depths))
+    return analysis.paired(READING.name, one, other)
+
+
+def tables(analysis: Analysis) -> Iterator[Table]:
+    """Docker's mount beside one by hand, depth by depth."""
+    rows = []
+    for arm in analysis.arms(READING.name):
+        for depth in sorted({int(depth) for depth in analysis.units(READING.name)["depth"]}):
+            relative = analysis.counter(READING.name, arm, "relative", depth=depth)
+            length = analysis.counter(READING.name, arm, "absolute_bytes", depth=depth)
+            engine = analysis.cell(READING.name, arm, "engine", depth=depth)
+            by_hand = analysis.cell(READING.name, arm, "by_hand", depth=depth)
+            if relative and length and engine and by_hand:
+                way = "relative" if relative["maximum"] else "absolute"
+                rows.append((arm, f"{depth}", f"{length['maximum']:,.0f}", way, engine.text("ns"), by_hand.text("ns")))
+    columns = ("engine", "layers", "bytes of absolute options", "paths", "mount and unmount", "by hand beside it")
+    if rows:
+        yield Table("Where Docker's mount options pass a page", columns, tuple(rows))
+
+
+def answers(analysis: Analysis) -> Iterator[Answer]:
+    """The step."""
+    for arm in analysis.arms(READING.name):
+        between = step(analysis, arm)
+        if between is None:
+            continue
+        last, first = between
+        grown, by_hand = (_grown(analysis, arm, metric, between) for metric in ("engine", "by_hand"))
+        if grown and by_hand:
+            yield Answer(
+                f"Beyond {last} layers, with the paths of this run, Docker's mount options pass a page and it runs "
+                f"itself again for each mount (below /var/lib/docker, which is shorter, later): with {first} layers "
+                f"mounting takes {grown.text('×')} what it takes with {last}, by hand {by_hand.text('×')}.",
+                arm,
+                READING.name,
+            )
+
+
+def judge_links(analysis: Analysis) -> Iterator[Finding]:
+    """C4: when the short links are used."""
+    for arm in analysis.arms(READING.name):
+        between = step(analysis, arm)
+        if between is not None:
+            last, first = between
+            text = (
+                f"with this run's paths dockerd mounted {last} layers by absolute l/ links and {first} by relative ones"
+            )
+            yield Finding(arm, Outcome.QUALIFIED, text)
+
+
+READING = Reading(
+    name="mounting",
+    question="What does mounting a container cost as layers grow, and where does Docker's take a step?",
+    method=(
+        f"While one container of the image is mounted, another is mounted and unmounted {REPEATS} times; the median is "
+        "the unit's observation. Docker is asked by its API for a file of a container that does not run, for which it "
+        "mounts and unmounts it (`docker start` takes so long that nothing of this shows); beside it the same image is "
+        "mounted by hand on the same volume. Counted: whether a running container's layers are named by relative "
+        "paths, against the length that absolute ones would have and the page that Docker allows for them."
+    ),
+    order=5,
+    metrics=(
+        Metric("cycle", "mounting and unmounting"),
+        Metric("engine", "Docker mounting and unmounting"),
+        Metric("by_hand", "mounting and unmounting by hand beside it"),
+    ),
+    judged_metric="cycle",
+    laws=(Law("cycle", "depth", "mounting grows with the layers", per_name="layer"),),
+    answers=answers,
+    claims={"C4": judge_links},
+    tables=tables,
+)

@@ -1,0 +1,150 @@
+"""After the copy_up: reading and writing a file that is still in the image, one already in upper, and a plain one.
+
+fio does the work in its own process and times itself; its percentiles are its own.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import BenchError
+from bench.host.answers import answered, ended, last_words
+from bench.layers.content import Directory, File, Layer
+from bench.model import Temperature
+from bench.scenario.contract import Grid, Params, Scenario, Unit
+from bench.scenario.temperature import read_in
+from scenarios.steady.reading import DEPTH, READING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+FILE_BYTES = 8 << 20
+RUN_MS = 200  # per pattern; the file's pages are in memory, so this is some 10^5 operations
+TIMEOUT = 60.0
+PATTERNS = ("randread", "read", "randwrite", "write")
+BLOCK_BYTES = {"randread": "4k", "randwrite": "4k", "read": "128k", "write": "128k"}
+PERCENTILES = {"50.000000": "p50", "99.000000": "p99"}
+
+
+def grids(profile: str) -> Iterable[Grid]:
+    """Where the file is, by the pattern of access."""
+    if profile == "quick":
+        yield Grid((DEPTH,), (Temperature.HOT,), {"state": ("lower",), "pattern": ("randread",)}, drivers=("overlay2",))
+        yield Grid(
+            (DEPTH,), (Temperature.HOT,), {"state": ("upper",), "pattern": ("randwrite",)}, drivers=("overlay2",)
+        )
+        return
+    if profile == "standard":
+        # A write to a file still in the image copies it up when fio opens it, so `lower` is told by reads.
+        drivers = ("overlay2", "fuse-overlayfs")
+        lower, upper = ("randread", "read"), ("randread", "randwrite", "write")
+        yield Grid((DEPTH,), (Temperature.HOT,), {"state": ("lower",), "pattern": lower}, drivers=drivers)
+        yield Grid((DEPTH,), (Temperature.HOT,), {"state": ("upper",), "pattern": upper}, drivers=drivers)
+        return
+    yield Grid((DEPTH,), (Temperature.HOT,), {"state": ("lower", "upper"), "pattern": PATTERNS})
+
+
+def layer(index: int, params: Params) -> Layer:
+    """One file in the bottom layer."""
+    return (Directory("data"), File("data/file", FILE_BYTES)) if index == 0 else (Directory("data"),)
+
+
+def touch(unit: Unit) -> None:
+    """Read the file; with state `upper`, open it for writing first, which copies it up."""
+    path = unit.merged / "data/file"
+    if unit.params["state"] == "upper":
+        os.close(os.open(path, os.O_RDWR))
+    read_in(path)
+
+
+def operate(unit: Unit) -> None:
+    """One fio job on the page cache: no fsync, no direct I/O, so that the file system's own path shows."""
+    pattern = str(unit.params["pattern"])
+    command = [
+        "fio", "--name=steady", f"--filename={unit.merged / 'data/file'}", f"--rw={pattern}",
+        f"--bs={BLOCK_BYTES[pattern]}", f"--size={FILE_BYTES}", "--ioengine=psync", "--time_based",
+        f"--runtime={RUN_MS}ms", "--invalidate=0", "--randrepeat=1", f"--randseed={unit.seed}", "--thread",
+        "--percentile_list=50:99", "--output-format=json",
+    ]  # fmt: skip
+    home = str(unit.container.path)
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=TIMEOUT,
+            cwd=home,
+        )
+    except subprocess.TimeoutExpired as error:
+        said = (error.stderr or b"").decode(errors="replace")
+        raise BenchError(f"fio did not end within {TIMEOUT:g} s", why=last_words(said)) from error
+    ended("fio", done)
+    told = answered("fio", done.stdout, partial(job, pattern), said=done.stderr)
+    if told.error or not told.operations:
+        what = f"fio ended with error {told.error}" if told.error else "fio did no operation"
+        raise BenchError(what, why=last_words(done.stderr))
+    unit.notes["job"] = told
+
+
+@dataclass(frozen=True)
+class Job:
+    """What fio tells of a job in one direction: its error (0: none), how many operations, and their figures."""
+
+    error: int
+    operations: int
+    figures: Mapping[str, float]
+
+
+def job(pattern: str, told: Any) -> Job:
+    """Read fio's JSON; raises KeyError, IndexError, TypeError or ValueError where it is not of a job.
+
+    Of a job without an operation fio gives no percentiles; it has no figures then.
+    """
+    [only] = told["jobs"]
+    direction = only["read" if "read" in pattern else "write"]
+    latency, operations = direction["clat_ns"], int(direction["total_ios"])
+    if not operations or not int(latency["N"]):
+        return Job(int(only["error"]), 0, {})
+    figures = {name: float(latency["percentile"][key]) for key, name in PERCENTILES.items()}
+    figures |= {"mean": float(latency["mean"]), "throughput": float(direction["bw_bytes"])}
+    if not all(map(math.isfinite, figures.values())):
+        raise ValueError("a figure is not a number")
+    return Job(int(only["error"]), operations, figures)
+
+
+def prove(unit: Unit) -> None:
+    """Fio did what it was asked, on the file where it should be; then take its figures."""
+    told: Job = unit.notes["job"]
+    reads = "read" in str(unit.params["pattern"])
+    unit.require_proof(told.error == 0 and told.operations > 0, "fio ended without an error")
+    upper = unit.container.upper
+    if upper is not None:
+        there = Path(upper, "data/file").exists()
+        unit.require_proof(there == (unit.params["state"] == "upper" or not reads), "the file is where the cell says")
+    unit.metrics.update(told.figures)
+    unit.operations.update(dict.fromkeys(unit.metrics, told.operations))
+
+
+SCENARIO = Scenario(
+    reading=READING,
+    weight=0.22,
+    gated=False,  # it counts nothing,
+    grids=grids,
+    layer=layer,
+    touch=touch,
+    operate=operate,
+    prove=prove,
+    working_bytes=lambda params: 2 * FILE_BYTES,
+    requires=("fio",),
+    changes=True,
+)

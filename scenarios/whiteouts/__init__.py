@@ -1,0 +1,1 @@
+"""Deleting what the image holds: whiteouts, opaque directories, and what they cost afterwards."""
