@@ -19,9 +19,14 @@ __all__ = [
     "Arm",
     "Cell",
     "Difference",
+    "Mismatch",
     "Param",
+    "RunWarning",
+    "Sample",
+    "Skip",
     "Support",
     "Temperature",
+    "expectation",
     "format_size",
     "parse_seconds",
     "parse_size",
@@ -121,15 +126,37 @@ class Arm:
     volume: str
     options: tuple[tuple[str, str], ...] = ()
 
+    @staticmethod
+    def parse(text: str) -> Arm:
+        """Return the arm that is written `text`; what has no `@` is a driver without a volume."""
+        stack, _, volume = text.partition("@")
+        driver, *options = stack.split(",")
+        pairs = (option.partition("=") for option in options)
+        return Arm(driver, volume, tuple((key, value) for key, _, value in pairs))
+
+    def __str__(self) -> str:
+        return f"{self.stack}@{self.volume}"
+
     @property
     def name(self) -> str:
         """The arm as it is written: `overlay2,metacopy=on@xfs`."""
-        return ",".join([self.driver, *(f"{key}={value}" for key, value in self.options)]) + f"@{self.volume}"
+        return str(self)
 
     @property
     def stack(self) -> str:
         """The driver with its options, without the volume."""
-        return self.name.rpartition("@")[0]
+        return ",".join([self.driver, *(f"{key}={value}" for key, value in self.options)])
+
+    @property
+    def engine(self) -> str:
+        """The engine that builds its stacks: `docker` of `docker/overlay2`; empty where the suite does."""
+        engine, slash, _ = self.driver.partition("/")
+        return engine if slash else ""
+
+    @property
+    def storage(self) -> str:
+        """The storage driver, whoever drives it: `overlay2` of `docker/overlay2`."""
+        return self.driver.rpartition("/")[2]
 
     @property
     def native(self) -> Arm:
@@ -155,6 +182,48 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Skip:
+    """Something that a run leaves out, why, and what would add it; `scenario` is empty where it is about none."""
+
+    what: str
+    reason: str = ""
+    mend: str = ""
+    by_choice: bool = False  # of the profile, rather than something that the machine lacks
+    scenario: str = ""
+
+
+@dataclass(frozen=True)
+class RunWarning:
+    """What makes a run's figures less sure: a stable code, a sentence, and what it is about (an arm, a volume)."""
+
+    code: str
+    text: str
+    where: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def expectation(low: float, high: float) -> str:
+    """Return between what a counter should be as it is written: `4`, `4..8`."""
+    return f"{low:g}" if low == high else f"{low:g}..{high:g}"
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A counter that is not within [low, high] as expected, and why that was expected."""
+
+    counter: str
+    value: float
+    low: float
+    high: float
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.counter} is {self.value:g}, expected {expectation(self.low, self.high)} ({self.why})"
+
+
+@dataclass(frozen=True)
 class Sample:
     """One unit: what was observed of a cell from one fresh set-up, and how.
 
@@ -176,8 +245,8 @@ class Sample:
     metrics: Mapping[str, float] = field(default_factory=dict)
     operations: Mapping[str, int] = field(default_factory=dict)
     counters: Mapping[str, float] = field(default_factory=dict)
-    expected: Mapping[str, str] = field(default_factory=dict)
-    mismatches: tuple[str, ...] = ()
+    expected: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    mismatches: tuple[Mismatch, ...] = ()
     proofs: tuple[str, ...] = ()
     pace: Mapping[str, float] = field(default_factory=dict)
     how: Mapping[str, str] = field(default_factory=dict)

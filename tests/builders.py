@@ -10,6 +10,7 @@ from bench.model import Arm, Sample, Temperature
 from bench.reading.contract import Reading
 from bench.reading.laws import Metric
 from bench.store.reader import Run, load
+from bench.store.records import bounds, mismatch
 from bench.store.writer import RunWriter
 
 if TYPE_CHECKING:
@@ -19,14 +20,7 @@ if TYPE_CHECKING:
     from bench.model import Param
     from bench.reading.laws import Law
 
-__all__ = ["make_arm", "make_reading", "make_sample", "make_samples", "read_back", "write_run"]
-
-
-def make_arm(name: str) -> Arm:
-    """Return the arm that is written `name`: `overlay2,metacopy=on@xfs`."""
-    stack, _, volume = name.rpartition("@")
-    driver, *options = stack.split(",")
-    return Arm(driver, volume, tuple((key, value) for key, _, value in (option.partition("=") for option in options)))
+__all__ = ["make_reading", "make_sample", "make_samples", "read_back", "write_run"]
 
 
 def make_sample(
@@ -41,15 +35,20 @@ def make_sample(
     metrics: Mapping[str, float] | None = None,
     **rest: Any,
 ) -> Sample:
-    """Return a unit that measured 1000 ns of `time`, unless told otherwise."""
+    """Return a unit that measured 1000 ns of `time`, unless told otherwise.
+
+    `expected` and `mismatches` may be texts: `4..8`, `bytes is 24, expected 8 (why)`.
+    """
     values = {"time": 1000.0} if metrics is None else dict(metrics)
     rest.setdefault("operations", dict.fromkeys(values, 1))
     rest.setdefault("started", 1.7e9 + sequence)
+    rest["expected"] = {name: bounds(told) for name, told in rest.get("expected", {}).items()}
+    rest["mismatches"] = tuple(map(mismatch, rest.get("mismatches", ())))
     return Sample(
         sequence=sequence,
         block=block,
         scenario=scenario,
-        arm=make_arm(arm),
+        arm=Arm.parse(arm),
         depth=depth,
         temperature=temperature,
         params=params or {},

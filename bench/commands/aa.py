@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from bench.measure.plan import Plan, Skip
+    from bench.measure.plan import Plan
     from bench.measure.stream import Stream
+    from bench.model import Skip
     from bench.store.reader import Run
 
 __all__ = ["aa"]
@@ -171,7 +172,7 @@ def _go_on(directory: Path, workdir: Path | None) -> tuple[Path, int]:
     if not work.open:
         raise BenchError(f"run {run.id} has all of its verdicts", mend="start a new one")
     seconds = parse_seconds(context.params["budget"] or _wanted(asked)[0]["budget"])
-    plan = _plan(asked, streams, float(run.provenance.get("seconds") or 0.0) + seconds)
+    plan = _plan(asked, streams, run.provenance.seconds + seconds)
     where = session_of(directory.parent, workdir or asked["workdir"], seconds, quiet=False)
     return session.extend(run, plan, where, work, kind=KIND, **_facts(asked, streams))
 
@@ -180,16 +181,17 @@ def _asked_of(run: Run) -> tuple[dict[str, Any], list[Stream]]:
     """Return the options of a run's command and the streams that they mean here; refuse where these are not its own."""
     from bench.gate.baseline import Machine
     from bench.host.fingerprint import fingerprint
+    from bench.store.records import SCHEMA, Provenance
 
     told = run.provenance
-    if told.get("kind") != KIND:
+    if told.kind != KIND:
         raise BenchError(f"run {run.id} does not test the suite", mend="`python -m bench run --resume` goes on with it")
-    if other := Machine.of(told).difference(Machine.of({"host": fingerprint()})):
+    if other := Machine.of(told).difference(Machine.of(Provenance(schema=SCHEMA, host=fingerprint()))):
         raise BenchError(f"run {run.id} is from another machine", why=other, mend="start a new one")
     try:
-        asked = aa.make_context("aa", [str(word) for word in told["command"][len(PREFIX) :]]).params
+        asked = aa.make_context("aa", [str(word) for word in told.command[len(PREFIX) :]]).params
         _, streams, _ = _wanted(asked)
-        same = _facts(asked, streams)["streams"] == told["streams"]
+        same = _facts(asked, streams)["streams"] == told.streams
     except (KeyError, TypeError, click.ClickException) as error:
         raise BenchError(f"{run.directory / 'run.json'} does not say what was asked for", why=str(error)) from error
     if not same:
@@ -232,8 +234,8 @@ def _streams(asked: dict[str, Any], wanted: dict[str, Any], skips: list[Skip]) -
     from bench import discovery
     from bench.commands.comparing import procedure_of
     from bench.measure import compare
-    from bench.measure.plan import Skip
     from bench.measure.stream import Stream
+    from bench.model import Skip
     from bench.stats.ways import DIFFERENT
 
     only = listed(asked["scenario"], str)

@@ -212,10 +212,10 @@ def judged(analyses: Iterable[Analysis], config: GateConfig) -> GateResult:
     for analysis in analyses:
         expected, odd = judge_expectations(analysis, config)
         verdicts += expected
-        warnings += [*analysis.run.warnings, *odd]
-        if analysis.run.provenance.get("complete") is not True:
+        warnings += [*map(str, analysis.run.warnings), *odd]
+        if not analysis.run.provenance.complete:
             warnings.append(f"run {analysis.run.id} is not complete")
-        compares = bool(analysis.run.provenance.get("comparisons"))
+        compares = bool(analysis.run.provenance.comparisons)
         if compares:
             told_times += compared(analysis.run)
         if compares and not config.baseline.exists():
@@ -242,7 +242,7 @@ def _update(path: Path, analyses: list[Analysis]) -> None:
         raise BenchError("a baseline is made of one run", mend="name one")
     (analysis,) = analyses
     failed = int((analysis.run.units["error"] != "").sum())
-    if failed or analysis.run.provenance.get("complete") is not True:
+    if failed or not analysis.run.provenance.complete:
         why = f"{failed} of its units failed" if failed else "it is not complete"
         raise BenchError(f"run {analysis.run.id} makes no baseline", why=why, mend="measure again")
     baseline = make_baseline(analysis, discovery.readings())

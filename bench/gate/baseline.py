@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from bench.reading.analysis import Analysis
     from bench.reading.contract import Reading
+    from bench.store.records import Provenance
 
 __all__ = ["Baseline", "Machine", "Ratio", "check_suite", "counted", "make_baseline", "timed"]
 
 GIB = 1 << 30
-RANGE = ".."  # in the text of an expectation: between two values (bench.scenario.unit, Unit.expect)
 DIGITS = 4  # of a stored ratio; its interval is never narrower than a few per mille
 
 
@@ -36,9 +36,9 @@ class Machine:
     kernel: str | None
 
     @staticmethod
-    def of(provenance: Mapping[str, Any]) -> Machine:
+    def of(provenance: Provenance) -> Machine:
         """Return the machine of a run."""
-        host = provenance.get("host") or {}
+        host = provenance.host
         memory = host.get("memory_bytes")
         return Machine(
             cpu_model=host.get("cpu_model"),
@@ -94,7 +94,7 @@ def make_baseline(analysis: Analysis, readings: Mapping[str, Reading]) -> Baseli
         raise BenchError(f"run {run.id} makes no baseline", why="it has no counter and no ratio to native")
     options = mount_options(run.units)
     named = {figure.scenario for figure in (*counters, *ratios)} | {key.partition(" ")[0] for key in options}
-    version = str(run.provenance.get("version", ""))
+    version = run.provenance.version
     return Baseline(version, tuple(sorted(named)), Machine.of(run.provenance), options, counters, ratios)
 
 
@@ -124,7 +124,7 @@ def counted(analysis: Analysis) -> dict[Figure, tuple[float, float]]:
     return {
         Figure.of(row, "counter", parameters): (float(row["minimum"]), float(row["maximum"]))
         for row in rows(analysis.counters)
-        if RANGE not in row["expected"] and row["expected"] != VARIES
+        if row["expected"] != VARIES and row.get("expected_low") == row.get("expected_high")
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.gate.figures import Figure, rows
-from bench.gate.ranges import Range, severity, words
+from bench.gate.ranges import severity, words
 from bench.gate.verdict import GateVerdict, Status, Tier
 
 if TYPE_CHECKING:
@@ -62,17 +62,8 @@ def _unexpected(row: Row, analysis: Analysis, config: GateConfig) -> GateVerdict
         seen=words(seen, figure.what),
         expected=str(row["expected"]),
         reason=f"not as the scenario expects in {wrong} of {units} units; their rows say why",
-        severity=severity(seen, _expected(str(row["expected"]), seen)) or 1.0,
+        severity=severity(seen, (row.get("expected_low", seen[0]), row.get("expected_high", seen[1]))) or 1.0,
     )
-
-
-def _expected(text: str, otherwise: Range) -> Range:
-    """Return the range that is written `4` or `4..8`; `otherwise` for what is none, such as `varies`."""
-    low, dots, high = text.partition("..")
-    try:
-        return float(low), float(high if dots else low)
-    except ValueError:
-        return otherwise
 
 
 def _failed_units(analysis: Analysis) -> Iterator[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
 __all__ = ["mount_options"]
@@ -21,16 +23,15 @@ def mount_options(units: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     found: dict[str, set[str]] = {}
     whole = units.loc[units["error"] == "", ["scenario", "arm", "volume", "how"]]
     for scenario, arm, volume, how in whole.drop_duplicates().itertuples(index=False):
-        if text := _options(str(how), backing=volume != HOST_VOLUME):
+        if text := _options(how, backing=volume != HOST_VOLUME):
             found.setdefault(f"{scenario} {arm}", set()).add(text)
     return {name: tuple(sorted(texts)) for name, texts in found.items()}
 
 
-def _options(how: str, *, backing: bool) -> str:
-    """Return `OPTIONS over FILESYSTEM OPTIONS` from a unit's `mount: …; options: …; backing: …`."""
-    told = dict(part.partition(": ")[::2] for part in how.split("; "))
-    own = ",".join(option for option in told.get("options", "").split(",") if option and not _is_local(option))
-    below = told.get("backing", "") if backing else ""
+def _options(how: Mapping[str, str], *, backing: bool) -> str:
+    """Return `OPTIONS over FILESYSTEM OPTIONS` of a unit's `options` and `backing`."""
+    own = ",".join(option for option in how.get("options", "").split(",") if option and not _is_local(option))
+    below = how.get("backing", "") if backing else ""
     return " over ".join(text for text in (own, below) if text)
 
 

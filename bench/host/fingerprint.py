@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from bench.host.packages import find_program
+from bench.model import RunWarning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +95,7 @@ def conditions(*, proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> Condi
     )
 
 
-def warnings(before: Conditions, after: Conditions, own_cpu_seconds: float) -> list[str]:
+def warnings(before: Conditions, after: Conditions, own_cpu_seconds: float) -> list[RunWarning]:
     """Return what made the host noisy between two snapshots, one sentence each.
 
     `own_cpu_seconds` is the CPU time of the run's processes in between, children included.
@@ -104,20 +105,27 @@ def warnings(before: Conditions, after: Conditions, own_cpu_seconds: float) -> l
     if total > 0:
         stolen = (after.steal - before.steal) / total
         if stolen > STEAL_SHARE:
-            found.append(f"the hypervisor took {stolen:.1%} of the CPU time (bound: {STEAL_SHARE:.0%})")
+            found.append(
+                RunWarning("steal", f"the hypervisor took {stolen:.1%} of the CPU time (bound: {STEAL_SHARE:.0%})")
+            )
         others = max(0.0, after.busy - before.busy - own_cpu_seconds) / total
         if others > OTHERS_SHARE:
-            found.append(f"other processes took {others:.0%} of the CPU time (bound: {OTHERS_SHARE:.0%})")
+            found.append(
+                RunWarning("others", f"other processes took {others:.0%} of the CPU time (bound: {OTHERS_SHARE:.0%})")
+            )
     swapped = after.swapped - before.swapped
     if swapped > SWAP_BYTES:
-        found.append(f"the host swapped {swapped / (1 << 20):.1f} MiB (bound: {SWAP_BYTES >> 20} MiB)")
+        found.append(
+            RunWarning("swap", f"the host swapped {swapped / (1 << 20):.1f} MiB (bound: {SWAP_BYTES >> 20} MiB)")
+        )
     if before.throttled is not None and after.throttled is not None:
         events = after.throttled - before.throttled
         if events > THROTTLE_EVENTS:
-            found.append(f"CPUs were throttled for heat {events} times")
+            found.append(RunWarning("heat", f"CPUs were throttled for heat {events} times"))
     slow = sorted(SLOW_GOVERNORS & {*before.governors, *after.governors})
     if slow:
-        found.append(f"the CPU frequency governor is {' and '.join(slow)}; `cpupower frequency-set -g performance`")
+        text = f"the CPU frequency governor is {' and '.join(slow)}; `cpupower frequency-set -g performance`"
+        found.append(RunWarning("governor", text))
     return found
 
 

@@ -18,6 +18,7 @@ from bench.errors import BenchError, nearest
 from bench.measure.plan import Plan, Request, lay_out, parse_arm, parse_depth
 from bench.model import Cell, Param, Temperature, parse_size
 from bench.stats.paired import Procedure, Word, judge
+from bench.store.records import Compares, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -74,28 +75,13 @@ class Comparison:
         """Whether the units of a pair run at the same time: not where one is cold, which the other would warm."""
         return not self.apart and Temperature.COLD not in {self.a.temperature, self.b.temperature}
 
-    def described(self) -> dict[str, Any]:
-        """Return what a reader of the rows has to know, as JSON."""
-        sides = {"a": self.a, "b": self.b}
-        return {
-            "scenario": self.scenario,
-            "metric": self.metric,
-            **{side: _described(cell) for side, cell in sides.items()},
-            "control": self.a.arm.native.name,
-            "apart": self.apart,
-            "alpha": self.procedure.alpha,
-            "delta": self.procedure.delta,
-            "looks": list(self.procedure.looks),
-        }
-
-
-def _described(cell: Cell) -> dict[str, Any]:
-    return {
-        "arm": cell.arm.name,
-        "depth": cell.depth,
-        "temperature": cell.temperature.value,
-        "params": dict(cell.params),
-    }
+    def described(self) -> Compares:
+        """Return what a reader of the rows has to know."""
+        a, b = (Side(cell.arm.name, cell.depth, cell.temperature, dict(cell.params)) for cell in (self.a, self.b))
+        procedure, control = self.procedure, self.a.arm.native.name
+        return Compares(
+            self.scenario, self.metric, a, b, procedure.alpha, procedure.delta, procedure.looks, control, self.apart
+        )
 
 
 def make(

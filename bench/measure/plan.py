@@ -10,7 +10,7 @@ from bench import discovery
 from bench.drivers.base import Driver, Footprint
 from bench.errors import BenchError, nearest
 from bench.host.packages import install_hint
-from bench.model import NATIVE, Arm, Cell, Param, Support, Temperature
+from bench.model import NATIVE, Arm, Cell, Param, Skip, Support, Temperature
 from bench.volumes.base import MKFS, require_program
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ __all__ = [
     "Plan",
     "Profile",
     "Request",
-    "Skip",
     "StackKey",
     "StackPlan",
     "lay_out",
@@ -82,16 +81,6 @@ class Request:
     def seconds(self) -> float:
         """The whole run's time."""
         return self.budget if self.budget is not None else PROFILES[self.profile].seconds
-
-
-@dataclass(frozen=True)
-class Skip:
-    """Something that this run leaves out, and why."""
-
-    what: str
-    reason: str
-    mend: str = ""
-    by_choice: bool = False  # of the profile, rather than something that the machine lacks
 
 
 @dataclass(frozen=True)
@@ -206,15 +195,16 @@ def make(request: Request) -> Plan:
         lacking = [program for program in scenario.requires if not require_program(program).ok]
         if lacking:
             why = f"the program {lacking[0]} is not installed"
-            plan.skips.append(Skip(f"scenario {scenario.name}", why, install_hint(lacking[0])))
+            plan.skips.append(Skip(f"scenario {scenario.name}", why, install_hint(lacking[0]), scenario=scenario.name))
             continue
         if not tuple(scenario.grids(request.profile)):
-            plan.skips.append(_unasked(f"scenario {scenario.name}", "standard", "", request))
+            unasked = _unasked(f"scenario {scenario.name}", "standard", "", request)
+            plan.skips.append(replace(unasked, scenario=scenario.name))
             continue
         if scenario.needs_engine and not any(driver.daemon for _, driver in arms):
             reason = "no engine is among the drivers of this run"
             mend = "--profile standard, or --driver docker/overlay2"
-            plan.skips.append(Skip(f"scenario {scenario.name}", reason, mend, by_choice=True))
+            plan.skips.append(Skip(f"scenario {scenario.name}", reason, mend, by_choice=True, scenario=scenario.name))
             continue
         cells = _cells(plan, scenario, arms)
         if cells:
@@ -367,7 +357,8 @@ def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> li
     found: dict[Cell, Cell] = {}  # keyed without max_blocks; if two grids have a cell, the first grid's wins
     skipped: dict[str, Skip] = {}
     if request.rootless and any(Temperature.COLD in grid.temperatures for grid in scenario.grids(request.profile)):
-        skipped["cold"] = Skip(f"{scenario.name}: cold cells", "only root can mount a file system again", "run as root")
+        reason = "only root can mount a file system again"
+        skipped["cold"] = Skip(f"{scenario.name}: cold cells", reason, "run as root", scenario=scenario.name)
     for grid, (arm, driver) in product(_grids(request, scenario), arms):
         # A grid's drivers are its own choice; a driver that the user names is measured on every grid.
         chosen = _chosen(grid)
@@ -384,12 +375,13 @@ def _cells(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> li
                 reason = _no_cold(cell, driver) or scenario.excludes(cell, driver)
                 if reason:
                     what = f"{scenario.name} on {arm.name}"
-                    skipped.setdefault(what + reason, Skip(what, reason))
+                    skipped.setdefault(what + reason, Skip(what, reason, scenario=scenario.name))
                 else:
                     found.setdefault(replace(cell, max_blocks=None), cell)
             if not support.ok:
                 what = f"{scenario.name} on {arm.name} at depth {depth} {_words(params)}".rstrip()
-                skipped.setdefault(what, Skip(what, support.reason, support.mend, by_choice=True))
+                skip = Skip(what, support.reason, support.mend, by_choice=True, scenario=scenario.name)
+                skipped.setdefault(what, skip)
     plan.skips.extend(skipped.values())
     return list(found.values())
 

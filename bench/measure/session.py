@@ -18,6 +18,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from bench import __version__, discovery
 from bench.errors import EXIT_USAGE, BenchError, Interrupted
 from bench.host import fingerprint, workdir
@@ -29,6 +31,7 @@ from bench.measure.pace import PATIENCE
 from bench.measure.plan import Plan, Request
 from bench.measure.runner import interruption
 from bench.measure.workshop import Blocks, Workshop
+from bench.model import RunWarning, Skip
 from bench.scenario import reference
 from bench.store.writer import RunWriter
 
@@ -82,21 +85,21 @@ def resume(directory: Path, session: Session) -> tuple[Path, int]:
 
     earlier = load(directory)
     provenance = earlier.provenance
-    if "kind" in provenance:
+    if provenance.kind:
         why = "pairs are compared within one stretch of time"
         raise BenchError(f"run {directory.name} is no survey and cannot go on", why=why, mend="start a new one")
-    if provenance.get("complete"):
+    if provenance.complete:
         raise BenchError(f"run {directory.name} is complete", mend="start a new one")
     _require_unpacked(earlier)
     try:
-        wanted = provenance["request"]
-        fields: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in wanted.items()
-        }
-        request = Request(**fields)
-    except (KeyError, TypeError) as error:
+        if not provenance.request:
+            raise ValueError("it has no request")
+        if strange := provenance.request.keys() - {field.name for field in dataclasses.fields(Request)}:
+            raise ValueError(f"this version knows no {min(strange)}")
+        request = msgspec.convert(provenance.request, Request)
+    except ValueError as error:
         raise BenchError(f"{directory / 'run.json'} does not say what was asked for", why=str(error)) from error
-    spent = float(provenance.get("seconds") or 0.0)
+    spent = provenance.seconds
     if spent >= request.seconds:
         raise BenchError(f"run {directory.name} has used its {request.seconds:.0f} s", mend="start a new one")
     moved = dataclasses.replace(session, started=session.started - spent)
@@ -109,10 +112,9 @@ def extend(run: Run, made: Plan, session: Session, work: Work, **facts: Any) -> 
     Its rows follow those that the run has. What run.json said of measuring them goes to its list `earlier`.
     """
     _require_unpacked(run)
-    before = run.provenance
-    stretch = {key: before[key] for key in STRETCH if key in before}
-    facts |= {"command": before["command"], "earlier": [*before.get("earlier", ()), stretch]}
-    moved = dataclasses.replace(session, started=session.started - float(before.get("seconds") or 0.0))
+    stretch = {key: run.whole[key] for key in STRETCH if key in run.whole}
+    facts |= {"command": run.provenance.command, "earlier": [*run.provenance.earlier, stretch]}
+    moved = dataclasses.replace(session, started=session.started - run.provenance.seconds)
     return run.directory, _run(made, moved, run.directory, work, facts)
 
 
@@ -191,10 +193,10 @@ def _provenance(session: Session, made: Plan, run_id: str) -> dict[str, Any]:
         "run": run_id,
         "version": __version__,
         "command": list(session.command),
-        "request": dataclasses.asdict(made.request),
+        "request": made.request,
         "started": _now(),
         "host": fingerprint.fingerprint(),
-        "skips": [dataclasses.asdict(skip) for skip in made.skips],
+        "skips": made.skips,
         "cells": {name: len(cells) for name, cells in made.cells.items()},
         "warnings": [],
     }
@@ -270,7 +272,7 @@ class _Worker:
             units=units,
             errors=errors,
             build_seconds=shop.runners[0].build_seconds,
-            conditions={"before": dataclasses.asdict(before), "after": dataclasses.asdict(after)},
+            conditions={"before": before, "after": after},
             warnings=[
                 *fingerprint.warnings(before, after, own),
                 *_disturbed(shop.runners),
@@ -292,33 +294,34 @@ class _Worker:
                 return stage
         raise BenchError("no directory to mount on", why=f"none of {', '.join(STAGES)} is free", mend="mkdir /srv")
 
-    def _tools(self, stage: Path) -> tuple[dict[str, str], list[dict[str, str]]]:
+    def _tools(self, stage: Path) -> tuple[dict[str, str], list[Skip]]:
         program, support = reference.compile_reference(stage)
         if support.ok:
             return {reference.NAME: program}, []
-        skip = planning.Skip("harness: comparison with C", support.reason, support.mend)
+        skip = Skip("harness: comparison with C", support.reason, support.mend, scenario="harness")
         for name, cells in list(self.plan.cells.items()):
             self.plan.cells[name] = [cell for cell in cells if cell.values.get("clock") != "c"]
-        return {}, [dataclasses.asdict(skip)]
+        return {}, [skip]
 
 
-def _of_volumes(volumes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _of_volumes(volumes: Mapping[str, Mapping[str, Any]]) -> list[RunWarning]:
     """Return a warning for what volumes are found to lack that figures or proofs rest on."""
     lacking = {
         "direct_io": "no direct I/O below {}: the work directory's file system refuses it, so that the host's page "
         "cache keeps a copy and cold is not cold",
         "nanoseconds": "times of {} have whole seconds: comparing trees misses an edit of the same size within one",
     }
-    found = {key: [name for name, facts in volumes.items() if facts.get(key) is False] for key in lacking}
-    return [lacking[key].format(", ".join(names)) for key, names in found.items() if names]
+    found = {key: ", ".join(name for name, facts in volumes.items() if facts.get(key) is False) for key in lacking}
+    return [RunWarning(f"no {key}", lacking[key].format(names), names) for key, names in found.items() if names]
 
 
-def _disturbed(runners: Sequence[Runner]) -> list[str]:
+def _disturbed(runners: Sequence[Runner]) -> list[RunWarning]:
     share = sum(runner.disturbed for runner in runners) / max(sum(runner.units for runner in runners), 1)
     if share <= DISTURBED_SHARE:
         return []
     waited = f"{PATIENCE / 1e6:.0f} ms"
-    return [f"{share:.0%} of the units found no undisturbed CPU within {waited} (bound: {DISTURBED_SHARE:.0%})"]
+    text = f"{share:.0%} of the units found no undisturbed CPU within {waited} (bound: {DISTURBED_SHARE:.0%})"
+    return [RunWarning("disturbed", text)]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -14,11 +14,13 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from bench import discovery
 from bench.measure import hyperfine
 from bench.measure.compare import SIDES, Comparison, observe_pair
 from bench.measure.delay import delayed
-from bench.measure.plan import Skip
+from bench.model import Skip
 from bench.stats.recorded import last_stretch, recorded, whole
 from bench.stats.trials import cut
 
@@ -75,7 +77,7 @@ class Stream:
             told["batch"] = self.batch
         if self.program:
             told.update(metric=hyperfine.METRIC.name, tool=hyperfine.NAME)
-        return {**self.comparison.described(), **told}
+        return {**msgspec.to_builtins(self.comparison.described()), **told}
 
     @property
     def observed(self) -> tuple[Scenario, str]:

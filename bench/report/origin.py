@@ -24,7 +24,7 @@ SIZES = frozenset({"bytes", "memory_bytes"})
 
 def machine(run: Run) -> str:
     """Return the machine in one line."""
-    host = _tree(run.provenance.get("host"))
+    host = run.provenance.host
     cores = _tree(host.get("cores"))
     memory = host.get("memory_bytes")
     around = _tree(host.get("virtualisation"))
@@ -41,21 +41,20 @@ def machine(run: Run) -> str:
 
 def command(run: Run) -> str:
     """Return the command that made the run, as a shell takes it; "" if it was not recorded."""
-    told = run.provenance.get("command")
-    return shlex.join(str(part) for part in told) if isinstance(told, list) else ""
+    return shlex.join(run.provenance.command)
 
 
 def sheets(run: Run) -> list[Sheet]:
     """Return everything in run.json as tables."""
-    provenance = run.provenance
+    whole_file = run.whole
     whole = [
         ("run", run.id),
-        *((key, _text(key, value)) for key, value in sorted(provenance.items()) if not isinstance(value, dict | list)),
+        *((key, _text(key, value)) for key, value in sorted(whole_file.items()) if not isinstance(value, dict | list)),
     ]
     found = [_pairs("Run", dict(whole), prefix=False)]
     if command(run):
         found.append(_pairs("Command", {"command": command(run)}, prefix=False))
-    for key, value in sorted(provenance.items(), key=lambda item: (item[0] not in {"request", "host"}, item[0])):
+    for key, value in sorted(whole_file.items(), key=lambda item: (item[0] not in {"request", "host"}, item[0])):
         if key in ELSEWHERE or key == "command":
             continue
         told = _sheet(key, value)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bench.stats.compared import Compared
     from bench.store.reader import Run
 
-__all__ = ["PAGE_BYTES", "charts", "render", "rendered", "samples", "texts", "write"]
+__all__ = ["PAGE_BYTES", "charts", "render", "rendered", "samples", "write"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 PAGE_BYTES = 7_000_000
@@ -86,15 +86,15 @@ def context(
     units = run.units
     palette = Palette(str(arm) for arm in units["arm"].unique())
     told = [sections.section(analysis, name, readings.get(name), palette) for name in analysis.scenarios]
-    all_skips = sections.skips(run.provenance)
+    all_skips = run.provenance.skips
     return {
         "run": run,
         "version": __version__,
         "machine": origin.machine(run),
-        "profile": _request(run).get("profile") or "not recorded",
+        "profile": run.provenance.request.get("profile") or "not recorded",
         "command": origin.command(run),
-        "complete": run.provenance.get("complete") is True,
-        "warnings": [*texts(run.provenance.get("warnings")), *run.warnings],
+        "complete": run.provenance.complete,
+        "warnings": [*run.provenance.warnings, *run.warnings],
         "units": len(units) + sum(one.units for one in comparisons),
         "failed": int((units["error"] != "").sum()) + sum(one.failed for one in comparisons),
         "comparisons": comparison_sheet(comparisons) if comparisons else None,
@@ -105,7 +105,7 @@ def context(
         "sections": told,
         "charts": charts(figure for section in told for figure in section.figures),
         "folds": folds(told, FOLD_CHARACTERS),
-        "skips": [skip for skip in all_skips if not any(sections.about(skip, name) for name in analysis.scenarios)],
+        "skips": [skip for skip in all_skips if skip.scenario not in analysis.scenarios],
         "skipped": len(all_skips),
         "origin": origin.sheets(run),
         "samples": samples(run, target),
@@ -144,13 +144,3 @@ def folds(told: Iterable[sections.Section], room: int) -> dict[str, Any]:
             room -= most * longest
             found[f"{section.anchor}-rows{number}"] = sheet.packed(max(most, 1))
     return found
-
-
-def _request(run: Run) -> dict[str, Any]:
-    told = run.provenance.get("request")
-    return told if isinstance(told, dict) else {}
-
-
-def texts(told: Any) -> list[str]:
-    """Return what a run tells as a list of texts; none where it is no list."""
-    return [str(text) for text in told] if isinstance(told, list) else []

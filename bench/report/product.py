@@ -41,7 +41,7 @@ class Product:
             "run": self.run.id,
             "results": str(self.run.directory),
             "page": str(self.page),
-            "complete": bool(self.run.provenance.get("complete")),
+            "complete": self.run.provenance.complete,
             "units": len(self.run.units),
             "errors": int((self.run.units["error"] != "").sum()),
             "answers": [{"text": item.text, "where": item.where, "scenario": item.scenario} for item in self.answers],
@@ -75,9 +75,9 @@ def publish(directory: Path, reports: Path, *, suites: bool = False) -> Product:
     known = discovery.readings()
     if suites:
         _write_suites(run, known)
-    if "streams" in run.provenance:
+    if run.provenance.streams is not None:
         return publish_trust(run, reports)
-    comparisons = compared(run) if "comparisons" in run.provenance else []
+    comparisons = compared(run) if run.provenance.comparisons is not None else []
     analysis = Analysis(run.surveyed, known)
     judged = verdicts(analysis, known)
     with _place(reports):

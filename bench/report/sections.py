@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bench.model import NATIVE
+from bench.model import NATIVE, Skip
 from bench.report import sheets
 from bench.report.counted import counter_figure
 from bench.report.dots import headline_figure, metrics_figure
@@ -18,7 +17,7 @@ from bench.report.palette import split
 from bench.store.rows import PACKED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -29,19 +28,10 @@ if TYPE_CHECKING:
     from bench.report.palette import Palette
     from bench.report.sheets import Sheet
 
-__all__ = ["AnswerGroup", "Evidence", "Failure", "Section", "answers", "evidence", "failures", "section", "skips"]
+__all__ = ["AnswerGroup", "Evidence", "Failure", "Section", "answers", "evidence", "failures", "section"]
 
 SUBJECT = "overlay2"  # the driver that the questions are about comes first
 MOST_FAILURES = 200  # shown one by one; the rest is counted
-
-
-@dataclass(frozen=True)
-class Skip:
-    """Something that was left out, why, and what would add it."""
-
-    what: str
-    reason: str
-    mend: str
 
 
 @dataclass(frozen=True)
@@ -133,7 +123,7 @@ def section(analysis: Analysis, name: str, reading: Reading | None, palette: Pal
         ),
         sheets=tuple(sheet for sheet in found if sheet is not None),
         precision=sheets.precision(analysis, reading) if reading else "",
-        skips=tuple(skip for skip in skips(analysis.run.provenance) if about(skip, name)),
+        skips=tuple(skip for skip in analysis.run.provenance.skips if skip.scenario == name),
         mismatches=tuple(failures(units[units["mismatches"] != ""], "mismatches")),
         failures=tuple(failures(failed, "error")),
         units=len(units),
@@ -148,24 +138,6 @@ def query(name: str, samples: Path) -> str:
     if samples.suffix == PACKED:
         return f"xzcat {samples.name} | jq -c {shlex.quote(chosen)}"
     return f"jq -c {shlex.quote(chosen)} {samples.name}"
-
-
-def skips(provenance: Mapping[str, Any]) -> list[Skip]:
-    """Return what the run left out, as far as run.json says so in a form that is understood."""
-    told = provenance.get("skips")
-    found = []
-    for skip in told if isinstance(told, list) else []:
-        if isinstance(skip, Mapping):
-            what, reason, mend = (str(skip.get(key) or "") for key in ("what", "reason", "mend"))
-            found.append(Skip(what, reason, mend))
-        else:
-            found.append(Skip(str(skip), "", ""))
-    return found
-
-
-def about(skip: Skip, name: str) -> bool:
-    """Tell whether a skip is about this scenario."""
-    return skip.what in {name, f"scenario {name}"} or skip.what.startswith((f"{name} ", f"{name}:"))
 
 
 def answers(analysis: Analysis, readings: Mapping[str, Reading]) -> list[AnswerGroup]:

@@ -92,10 +92,9 @@ def _precision(analysis: Analysis, readings: Mapping[str, Reading]) -> str:
 def _trouble(analysis: Analysis) -> str:
     units = analysis.run.units
     failed = int((units["error"] != "").sum())
-    warnings = analysis.run.provenance.get("warnings")
-    count = len(warnings) if isinstance(warnings, list) else 0
+    count = len(analysis.run.provenance.warnings)
     parts = [f"{failed:,} of {len(units):,} units failed"] if failed else []
     parts += [f"{count} warning{'s' if count > 1 else ''} of a noisy host"] if count else []
-    parts += ["the run is incomplete"] if analysis.run.provenance.get("complete") is not True else []
+    parts += ["the run is incomplete"] if not analysis.run.provenance.complete else []
     lines = [f"Beware: {text}." for text in analysis.run.warnings]
     return "\n".join([*lines, *([f"Beware: {', '.join(parts)}; the page says more."] if parts else [])])

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scipy import stats
 
 from bench.report import origin
-from bench.report.page import texts
 from bench.report.peers import PYPERF, peers
-from bench.report.sections import skips
 from bench.report.sheets import Sheet
 from bench.stats.paired import Word
 from bench.stats.trusted import EQUAL
@@ -103,12 +101,12 @@ def as_lines(told: Trusted, run: Run, tools: Sequence[Tool]) -> list[str]:
     lines = ["# What the verdicts are worth", "", f"Measured on {origin.machine(run)}; run `{run.id}`."]
     if command(run):
         lines.append(f"Again: `{command(run)}`.")
-    if run.provenance.get("complete") is not True:
+    if not run.provenance.complete:
         lines += ["", "**The run is not complete:** it has fewer verdicts than were asked for."]
     if told.stretches > 1:
         lines += ["", stretches(run)]
     lines += [f"Warning: {text}." for text in cautions(told, run)]
-    lines += [f"Left out: {one.what}: {one.reason} ({one.mend})." for one in skips(run.provenance)]
+    lines += [f"Left out: {one.what}: {one.reason} ({one.mend})." for one in run.provenance.skips]
     for part in parts(told, tools):
         lines += ["", f"## {part.title}", "", *part.text]
         if part.sheet:
@@ -122,14 +120,18 @@ def as_lines(told: Trusted, run: Run, tools: Sequence[Tool]) -> list[str]:
 
 def stretches(run: Run) -> str:
     """Say when each stretch of a run that went on began."""
-    begun = [one.get("started") for one in (*_earlier(run), run.provenance)]
+    begun = [*(one.get("started") for one in run.provenance.earlier), run.provenance.started]
     return f"Measured in stretches, from {', '.join(map(str, begun))}, each on new volumes; no comparison spans two."
 
 
 def cautions(told: Trusted, run: Run) -> list[str]:
     """Return what a reader should know first: the warnings of each stretch, and what has fewer verdicts than asked."""
-    found = [f"{text} (from {one.get('started')} on)" for one in _earlier(run) for text in texts(one.get("warnings"))]
-    found += texts(run.provenance.get("warnings"))
+    found = [
+        f"{text} (from {one.get('started')} on)"
+        for one in run.provenance.earlier
+        for text in _texts(one.get("warnings"))
+    ]
+    found += map(str, run.provenance.warnings)
     if told.short:
         found.append(
             f"{len(told.short)} of {len(told.every)} streams have fewer verdicts or pairs than were asked for; "
@@ -138,10 +140,9 @@ def cautions(told: Trusted, run: Run) -> list[str]:
     return found
 
 
-def _earlier(run: Run) -> list[dict[str, Any]]:
-    """Return what run.json says of the stretches before the last."""
-    told = run.provenance.get("earlier")
-    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+def _texts(warnings: Any) -> list[str]:
+    """Return the sentences of an earlier stretch's warnings, which schema 2 has as texts."""
+    return [str(one["text"]) if isinstance(one, dict) else str(one) for one in warnings or ()]
 
 
 def parts(told: Trusted, tools: Sequence[Tool]) -> list[Part]:

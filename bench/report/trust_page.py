@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench import __version__
-from bench.report import origin, page, sections
+from bench.report import origin, page
 from bench.report.palette import Palette, split
 from bench.report.trust import cautions, command, parts, stretches
 from bench.report.trust_figures import power_figure, tools_figure
@@ -34,14 +34,14 @@ def render(told: Trusted, tools: Sequence[Tool], run: Run, target: Path) -> Path
         "version": __version__,
         "machine": origin.machine(run),
         "command": command(run),
-        "complete": run.provenance.get("complete") is True,
+        "complete": run.provenance.complete,
         "stretches": stretches(run) if told.stretches > 1 else "",
         "warnings": [*cautions(told, run), *run.warnings],
         "parts": said,
         "figures": figures,
         "charts": page.charts(figure for mine in figures.values() for figure in mine),
         "folds": {},
-        "skips": sections.skips(run.provenance),
+        "skips": run.provenance.skips,
         "origin": origin.sheets(run),
         "samples": page.samples(run, target),
         "palette": Palette(str(arm) for arm in run.units["arm"].unique()),

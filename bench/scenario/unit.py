@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.model import Cell, Param
+from bench.model import Cell, Mismatch, Param
 
 if TYPE_CHECKING:
     import random
@@ -43,8 +43,8 @@ class Unit:
     metrics: dict[str, float] = field(default_factory=dict)
     operations: dict[str, int] = field(default_factory=dict)
     counters: dict[str, float] = field(default_factory=dict)
-    expected: dict[str, str] = field(default_factory=dict)
-    mismatches: list[str] = field(default_factory=list)
+    expected: dict[str, tuple[float, float]] = field(default_factory=dict)
+    mismatches: list[Mismatch] = field(default_factory=list)
     proofs: list[str] = field(default_factory=list)
     pace: dict[str, float] = field(default_factory=dict)  # see bench.measure.pace; written by the runner
     # Wait for a quiet moment before another timed part. Not right before a single short call: waiting lets the
@@ -97,9 +97,9 @@ class Unit:
         """Record a counter beside what it should be, [low, high] or exactly low, and whether it is."""
         top = low if high is None else high
         self.counters[counter] = value
-        self.expected[counter] = f"{low:g}" if top == low else f"{low:g}..{top:g}"
+        self.expected[counter] = (low, top)
         if not low <= value <= top:
-            self.mismatches.append(f"{counter} is {value:g}, expected {self.expected[counter]} ({why})")
+            self.mismatches.append(Mismatch(counter, value, low, top, why))
 
     def require_proof(self, condition: bool, what: str) -> None:
         """Record the proof `what`, or raise ProofError if it does not hold."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,11 @@ from bench.stats.paired import Decision, Procedure, Verdict, Word, confirmed, ju
 from bench.store.effects import without_effect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
 
+    from bench.model import Param
     from bench.store.reader import Run
+    from bench.store.records import Compares, Side
 
 __all__ = ["Compared", "compared", "paired_times", "side_text"]
 
@@ -82,21 +82,21 @@ class Compared:
 
 def compared(run: Run) -> list[Compared]:
     """Return every comparison of `run`; raises BenchError where the run compared nothing."""
-    told = run.provenance.get("comparisons")
-    if not isinstance(told, list) or not told:
+    told = run.provenance.comparisons
+    if not told:
         raise BenchError(f"run {run.id} compares no arms", mend="`python -m bench ab` makes one that does")
     if run.units.empty:
         raise BenchError(f"run {run.id} has no unit", why="it ended before the first one", mend="give it more time")
     try:
-        return [_compared(run, number, dict(facts)) for number, facts in enumerate(told)]
-    except (KeyError, TypeError, ValueError) as error:
+        return [_compared(run, number, facts) for number, facts in enumerate(told)]
+    except ValueError as error:
         path = run.directory / "run.json"
-        raise BenchError(f"{path} does not tell its comparisons", why=repr(error), mend="restore the file") from error
+        raise BenchError(f"{path} does not tell its comparisons", why=str(error), mend="restore the file") from error
 
 
-def _compared(run: Run, number: int, facts: Mapping[str, Any]) -> Compared:
-    procedure = Procedure(float(facts["alpha"]), float(facts["delta"]), tuple(map(int, facts["looks"])))
-    metric = str(facts["metric"])
+def _compared(run: Run, number: int, facts: Compares) -> Compared:
+    procedure = Procedure(facts.alpha, facts.delta, facts.looks)
+    metric, a, b = facts.metric, facts.a, facts.b
     times, units = run.times, run.units
     if "comparison" not in units:
         raise ValueError("its rows name no comparison")
@@ -108,10 +108,9 @@ def _compared(run: Run, number: int, facts: Mapping[str, Any]) -> Compared:
     second = judge(*by_setup[1], procedure) if len(by_setup[1][0]) else None
     verdict = confirmed(first, second)
     deciding = by_setup[0] if verdict.second is None else by_setup[1]
-    a, b = facts["a"], facts["b"]
     return Compared(
         number=number,
-        scenario=str(facts["scenario"]),
+        scenario=facts.scenario,
         metric=metric,
         a=side_text(a, b),
         b=side_text(b, a),
@@ -119,12 +118,12 @@ def _compared(run: Run, number: int, facts: Mapping[str, Any]) -> Compared:
         procedure=procedure,
         verdict=verdict,
         times=(centre(deciding[0]), centre(deciding[1])) if len(deciding[0]) else None,
-        in_turns=bool(rows["how"].str.contains(TURNS, regex=False).any()),
+        in_turns=any(how.get("operations") == TURNS for how in rows["how"].unique()),
         control=_control([judge(*pairs, procedure) for pairs in controls if len(pairs[0])], procedure),
         units=len(rows),
         failed=int((rows["error"] != "").sum()),
         seconds=float(rows["started"].max() - rows["started"].min()) if len(rows) else 0.0,
-        without_effect=without_effect(rows),
+        without_effect=tuple(map(str, without_effect(rows))),
     )
 
 
@@ -146,21 +145,17 @@ def _control(decisions: list[Decision], procedure: Procedure) -> Decision:
     return (moved or decisions or [judge([], [], procedure)])[-1]
 
 
-def _facts(side: Mapping[str, Any]) -> dict[str, Any]:
-    return {"depth": side["depth"], "temperature": side["temperature"], **side["params"]}
-
-
-def side_text(own: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+def side_text(own: Side, other: Side) -> str:
     """Return a side as it is written, with the parameters in which it differs from the other."""
-    mine, theirs = _facts(own), _facts(other)
+    mine, theirs = own.facts, other.facts
     parts = [f"{key}={_value(key, value)}" for key, value in mine.items() if theirs.get(key) != value]
-    return ",".join([str(own["arm"]), *parts])
+    return ",".join([own.arm, *parts])
 
 
-def _shared(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
-    mine, theirs = _facts(a), _facts(b)
+def _shared(a: Side, b: Side) -> str:
+    mine, theirs = a.facts, b.facts
     return ", ".join(f"{key} {_value(key, value)}" for key, value in mine.items() if theirs.get(key) == value)
 
 
-def _value(key: str, value: Any) -> str:
-    return format_size(value) if key == "size" else str(value)
+def _value(key: str, value: Param) -> str:
+    return format_size(value) if key == "size" and isinstance(value, int) else str(value)

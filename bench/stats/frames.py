@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bench.model import NATIVE
+from bench.model import NATIVE, expectation
 from bench.stats.estimate import Estimate, centre, ratio, spread
 
 if TYPE_CHECKING:
@@ -118,18 +118,32 @@ def ratio_frame(times: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
 def counter_frame(counters: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
     """Return one row per cell and counter of `Run.counters`.
 
-    Columns: KEYS, the parameters, counter, units, matching (how many of them were as expected),
-    expected (the text, "" where nothing was, "varies" where units differ), minimum, maximum, median.
+    Columns: KEYS, the parameters, counter, units, matching (how many of them were as expected), expected_low and
+    expected_high (missing where nothing was expected or units differ), expected (the same in words, "" where nothing
+    was, "varies" where units differ), minimum, maximum, median.
     """
     groups = _Groups(counters, [*KEYS, *parameters, "counter"])
     values, matches = _floats(counters["value"]), counters["ok"].to_numpy(dtype=bool)
-    expected, texts = pd.factorize(counters["expected"])
+    bounds = counters[["expected_low", "expected_high"]].to_numpy(dtype=np.float64)
     rows = []
     for index in groups:
-        range_, told = spread(values[index]), expected[index]
-        text = str(texts[told[0]]) if (told == told[0]).all() else VARIES
-        rows.append((len(index), int(matches[index].sum()), text, range_.minimum, range_.maximum, range_.median))
-    return _joined(groups.keys, rows, ["units", "matching", "expected", "minimum", "maximum", "median"])
+        range_ = spread(values[index])
+        rows.append(
+            (
+                *(len(index), int(matches[index].sum()), *_expected(bounds[index])),
+                *(range_.minimum, range_.maximum, range_.median),
+            )
+        )
+    columns = ["units", "matching", "expected_low", "expected_high", "expected", "minimum", "maximum", "median"]
+    return _joined(groups.keys, rows, columns)
+
+
+def _expected(bounds: Floats) -> tuple[float, float, str]:
+    """Return what all units of a cell expected, and in words."""
+    low, high = bounds[0].tolist()
+    if not np.array_equal(bounds, np.broadcast_to(bounds[0], bounds.shape), equal_nan=True):
+        return math.nan, math.nan, VARIES
+    return low, high, "" if math.isnan(low) else expectation(low, high)
 
 
 def _floats(column: pd.Series[Any]) -> Floats:

@@ -146,8 +146,8 @@ class Gates:
 
 def trusted(run: Run) -> Trusted:
     """Return what the streams of `run` say; raises BenchError where it has none."""
-    told = run.provenance.get("streams")
-    if not isinstance(told, list) or not told:
+    told = run.provenance.streams
+    if not told or run.provenance.alpha is None:
         raise BenchError(f"run {run.id} does not test the suite", mend="`python -m bench aa` makes one that does")
     try:
         longest = max((_procedure(facts) for facts in told), key=lambda one: one.cap)
@@ -155,7 +155,7 @@ def trusted(run: Run) -> Trusted:
         streams = tuple(_streamed(run, facts, longest) for facts in pairs)
         batches = tuple(_batched(run, facts) for facts in told if "batch" in facts)
         ways = both_ways(run, told)
-        alpha = float(run.provenance["alpha"])
+        alpha = run.provenance.alpha
     except (KeyError, TypeError, ValueError) as error:
         path = run.directory / "run.json"
         raise BenchError(f"{path} does not tell its streams", why=repr(error), mend="restore the file") from error

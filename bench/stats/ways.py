@@ -9,12 +9,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from scipy import stats
 
 from bench.stats.compared import side_text
 from bench.stats.estimate import Estimate, ratio
 from bench.stats.recorded import recorded, rows_of
+from bench.store.records import Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -92,7 +94,7 @@ def both_ways(run: Run, streams: Iterable[Mapping[str, Any]]) -> tuple[BothWays,
     found: dict[tuple[str, str, str], dict[bool, Way]] = {}
     for facts in streams:
         if facts["kind"] == DIFFERENT:
-            a, b = facts["a"], facts["b"]
+            a, b = (msgspec.convert(facts[side], Side) for side in "ab")
             key = (str(facts["label"]), side_text(a, b), side_text(b, a))
             found.setdefault(key, {})[bool(facts["apart"])] = _way(run, facts)
     return tuple(BothWays(*key, turns=ways[False], apart=ways[True]) for key, ways in found.items())

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from array import array
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bench.model import Temperature
+from bench.model import Arm, Temperature
+from bench.store.records import bounds, mismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from bench.store.records import Row
 
-__all__ = ["KEYS", "PACE", "TEMPERATURES", "Columns"]
+__all__ = ["KEYS", "PACE", "Columns", "Facts"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -27,7 +27,7 @@ PACE = ("cpu", "slowness", "slowness_after", "waited")  # of schema 2; missing i
 
 _OF_CELL = ("scenario", "arm", "driver", "volume", "depth", "temperature")
 _WORDS = ("error", "mismatches", "proofs", "how")
-_cell_keys = itemgetter(*_OF_CELL)
+UNEXPECTED = (math.nan, math.nan)  # of a counter of which nothing was
 
 
 class _Numbered:
@@ -39,78 +39,61 @@ class _Numbered:
     def number(self, value: Any) -> int:
         return self.values.setdefault(value, len(self.values))
 
-    def text(self, value: Any) -> int:
-        """Number a value that has to be text; raises TypeError if it is not."""
-        if not isinstance(value, str):
-            raise TypeError(f"{value!r} is not text")
-        return self.number(value)
-
     def category(self, codes: Ints) -> pd.Categorical:
         """Return the column that these numbers stand for."""
         return _category(list(self.values), codes)
 
 
+class Facts(dict[str, str]):
+    """How a unit was made, as its row says; hashable, so that a column may hold it. Not to be changed."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self.items()))
+
+
 class Columns:
     """The columns of a run as they grow; `add` takes a row, the frames are made at the end."""
 
-    def __init__(self, check_cell: Callable[[dict[str, Any]], None]) -> None:
-        """`check_cell` is called with the first row of each cell."""
-        self._check_cell = check_cell
+    def __init__(self) -> None:
         self._cells, self._metrics, self._counters = _Numbered(), _Numbered(), _Numbered()
-        self._expectations = _Numbered()
-        self._seen_names: dict[tuple[str, ...], list[int]] = {}
-        self._seen_said: dict[Any, int] = {}
-        self._seen_expected: dict[Any, tuple[list[int], list[int]]] = {}
         self._sayings = _Numbered()
+        self.arms: dict[str, Arm] = {}
         self._sequence, self._block, self._started = array("q"), array("q"), array("d")
         self._cell, self._said = array("q"), array("q")
         self._timed, self._metric, self._value, self._operations = array("q"), array("i"), array("d"), array("q")
         self._counted, self._counter, self._count = array("q"), array("i"), array("d")
-        self._expected, self._ok = array("i"), array("b")
+        self._low, self._high, self._ok = array("d"), array("d"), array("b")
         self._pace = {name: array("d") for name in PACE}
 
-    def add(self, item: dict[str, Any]) -> None:
-        """Take a row; raises TypeError, ValueError or OverflowError for what is no sample."""
-        self._sequence.append(item["sequence"])
-        self._block.append(item["block"])
-        self._started.append(item["started"])
-        cell = (*_cell_keys(item), tuple(item["params"].items()))
-        if cell not in self._cells.values:
-            self._check_cell(item)
+    def add(self, row: Row) -> None:
+        """Take a row; raises ValueError for what schema 2 had as another text."""
+        self._sequence.append(row.sequence)
+        self._block.append(row.block)
+        self._started.append(row.started)
+        if row.arm not in self.arms:
+            self.arms[row.arm] = Arm(row.driver, row.volume, tuple(row.options.items()))
+        cell = (row.scenario, row.arm, row.driver, row.volume, row.depth, row.temperature, *row.params.items())
         self._cell.append(self._cells.number(cell))
-        error, mismatches = item["error"], item["mismatches"]
-        self._said.append(self._say((error, tuple(mismatches), tuple(item["proofs"]), tuple(item["how"].items()))))
-        pace = item.get("pace", {})
-        if not isinstance(pace, dict):
-            raise TypeError("pace is not an object")
+        mismatches = tuple(map(mismatch, row.mismatches))
+        saying = (row.error, "; ".join(map(str, mismatches)), "; ".join(row.proofs), Facts(row.how))
+        self._said.append(self._sayings.number(saying))
         for name, values in self._pace.items():
-            values.append(pace.get(name, math.nan))
-        metrics, counters = ({}, {}) if error else (item["metrics"], item["counters"])
+            values.append(getattr(row.pace, name))
+        metrics, counters = ({}, {}) if row.error else (row.metrics, row.counters)
         self._timed.append(len(metrics))
         self._counted.append(len(counters))
-        if metrics:
-            operations = item["operations"]
-            self._metric.extend(self._names(metrics))
-            self._value.extend(metrics.values())
-            self._operations.extend([operations.get(metric, 1) for metric in metrics])
-        if counters:
-            numbers, expected = self._expect(counters, item["expected"])
-            self._counter.extend(numbers)
-            self._count.extend(counters.values())
-            self._expected.extend(expected)
-            if mismatches:
-                wrong = {text.split(" is ", 1)[0] for text in mismatches}
-                self._ok.extend([counter not in wrong for counter in counters])
-            else:
-                self._ok.extend([True] * len(counters))
-
-    def first_infinite(self) -> int | None:
-        """Return the first row with a number that is too large to be one, counted from 0."""
-        rows: list[int] = []
-        for lengths, values in ((self._timed, self._value), (self._counted, self._count)):
-            bad = np.flatnonzero(~np.isfinite(np.asarray(values)))
-            rows.extend(np.searchsorted(np.cumsum(np.asarray(lengths)), bad[:1], "right").tolist())
-        return min(rows, default=None)
+        for name, value in metrics.items():
+            self._metric.append(self._metrics.number(name))
+            self._value.append(value)
+            self._operations.append(row.operations.get(name, 1))
+        wrong = {one.counter for one in mismatches}
+        for name, value in counters.items():
+            low, high = bounds(row.expected.get(name, UNEXPECTED))
+            self._counter.append(self._counters.number(name))
+            self._count.append(value)
+            self._low.append(low)
+            self._high.append(high)
+            self._ok.append(name not in wrong)
 
     def units(self) -> pd.DataFrame:
         """Return one row per unit, as `Run.units` says."""
@@ -118,7 +101,8 @@ class Columns:
         words = {}
         for place, column in enumerate(_WORDS):
             by_saying = [saying[place] for saying in sayings]
-            words[column] = _spread_out(by_saying, sorted(set(by_saying)), said)
+            known = dict.fromkeys(by_saying) if column == "how" else sorted(set(by_saying))
+            words[column] = _spread_out(by_saying, known, said)
         pace = {name: np.asarray(values) for name, values in self._pace.items()}
         return self._keyed(np.arange(len(said))).assign(**words, started=np.asarray(self._started), **pace)
 
@@ -135,31 +119,10 @@ class Columns:
         return self._keyed(_repeated(self._counted)).assign(
             counter=self._counters.category(_ints(self._counter)),
             value=np.asarray(self._count),
-            expected=self._expectations.category(_ints(self._expected)),
+            expected_low=np.asarray(self._low),
+            expected_high=np.asarray(self._high),
             ok=np.asarray(self._ok, dtype=np.bool_),
         )
-
-    # Rows of one scenario say the same over and over, so what they say is looked up whole.
-
-    def _names(self, metrics: dict[str, Any]) -> list[int]:
-        key = tuple(metrics)
-        if key not in self._seen_names:
-            self._seen_names[key] = [self._metrics.number(name) for name in key]
-        return self._seen_names[key]
-
-    def _say(self, key: tuple[str, tuple[str, ...], tuple[str, ...], tuple[tuple[str, Any], ...]]) -> int:
-        if key not in self._seen_said:
-            error, mismatches, proofs, how = key
-            told = "; ".join(f"{name}: {value}" for name, value in how)
-            self._seen_said[key] = self._sayings.number((error, "; ".join(mismatches), "; ".join(proofs), told))
-        return self._seen_said[key]
-
-    def _expect(self, counters: dict[str, Any], expected: dict[str, Any]) -> tuple[list[int], list[int]]:
-        key = (tuple(counters), tuple(expected.items()))
-        if key not in self._seen_expected:
-            numbers = [self._counters.number(name) for name in counters]
-            self._seen_expected[key] = numbers, [self._expectations.text(expected.get(name, "")) for name in counters]
-        return self._seen_expected[key]
 
     def _keyed(self, unit: Ints) -> pd.DataFrame:
         """Return the key columns of these units."""
@@ -170,14 +133,14 @@ class Columns:
             "block": np.asarray(self._block)[unit],
         }
         by_key = {key: [told[place] for told in cells] for place, key in enumerate(_OF_CELL)}
-        by_key["stack"] = [arm.rpartition("@")[0] for arm in by_key["arm"]]
+        by_key["stack"] = [self.arms[arm].stack for arm in by_key["arm"]]
         for key in KEYS[2:]:
             if key == "depth":
                 columns[key] = np.array(by_key[key], dtype=np.int64)[cell]
             else:
                 known = TEMPERATURES if key == "temperature" else sorted(set(by_key[key]))
                 columns[key] = _spread_out(by_key[key], known, cell)
-        params = [dict(told[-1]) for told in cells]
+        params = [dict(told[len(_OF_CELL) :]) for told in cells]
         for name in dict.fromkeys(name for told in params for name in told):
             columns[name] = _parameter([told.get(name) for told in params], cell)
         return pd.DataFrame(columns)

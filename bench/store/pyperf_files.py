@@ -72,7 +72,7 @@ def _date(seconds: float) -> str:
 
 
 def _metadata(run: Run) -> dict[str, Any]:
-    host = run.provenance.get("host", {})
+    host = run.provenance.host
     facts = {
         "unit": "second",
         "hostname": host.get("hostname"),
@@ -80,6 +80,6 @@ def _metadata(run: Run) -> dict[str, Any]:
         "platform": f"Linux-{host.get('kernel')}-{host.get('machine')}",
         "python_version": (host.get("python") or {}).get("version"),
         "bench_run": run.id,
-        "bench_version": run.provenance.get("version"),
+        "bench_version": run.provenance.version or None,
     }
     return {key: value for key, value in facts.items() if value is not None}

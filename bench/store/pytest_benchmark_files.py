@@ -49,7 +49,7 @@ def write_pytest_benchmark(run: Run, times: pd.DataFrame) -> list[Path]:
     shared = {
         "machine_info": _machine(run),
         "commit_info": _commit(),
-        "datetime": run.provenance.get("started"),
+        "datetime": run.provenance.started,
         "version": FORMAT,
     }
     written = []
@@ -130,7 +130,7 @@ def _quartiles(ordered: Sequence[float]) -> tuple[float, float]:
 
 
 def _machine(run: Run) -> dict[str, Any]:
-    host = run.provenance.get("host") or {}
+    host = run.provenance.host
     python = host.get("python") or {}
     return {
         "node": host.get("hostname"),

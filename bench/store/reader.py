@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from bench.errors import BenchError, no_run
 from bench.store.effects import without_effect
+from bench.store.records import SCHEMA, Provenance
 from bench.store.rows import RESERVED, read, rows_of
-from bench.store.schema import SCHEMA
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+
+    from bench.model import Arm, RunWarning
 
 __all__ = ["Run", "latest", "load"]
 
@@ -26,23 +29,27 @@ MARKS = (COMPARISON, "side", "setup", "delay")
 class Run:
     """A run as read.
 
+    `provenance` is run.json, `whole` all that the file has; `arms`: those of the units by name.
     `times`: one row per unit and metric, columns sequence, block, scenario, arm, driver, stack (the
     driver with its options), volume, depth, temperature, metric, value, operations, and one column
     per parameter (missing where a scenario has none). Units with an error are not in it.
-    `counters`: one row per unit and counter: the same keys, counter, value, expected, ok.
+    `counters`: one row per unit and counter: the same keys, counter, value, expected_low,
+    expected_high (NaN where nothing was expected), ok.
     `units`: one row per unit: the same keys, error, mismatches, proofs, how, started, and the row's pace
-    (cpu, slowness, slowness_after, waited; missing where the run did not record it).
+    (cpu, slowness, slowness_after, waited; missing where the run did not record it). `how` is a mapping.
     `warnings`: what was odd about the files themselves, and options of arms that had no effect.
     Text columns are categories, temperatures in the order of their kind; parameters are Int64 where
     all values are whole numbers, else categories.
     """
 
     directory: Path
-    provenance: dict[str, Any]
+    provenance: Provenance
+    whole: dict[str, Any]
+    arms: dict[str, Arm]
     times: pd.DataFrame
     counters: pd.DataFrame
     units: pd.DataFrame
-    warnings: tuple[str, ...]
+    warnings: tuple[RunWarning, ...]
 
     @property
     def id(self) -> str:
@@ -79,32 +86,40 @@ class Run:
 
 def load(directory: Path) -> Run:
     """Read results/<run-id>, its rows packed or not; raises BenchError for what cannot be read or is not a run."""
-    provenance = _provenance(directory)
+    provenance, whole = _provenance(directory)
     columns, warnings = read(rows_of(directory))
     units = columns.units()
     warned = (*warnings, *without_effect(units))
-    return Run(directory, provenance, columns.times(), columns.counters(), units, warned)
+    return Run(directory, provenance, whole, columns.arms, columns.times(), columns.counters(), units, warned)
 
 
-def _provenance(directory: Path) -> dict[str, Any]:
+def _provenance(directory: Path) -> tuple[Provenance, dict[str, Any]]:
+    """Return what run.json says, as a record and whole."""
     path = directory / "run.json"
     if not directory.is_dir():
         raise no_run(directory)
     try:
-        provenance = json.loads(path.read_text(encoding="utf-8"))
+        whole = msgspec.json.decode(path.read_bytes())
+        provenance = msgspec.convert(whole, Provenance)
     except FileNotFoundError:
         raise BenchError(f"{directory} is not a run", why="it has no run.json") from None
-    except (OSError, ValueError) as error:
+    except msgspec.ValidationError as error:
+        if isinstance(whole, dict) and isinstance(whole.get("schema"), int) and whole["schema"] > SCHEMA:
+            raise _newer(path, whole["schema"]) from None
+        raise BenchError(f"{path} is not a run's provenance", why=str(error), mend="restore the file") from error
+    except (OSError, ValueError, RecursionError) as error:
         raise BenchError(f"cannot read {path}", why=str(error), mend="restore the file, or run again") from error
-    if not isinstance(provenance, dict) or not isinstance(provenance.get("schema"), int):
-        raise BenchError(f"{path} is not a run's provenance", why="it has no schema number")
-    if provenance["schema"] > SCHEMA:
-        raise BenchError(
-            f"{path} was written by a newer version",
-            why=f"schema {provenance['schema']}, this version reads up to {SCHEMA}",
-            mend="use that version to read it",
-        )
-    return provenance
+    if provenance.schema > SCHEMA:
+        raise _newer(path, provenance.schema)
+    return provenance, whole
+
+
+def _newer(path: Path, schema: int) -> BenchError:
+    return BenchError(
+        f"{path} was written by a newer version",
+        why=f"schema {schema}, this version reads up to {SCHEMA}",
+        mend="use that version to read it",
+    )
 
 
 def latest(results: Path) -> Path:

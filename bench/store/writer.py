@@ -6,10 +6,13 @@ import errno
 import fcntl
 import json
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from bench.errors import BenchError
-from bench.store.schema import SCHEMA
+from bench.store.records import SCHEMA, Provenance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +27,7 @@ def write_json(path: Path, value: Any) -> None:
     """Write `value` so that a reader sees the old file or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.new")
     with temporary.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        json.dump(msgspec.to_builtins(value), file, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
@@ -49,8 +52,8 @@ def row(sample: Sample) -> dict[str, Any]:
         "metrics": dict(sample.metrics),
         "operations": dict(sample.operations),
         "counters": dict(sample.counters),
-        "expected": dict(sample.expected),
-        "mismatches": list(sample.mismatches),
+        "expected": {name: list(bounds) for name, bounds in sample.expected.items()},
+        "mismatches": [asdict(mismatch) for mismatch in sample.mismatches],
         "proofs": list(sample.proofs),
         "pace": dict(sample.pace),
         "how": dict(sample.how),
@@ -110,6 +113,7 @@ class RunWriter:
     def save(self, **changes: Any) -> None:
         """Change the provenance and write run.json."""
         self.provenance.update(changes)
+        msgspec.convert(msgspec.to_builtins(self.provenance), Provenance)  # what no reader would take is not written
         try:
             write_json(self.directory / "run.json", self.provenance)
         except OSError as error:

@@ -35,7 +35,7 @@ def test_it_measures_streams_and_writes_the_page(bench: Bench, tmp_path: Path) -
     said = f"{page.read_text()}page: reports/{run.name}.html\n"
     assert done.out == said
     rows = load(run)
-    assert [stream["kind"] for stream in rows.provenance["streams"]] == ["equal", "delay"]
+    assert [stream["kind"] for stream in rows.whole["streams"]] == ["equal", "delay"]
     units, times = rows.units, rows.times[rows.times["metric"] == "unlink"]
     assert set(units.loc[units["side"] == "a", "delay"]) == {0}
     assert set(units.loc[(units["comparison"] == 0) & (units["side"] == "b"), "delay"]) == {0}
@@ -71,7 +71,7 @@ def test_a_run_that_lacks_verdicts_goes_on_on_new_volumes(bench: Bench) -> None:
     assert units["sequence"].tolist() == list(range(len(units)))
     assert set(units["setup"]) == {0, 1, 2}
     assert units.loc[units["setup"] == 2, "block"].min() > 0
-    provenance = load(run).provenance
+    provenance = load(run).whole
     assert provenance["command"][3:] == ["aa", *options]
     assert [one["units"] for one in provenance["earlier"]] == [len(told)]
     assert provenance["units"] == len(units)
@@ -126,7 +126,7 @@ def test_other_tools_are_asked_about_batches_of_their_own(bench: Bench) -> None:
     if not tools.ok:
         assert f"Left out: what hyperfine says: {tools.reason} ({tools.mend})." in done.out
         return
-    told = [one for one in rows.provenance["streams"] if one.get("tool") == "hyperfine"]
+    told = [one for one in rows.whole["streams"] if one.get("tool") == "hyperfine"]
     assert len(told) == 6
     for one in told:
         times = rows.times[(rows.times["comparison"] == one["number"]) & (rows.times["setup"] == 1)]
@@ -161,11 +161,11 @@ def test_arms_that_differ_are_measured_in_turns_and_one_after_the_other(bench: B
     assert done.status == 0, done
     [run] = bench.runs()
     rows = load(run)
-    told = rows.provenance["streams"]
+    told = rows.whole["streams"]
     assert [one["apart"] for one in told] == [False, True] * (len(told) // 2)
     assert {one["kind"] for one in told} == {"different"}
     arms = [one["b"]["arm"] for one in told[::2]]
-    left = [one["what"] for one in rows.provenance["skips"]]
+    left = [one["what"] for one in rows.whole["skips"]]
     for arm in ("overlay2@ext4", "overlay2,volatile=on@ext4", "native@ext4", "fuse-overlayfs@ext4"):
         assert (arm in arms) != any(arm in one for one in left)
         assert (f"| unlink, ext4 | overlay2@ext4 | {arm} | " in done.out) == (arm in arms)

@@ -68,7 +68,7 @@ def test_a_work_directory_that_runs_full_does_no_harm(bench: Bench, volume: str)
             assert process.returncode == 0, err
         [run] = bench.runs()
         kept = load(run)
-        assert kept.provenance["complete"] is True
+        assert kept.whole["complete"] is True
         assert len(kept.units) > before
         assert set(kept.units["error"]) == {""}
 
@@ -92,7 +92,7 @@ def test_the_results_run_full(bench: Bench) -> None:
         assert 1 <= len(lines) <= 2
         [run] = bench.runs()
         assert len(load(run).units) > 10
-        assert load(run).provenance["complete"] is False
+        assert load(run).whole["complete"] is False
 
     isolated(work)
 
@@ -143,7 +143,7 @@ def test_a_volume_too_small_for_its_units(bench: Bench) -> None:
         )
     done.complains("volume ext4 cannot be written any more: No space left on device", alone=False)
     [run] = bench.runs()
-    assert load(run).provenance["complete"] is False
+    assert load(run).whole["complete"] is False
 
 
 FAKE = """#!/bin/sh
@@ -279,4 +279,4 @@ def test_a_standard_output_that_closes_during_a_run(bench: Bench) -> None:
         "bench: standard output was closed before everything was written"
     ]
     [run] = bench.runs()
-    assert load(run).provenance["complete"] is True
+    assert load(run).whole["complete"] is True

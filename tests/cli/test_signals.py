@@ -71,8 +71,8 @@ def test_a_stopped_run_is_readable_and_resumes_without_repeating(
     assert number.name in line
     assert "Traceback" not in err
     stopped = load(run)
-    assert stopped.provenance["complete"] is False
-    assert stopped.provenance["interrupted"] == number.name
+    assert stopped.whole["complete"] is False
+    assert stopped.whole["interrupted"] == number.name
     assert 3 <= len(stopped.units) < len(whole)
     assert list(stopped.units["error"].unique()) == [""]
     first = cells(run)
@@ -84,7 +84,7 @@ def test_a_stopped_run_is_readable_and_resumes_without_repeating(
     assert len(set(both)) == len(both)
     assert set(both) == whole
     finished = load(run)
-    assert finished.provenance["complete"] is True
+    assert finished.whole["complete"] is True
     assert list(finished.units["sequence"]) == list(range(len(both)))
     bench("run", "--resume", run.name).complains("is complete")
 
@@ -103,4 +103,4 @@ def test_a_signal_stops_it_at_any_moment(bench: Bench, moment: float) -> None:
     assert process.returncode in {143, -signal.SIGTERM}, err  # or it had not even read its arguments
     assert "Traceback" not in err
     for run in bench.runs():
-        assert load(run).provenance["complete"] is False
+        assert load(run).whole["complete"] is False

@@ -179,15 +179,14 @@ def test_cells_of_comparisons_are_judged_by_what_is_expected_of_them(tmp_path: P
     assert "comparison=0 setup=1 side=a" in verdicts[0].name
 
 
-def test_an_expectation_that_varies_or_is_no_number_still_fails(tmp_path: Path) -> None:
-    for name, expected in (("one", ("8", "9")), ("two", ("any", "any"))):
-        wrong = [
-            make_sample(0, block=block, scenario="writes", counters={"bytes": 1}, expected={"bytes": text},
-                        mismatches=(f"bytes is 1, expected {text} (why)",))
-            for block, text in enumerate(expected)
-        ]  # fmt: skip
-        (told,), _ = judge_expectations(analysed(tmp_path / name, wrong), GateConfig())
-        assert (told.status, told.severity) == (Status.FAIL, 1.0)
+def test_an_expectation_that_varies_still_fails(tmp_path: Path) -> None:
+    wrong = [
+        make_sample(0, block=block, scenario="writes", counters={"bytes": 1}, expected={"bytes": text},
+                    mismatches=(f"bytes is 1, expected {text} (why)",))
+        for block, text in enumerate(("8", "9"))
+    ]  # fmt: skip
+    (told,), _ = judge_expectations(analysed(tmp_path / "run", wrong), GateConfig())
+    assert (told.status, told.severity, told.expected) == (Status.FAIL, 1.0, "varies")
 
 
 def test_units_that_failed_are_told(tmp_path: Path) -> None:

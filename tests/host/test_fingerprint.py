@@ -149,7 +149,7 @@ def test_a_quiet_host_gives_no_warning() -> None:
 def test_each_noise_is_named(change: dict[str, Any], own: float, words: str) -> None:
     after = replace(QUIET, **{"total": QUIET.total + 100, **change})
     [warning] = warnings(QUIET, after, own)
-    assert words in warning
+    assert words in warning.text
 
 
 def test_bounds_themselves_are_quiet() -> None:

@@ -55,7 +55,7 @@ def check_rows(bench: Bench) -> int:
             assert (directory / "samples.jsonl").read_bytes() == b""
             continue
         run = load(directory)
-        assert run.provenance["request"]["seed"] == 1
+        assert run.whole["request"]["seed"] == 1
         assert list(run.units["sequence"]) == list(range(len(run.units)))
         rows += len(run.units)
     return rows
@@ -124,7 +124,7 @@ def test_what_a_kill_left_is_gone_on_with(place: Path) -> None:
     done = bench("run", "--resume", directory.name)
     assert done.status == 0, done
     run = load(directory)
-    assert run.provenance["complete"] is True
+    assert run.whole["complete"] is True
     assert run.warnings == ()
     cells = [tuple(row) for row in run.units[["block", "arm", "depth", "files"]].itertuples(index=False)]
     assert len(set(cells)) == len(cells)

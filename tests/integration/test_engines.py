@@ -173,7 +173,7 @@ def test_other_inode_numbers_on_btrfs_are_a_mismatch(place: Path, monkeypatch: p
         [sample] = one_block(plan, place, lambda cell: True).samples
         assert sample.counters["different_at_rest"] == 0
         assert sample.counters["different_numbers"] > 0
-        assert "again: theirs inode 259, ours inode 257" in sample.mismatches[0]
+        assert "again: theirs inode 259, ours inode 257" in sample.mismatches[0].why
 
     isolated(work)
 
@@ -196,7 +196,7 @@ def test_a_difference_of_layout_is_a_mismatch(place: Path, monkeypatch: pytest.M
     def work() -> None:
         [sample] = one_block(plan, place, lambda cell: True).samples
         assert sample.counters["different_at_rest"] == 1
-        assert "layer 0/committed: theirs -rw------- 0:0 '', ours -rw-r--r-- 0:0 ''" in sample.mismatches[0]
+        assert "layer 0/committed: theirs -rw------- 0:0 '', ours -rw-r--r-- 0:0 ''" in sample.mismatches[0].why
 
     isolated(work)
 

@@ -109,8 +109,8 @@ def test_overlay2_and_native_are_measured_on_his_directory(nobody: Nobody) -> No
     assert any("volume ext4" in line for line in complaints)
     [directory] = nobody.runs()
     run = load(directory)
-    assert run.provenance["complete"] is True
-    assert run.provenance["request"]["rootless"] is True
+    assert run.whole["complete"] is True
+    assert run.whole["request"]["rootless"] is True
     assert {"overlay2@dir", "native@dir"} <= set(run.units["arm"])
     assert list(run.units["error"].unique()) == [""]
     assert list(run.units["mismatches"].unique()) == [""]
@@ -118,7 +118,7 @@ def test_overlay2_and_native_are_measured_on_his_directory(nobody: Nobody) -> No
     assert overlay2["how"].str.contains("userxattr").all()
     assert (directory / "samples.jsonl").stat().st_uid == nobody.user
     assert list(nobody.work.iterdir()) == []
-    told = {skip["what"]: skip["mend"] for skip in run.provenance["skips"]}
+    told = {skip["what"]: skip["mend"] for skip in run.whole["skips"]}
     for what in ("volume ext4", "volume xfs", "volume xfs-noreflink", "lookup: cold cells"):
         assert told[what] == "run as root"
     [page] = (nobody.home / "reports").iterdir()
@@ -147,7 +147,7 @@ def test_a_signal_leaves_a_readable_run_and_no_file(nobody: Nobody, number: sign
         _, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 128 + number, err
     [directory] = nobody.runs()
-    assert load(directory).provenance["complete"] is False
+    assert load(directory).whole["complete"] is False
 
 
 def test_what_a_kill_left_is_cleaned(nobody: Nobody) -> None:

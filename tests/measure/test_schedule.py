@@ -10,15 +10,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bench.measure.schedule import ESTIMATE_MARGIN, Schedule, block_order
-from bench.model import Cell, Temperature
-from tests.builders import make_arm
+from bench.model import Arm, Cell, Temperature
 
 SEEDS = st.integers(0, 2**32)
 
 
 def make_cells(number: int, *, max_blocks: int | None = None, name: str = "s") -> list[Cell]:
     return [
-        Cell(name, make_arm("overlay2@ext4"), depth + 1, Temperature.HOT, (), max_blocks) for depth in range(number)
+        Cell(name, Arm.parse("overlay2@ext4"), depth + 1, Temperature.HOT, (), max_blocks) for depth in range(number)
     ]
 
 
@@ -46,7 +45,7 @@ def test_every_cell_comes_first_about_equally_often() -> None:
 
 @given(limits=st.lists(st.one_of(st.none(), st.integers(1, 5)), min_size=1, max_size=8), seed=SEEDS)
 def test_a_cell_comes_in_as_many_blocks_as_it_may(limits: list[int | None], seed: int) -> None:
-    cells = [Cell("s", make_arm("a@b"), place, Temperature.HOT, (), limit) for place, limit in enumerate(limits)]
+    cells = [Cell("s", Arm.parse("a@b"), place, Temperature.HOT, (), limit) for place, limit in enumerate(limits)]
     seen = Counter(cell for block in range(6) for cell in block_order(cells, seed, "s", block))
     assert all(seen[cell] == (6 if cell.max_blocks is None else cell.max_blocks) for cell in cells)
 

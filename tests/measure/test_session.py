@@ -164,4 +164,4 @@ def test_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_warns_of_what_its_volumes_lack(volumes: dict[str, dict[str, bool]], warnings: list[str]) -> None:
     told = _of_volumes(volumes)
     assert len(told) == len(warnings)
-    assert all(one.startswith(start) for one, start in zip(told, warnings, strict=True))
+    assert all(one.text.startswith(start) for one, start in zip(told, warnings, strict=True))

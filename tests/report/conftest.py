@@ -94,6 +94,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return read_back(
         directory, make_samples(make_cells(), blocks=8), host=HOST, request={"profile": "quick", "seed": 7},
         command=["python", "-m", "bench", "run"],
-        skips=[{"what": "sweep on vfs@ext4", "reason": "too large", "mend": ""}],
+        skips=[{"what": "sweep on vfs@ext4", "reason": "too large", "scenario": "sweep"}],
         volumes={"ext4": {"options": "rw", "mkfs": ["mkfs.ext4", "-q"], "bytes": 1 << 30}},
     )  # fmt: skip

@@ -12,10 +12,12 @@ from markupsafe import escape
 from plotly.offline import get_plotlyjs
 
 from bench import discovery
+from bench.model import Mismatch
 from bench.reading.analysis import Analysis
 from bench.reading.verdicts import verdicts
 from bench.report.page import prose, render
 from bench.report.summary import lines
+from bench.store.records import Provenance
 from tests.builders import make_sample, read_back
 
 if TYPE_CHECKING:
@@ -114,14 +116,14 @@ def test_an_empty_run(tmp_path: Path) -> None:
 
 
 def test_an_incomplete_run_says_so(run: Run, known: dict[str, Reading], tmp_path: Path) -> None:
-    page = render(replace(run, provenance={"schema": 1, "complete": False}), known, tmp_path / "page.html").read_text()
+    page = render(replace(run, provenance=Provenance(schema=1)), known, tmp_path / "page.html").read_text()
     assert "INCOMPLETE" in page
     assert "machine not recorded" in page
 
 
-def test_provenance_of_any_form(run: Run, known: dict[str, Reading], tmp_path: Path) -> None:
-    odd = {"schema": 1, "skips": ["text", {"what": None}], "warnings": "none", "host": None, "volumes": [1, {"a": []}]}
-    assert "machine not recorded" in render(replace(run, provenance=odd), known, tmp_path / "page.html").read_text()
+def test_more_than_a_reader_needs_is_shown_whatever_it_is(run: Run, known: dict[str, Reading], tmp_path: Path) -> None:
+    whole = {**run.whole, "volumes": [1, {"a": []}], "of tomorrow": {"b": None}}
+    assert "Of tomorrow" in render(replace(run, whole=whole), known, tmp_path / "page.html").read_text()
 
 
 def test_a_run_of_an_unknown_scenario(tmp_path: Path) -> None:
@@ -142,9 +144,15 @@ def test_every_installed_scenario_of_a_bare_run(tmp_path: Path) -> None:
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     samples = [
         make_sample(0, scenario=HOSTILE, arm="overlay2@ext4", error=HOSTILE, metrics={}),
-        make_sample(1, scenario=HOSTILE, arm=f"{HOSTILE}@{HOSTILE}", params={"kind": HOSTILE}, mismatches=(HOSTILE,)),
         make_sample(
-            2, scenario=HOSTILE, arm=f"{HOSTILE}@{HOSTILE}", counters={HOSTILE: 1.0}, expected={HOSTILE: HOSTILE}
+            1,
+            scenario=HOSTILE,
+            arm=f"{HOSTILE}@{HOSTILE}",
+            params={"kind": HOSTILE},
+            mismatches=(Mismatch(HOSTILE, 1, 2, 3, HOSTILE),),
+        ),
+        make_sample(
+            2, scenario=HOSTILE, arm=f"{HOSTILE}@{HOSTILE}", counters={HOSTILE: 1.0}, expected={HOSTILE: (0.0, 2.0)}
         ),
     ]
     run = read_back(

@@ -86,7 +86,7 @@ def test_a_stream_of_pairs_that_was_cut_short_is_said_to_be(tmp_path: Path) -> N
 
 def test_a_run_without_such_streams_says_so(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", (0.5, 0.5), (0.02, 0.02))
-    empty = load(write_run(tmp_path / "empty", [], streams=run.provenance["streams"], alpha=0.05))
+    empty = load(write_run(tmp_path / "empty", [], streams=run.whole["streams"], alpha=0.05))
     text = "\n".join(as_lines(trusted(empty), empty, []))
     assert "whether it is the same ratio\n\nNot measured in this run." in text
 
