@@ -11,7 +11,6 @@ from bench.errors import BenchError
 from bench.report import page, summary
 from bench.stats.analysis import Analysis
 from bench.stats.compared import Compared, compared
-from bench.store.reader import Run, load
 from bench.verdicts.claims import Answer, Verdict, verdicts
 
 if TYPE_CHECKING:
@@ -19,8 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.measure.scenario import Scenario
+    from bench.store.reader import Run
 
-__all__ = ["Product", "answers", "publish", "publish_trust"]
+__all__ = ["Product", "answers", "place", "publish"]
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,18 @@ def answers(analysis: Analysis) -> list[Answer]:
     return [answer for name in analysis.scenarios if name in known for answer in known[name].answers(analysis)]
 
 
-def publish(directory: Path, reports: Path, *, suites: bool = False) -> Product:
-    """Write the page of the run in `directory` below `reports` and return it with the summary.
+def publish(run: Run, reports: Path, *, suites: bool = False) -> Product:
+    """Write the page of `run` below `reports` and return it with the summary.
 
     With `suites`, also the run's times for pyperf and pytest-benchmark beside its rows.
     """
-    run = load(directory)
     known = discovery.scenarios()
     if suites:
         _write_suites(run, known)
-    if "streams" in run.provenance:
-        return publish_trust(run, reports)
     comparisons = compared(run) if "comparisons" in run.provenance else []
     analysis = Analysis(run.surveyed, known)
     judged = verdicts(analysis, known)
-    with _place(reports):
+    with place(reports):
         target = page.render_analysis(analysis, known, reports / f"{run.id}.html", comparisons)
     told = [f"{item.scenario} {item.name}: {item.sentence()}" for item in comparisons]
     if len(analysis.run.units):
@@ -87,23 +84,8 @@ def publish(directory: Path, reports: Path, *, suites: bool = False) -> Product:
     return Product(run, target, told, answers(analysis), judged, comparisons)
 
 
-def publish_trust(run: Run, reports: Path) -> Product:
-    """Write the page of a run that tests the suite; its lines are the page in Markdown.
-
-    Raises BenchError where it does not.
-    """
-    from bench.report import trust, trust_page
-    from bench.stats.trusted import trusted
-
-    told = trusted(run)
-    tools = trust.beside(told)
-    with _place(reports):
-        target = trust_page.render(told, tools, run, reports / f"{run.id}.html")
-    return Product(run, target, trust.as_lines(told, run, tools), [], [], [])
-
-
 @contextmanager
-def _place(reports: Path) -> Iterator[None]:
+def place(reports: Path) -> Iterator[None]:
     """Make the directory of pages; what goes wrong with it while entered is one clear line."""
     try:
         reports.mkdir(parents=True, exist_ok=True)

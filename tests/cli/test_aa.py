@@ -8,8 +8,8 @@ import pytest
 
 from bench.host.packages import find_program
 from bench.measure import reference
-from bench.measure.hyperfine import probe
 from bench.model import TURNS
+from bench.selftest.hyperfine import probe
 from bench.store.reader import load
 from tests.integration.places import require
 
@@ -145,7 +145,7 @@ def test_other_tools_are_asked_about_batches_of_their_own(bench: Bench) -> None:
 def test_why_hyperfine_cannot_be_asked(
     there: bool, tools: dict[str, str], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.measure.hyperfine.find_program", lambda name: "/bin/x" if there else None)
+    monkeypatch.setattr("bench.selftest.hyperfine.find_program", lambda name: "/bin/x" if there else None)
     told = probe(tools)
     assert not told.ok
     assert reason in told.reason

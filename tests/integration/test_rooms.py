@@ -25,14 +25,21 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("bench.measure",),
     ("bench.containers",),
     ("bench.pytest_plugin",),
+    ("bench.selftest.asked", "bench.selftest.stream", "bench.selftest.delay", "bench.selftest.hyperfine"),
 )
 COMMANDS = ("bench.cli", "bench.__main__", "bench.commands", "bench.doctor")
-# What reads results: beside that way, so that a laptop without root, Linux and drivers can analyse a run.
-READERS = ("bench.stats", "bench.store", "bench.verdicts", "bench.report", "bench.gate")
-READERS_MAY = ("bench", "bench.errors", "bench.model", "bench.quantities", *READERS)
+# What reads results: beside that way, so that a laptop without root, Linux and drivers can analyse a run. Of
+# bench.selftest that is all but what has a place on the way.
+READERS = ("bench.stats", "bench.store", "bench.verdicts", "bench.report", "bench.gate", "bench.selftest")
+READERS_MAY = ROOMS[0]
 # What measures may write results, and stop when statistics say that it knows; a scenario says what it claims in
 # the words of verdicts.
-USERS = {("bench.measure", "bench.store"), ("bench.measure", "bench.stats"), ("scenarios", "bench.verdicts")}
+USERS = {
+    ("bench.measure", "bench.store"),
+    ("bench.measure", "bench.stats"),
+    ("bench.selftest", "bench.selftest"),
+    ("scenarios", "bench.verdicts"),
+}
 # The page is made of what scenarios say of themselves: laws, claims, tables.
 REPORT_MAY = {("bench.report", "bench.discovery")}
 
@@ -72,9 +79,17 @@ def room(name: str, rooms: tuple[str, ...]) -> str:
     return max(inside, key=len, default="")
 
 
+FLAT = tuple(one for rooms in ROOMS for one in rooms)
+
+
+def readers(name: str) -> str:
+    """Return the room of readers that `name` lies in, or nothing."""
+    found = room(name, (*FLAT, *READERS))
+    return found if found in READERS else ""
+
+
 def place(name: str) -> int:
-    flat = tuple(one for rooms in ROOMS for one in rooms)
-    found = room(name, flat)
+    found = room(name, FLAT)
     return next((number for number, rooms in enumerate(ROOMS) if found in rooms), LAST)
 
 
@@ -90,9 +105,9 @@ def allowed(name: str, other: str) -> bool:
         return True
     if room(other, COMMANDS):
         return False
-    reader, read = room(name, READERS), room(other, READERS)
+    reader, read = readers(name), readers(other)
     if reader:
-        return bool(room(other, READERS_MAY)) or (reader, other) in REPORT_MAY
+        return bool(read) or other in READERS_MAY or (reader, other) in REPORT_MAY
     if read:
         return any(room(name, (mine,)) and read == theirs for mine, theirs in USERS)
     return place(other) <= place(name)
@@ -111,6 +126,10 @@ def test_the_rule_is_not_empty() -> None:
     assert not allowed("bench.report.page", "bench.kernel.mounts")
     assert not allowed("scenarios.lookup", "bench.measure.runner")
     assert not allowed("bench.errors", "bench.kernel.libc")
+    assert not allowed("bench.selftest.results", "bench.selftest.stream")
+    assert not allowed("bench.selftest.page", "bench.measure.compare")
+    assert not allowed("bench.measure.runner", "bench.selftest.trials")
+    assert allowed("bench.selftest.stream", "bench.selftest.trials")
     assert allowed("bench.measure.runner", "bench.measure.scenario")
 
 
@@ -118,6 +137,13 @@ def test_the_rule_is_not_empty() -> None:
 def test_no_scenario_knows_another(name: str) -> None:
     wanted = imports(ast.parse(MODULES[name].read_text(encoding="utf-8")))
     assert not {other for other in wanted if other.startswith("scenarios")}
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_only_commands_know_the_test_of_the_suite(name: str) -> None:
+    wanted = imports(ast.parse(MODULES[name].read_text(encoding="utf-8")))
+    if not room(name, (*COMMANDS, "bench.selftest")):
+        assert not {other for other in wanted if room(other, ("bench.selftest",))}
 
 
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith("bench.")))

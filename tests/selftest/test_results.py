@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from bench.errors import BenchError
-from bench.report.trust import as_lines, beside
+from bench.selftest.markdown import as_lines
+from bench.selftest.peers import beside
+from bench.selftest.recorded import Recorded, recorded, whole
+from bench.selftest.results import Gates, trusted
 from bench.stats.paired import Word
-from bench.stats.recorded import Recorded, recorded, whole
-from bench.stats.trusted import Gates, trusted
 from bench.store.reader import Run, load
 from tests.builders import make_sample, write_run
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.selftest.trials import Trial, cut
 from bench.stats.compared import paired_times
-from bench.stats.trials import Trial, cut
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,19 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import BenchError
+from bench.selftest import DIFFERENT, EQUAL
+from bench.selftest.recorded import last_stretch, recorded, rows_of, seconds_of, whole
+from bench.selftest.ways import BothWays, Way, both_ways
 from bench.stats.estimate import Estimate, ratio
 from bench.stats.paired import Procedure, Word
-from bench.stats.recorded import last_stretch, recorded, rows_of, seconds_of, whole
-from bench.stats.ways import DIFFERENT, BothWays, Way, both_ways
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.stats.trials import Trial
+    from bench.selftest.trials import Trial
     from bench.store.reader import Run
 
 __all__ = [
-    "EQUAL",
     "Batched",
     "Gates",
     "Streamed",
@@ -30,7 +30,6 @@ __all__ = [
     "trusted",
 ]
 
-EQUAL = "equal"  # the kind of a stream whose sides do not differ
 PIECE = 24  # pairs of a piece of which an ordinary 95 % interval is held against the long-run value
 Floats = npt.NDArray[np.float64]
 

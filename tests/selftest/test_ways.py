@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bench.report.trust import as_lines
+from bench.selftest.markdown import as_lines
+from bench.selftest.results import trusted
+from bench.selftest.ways import BothWays, Way
 from bench.stats.estimate import Estimate, ratio
-from bench.stats.trusted import trusted
-from bench.stats.ways import BothWays, Way
 from bench.store.reader import Run, load
 from tests.builders import make_sample, write_run
 

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
+from bench.selftest import DIFFERENT
+from bench.selftest.recorded import recorded, rows_of
 from bench.stats.compared import side_text
 from bench.stats.estimate import Estimate, ratio
-from bench.stats.recorded import recorded, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bench.store.reader import Run
 
-__all__ = ["DIFFERENT", "BothWays", "Way", "both_ways"]
-
-DIFFERENT = "different"  # the kind of a stream whose sides are different arms, of which so many pairs are wanted
+__all__ = ["BothWays", "Way", "both_ways"]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Long streams of pairs, of equal arms and of arms with a known difference: the suite tests its own verdicts.
 
 A stream is measured as a comparison is, but goes on after a verdict, until it has given as many as were asked
-for; bench.stats.trials cuts it. There is no control beside it: equal arms are what a control is. Streams of arms whose
+for; `trials` cuts it. There is no control beside it: equal arms are what a control is. Streams of arms whose
 difference is not known have a number of pairs; two of them, in turns and one after the other, should say the same.
 """
 
@@ -15,12 +15,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bench import discovery
-from bench.measure import hyperfine
 from bench.measure.compare import SIDES, Comparison, observe_pair
-from bench.measure.delay import delayed
 from bench.measure.plan import Skip
-from bench.stats.recorded import last_stretch, recorded, whole
-from bench.stats.trials import cut
+from bench.selftest import DELAY, hyperfine
+from bench.selftest.delay import delayed
+from bench.selftest.recorded import last_stretch, recorded, whole
+from bench.selftest.trials import cut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +37,6 @@ __all__ = ["Stream", "Streams"]
 CALIBRATION = 24  # units of A before the first pair, after as many that warm up: right after the build, while the
 # device still writes, first writes took four times as long
 RECENT = 96  # units of A of whose median a delay is a share. Of the first units alone, 5 % were soon 4 %: A got slower.
-DELAY = "delay"  # the kind of a stream whose B busy-waits
 CUT_EVERY = 24  # pairs after which it is asked whether a stream has enough verdicts
 
 
