@@ -22,7 +22,8 @@ __all__ = ["aa"]
 GATE_PAIRS = 24  # of a comparison of equal arms: many small gates tell more of false alarms than a few large ones
 KIND = "aa"  # of the run
 PREFIX = ("python", "-m", "bench", "aa")  # of the command in run.json
-GOING_ON = {"resumed", "budget", "results", "reports", "workdir", "markdown"}  # what may be said where a run goes on
+# What may be said where a run goes on.
+GOING_ON = {"resumed", "budget", "results", "reports", "workdir", "markdown", "pack"}
 COMMAND_LINE = ParameterSource.COMMANDLINE
 
 
@@ -57,6 +58,7 @@ COMMAND_LINE = ParameterSource.COMMANDLINE
 @click.option("--budget", metavar="TIME", help="Give up after this time. [default: 6h, quick: 8m]")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")
 @click.option("--markdown", type=DIRECTORY, metavar="FILE", help="Write the page here in Markdown.")
+@click.option("--pack", is_flag=True, help="Write the pairs of the page, 0.6 MB of a full run, beside its rows.")
 @RESULTS_OPTION
 @REPORTS_OPTION
 @WORKDIR
@@ -67,6 +69,7 @@ def aa(
     reports: Path,
     workdir: Path | None,
     markdown: Path | None,
+    pack: bool,
     **asked: Any,
 ) -> int:
     """Tell how often the suite cries wolf, and how small a slowdown it finds, on this machine.
@@ -78,9 +81,10 @@ def aa(
     Examples:
       python -m bench aa --quick
       python -m bench aa --markdown docs/trust.md
-      python -m bench aa RUN
+      python -m bench aa RUN --pack
       python -m bench aa --resume RUN --budget 20m
     """  # noqa: D301  click wants the character, not its name
+    from bench.selftest import pairs
     from bench.selftest.page import publish
     from bench.store.reader import load
 
@@ -93,7 +97,10 @@ def aa(
         directory, status = _measure(_asked(asked), results, workdir)
     if status > EXIT_USAGE:
         return status
-    told = publish(load(directory), reports)
+    found = load(directory)
+    if pack:
+        pairs.pack(found)
+    told = publish(found, reports)
     text = "\n".join(told.lines) + "\n"
     if markdown is not None:
         markdown.write_text(text, encoding="utf-8")

@@ -29,6 +29,8 @@ class Product:
 
     run: Run
     page: Path
+    units: int
+    errors: int
     lines: list[str]
     answers: list[Answer]
     verdicts: list[Verdict]
@@ -41,8 +43,8 @@ class Product:
             "results": str(self.run.directory),
             "page": str(self.page),
             "complete": bool(self.run.provenance.get("complete")),
-            "units": len(self.run.units),
-            "errors": int((self.run.units["error"] != "").sum()),
+            "units": self.units,
+            "errors": self.errors,
             "answers": [{"text": item.text, "where": item.where, "scenario": item.scenario} for item in self.answers],
             "claims": [
                 {
@@ -81,7 +83,8 @@ def publish(run: Run, reports: Path, *, suites: bool = False) -> Product:
     told = [f"{item.scenario} {item.name}: {item.sentence()}" for item in comparisons]
     if len(analysis.run.units):
         told += summary.lines(analysis, judged)
-    return Product(run, target, told, answers(analysis), judged, comparisons)
+    errors = int((run.units["error"] != "").sum())
+    return Product(run, target, len(run.units), errors, told, answers(analysis), judged, comparisons)
 
 
 @contextmanager

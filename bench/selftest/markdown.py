@@ -30,7 +30,7 @@ def as_lines(told: Trusted, run: Run, tools: Sequence[Tool]) -> list[str]:
         lines.append(f"Again: `{command(run)}`.")
     if run.provenance.get("complete") is not True:
         lines += ["", "**The run is not complete:** it has fewer verdicts than were asked for."]
-    if told.stretches > 1:
+    if told.records.stretches > 1:
         lines += ["", stretches(run)]
     lines += [f"Warning: {text}." for text in cautions(told, run)]
     lines += [f"Left out: {one.what}: {one.reason} ({one.mend})." for one in skips(run.provenance)]

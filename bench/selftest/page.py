@@ -13,6 +13,7 @@ from bench.selftest.markdown import as_lines, cautions, command, stretches
 from bench.selftest.peers import beside
 from bench.selftest.results import trusted
 from bench.selftest.tables import parts
+from bench.store.rows import PAIRS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,8 @@ def publish(run: Run, reports: Path) -> Product:
     tools = beside(told)
     with place(reports):
         target = _render(told, tools, run, reports / f"{run.id}.html")
-    return Product(run, target, as_lines(told, run, tools), [], [], [])
+    units, failed = told.records.units, told.records.failed
+    return Product(run, target, units, failed, as_lines(told, run, tools), [], [], [])
 
 
 def _render(told: Trusted, tools: Sequence[Tool], run: Run, target: Path) -> Path:
@@ -51,8 +53,9 @@ def _render(told: Trusted, tools: Sequence[Tool], run: Run, target: Path) -> Pat
         "machine": origin.machine(run),
         "command": command(run),
         "complete": run.provenance.get("complete") is True,
-        "stretches": stretches(run) if told.stretches > 1 else "",
-        "warnings": [*cautions(told, run), *run.warnings],
+        "stretches": stretches(run) if told.records.stretches > 1 else "",
+        "units": told.records.units,
+        "warnings": [*cautions(told, run), *told.records.warnings],
         "parts": said,
         "figures": figures,
         "charts": page.charts(figure for mine in figures.values() for figure in mine),
@@ -60,6 +63,7 @@ def _render(told: Trusted, tools: Sequence[Tool], run: Run, target: Path) -> Pat
         "skips": sections.skips(run.provenance),
         "origin": origin.sheets(run),
         "samples": page.samples(run, target),
+        "pairs": run.samples.name == PAIRS,
         "palette": Palette(()),
         "split": split,
     }

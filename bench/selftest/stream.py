@@ -19,7 +19,7 @@ from bench.measure.compare import SIDES, Comparison, observe_pair
 from bench.measure.plan import Skip
 from bench.selftest import DELAY, hyperfine
 from bench.selftest.delay import delayed
-from bench.selftest.recorded import last_stretch, recorded, whole
+from bench.selftest.pairs import records
 from bench.selftest.trials import cut
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bench.measure.scenario import Scenario
     from bench.measure.workshop import Workshop
     from bench.model import Cell, Param, Sample
+    from bench.selftest.recorded import Records
     from bench.store.reader import Run
 
 __all__ = ["Stream", "Streams"]
@@ -105,6 +106,10 @@ class Streams:
     earlier: Run | None = None
 
     @cached_property
+    def _recorded(self) -> Records | None:
+        return None if self.earlier is None else records(self.earlier)
+
+    @cached_property
     def _states(self) -> dict[int, _State]:
         """Where each stream stands, by its number."""
         return {stream.comparison.number: self._state(stream) for stream in self.streams}
@@ -116,19 +121,18 @@ class Streams:
 
     def _state(self, stream: Stream) -> _State:
         """Return where a stream stands at the beginning."""
-        if self.earlier is None:
+        if self._recorded is None:
             return _State()
-        which = (self.earlier, stream.comparison.number, stream.observed[1])
-        begun = recorded(*which)
+        begun = self._recorded.streams[stream.comparison.number]
         if stream.batch:
-            return _State(len(whole(*which, stream.batch)), -(-begun.blocks // stream.batch))
+            return _State(len(begun.parts), -(-begun.blocks // stream.batch))
         had = begun.blocks if stream.pairs else len(begun.cut(stream.comparison.procedure, stream.trials))
         return _State(had, begun.blocks)
 
     @property
     def _stretch(self) -> int:
         """The set-up of the pairs, from 1: no comparison spans two."""
-        return 1 if self.earlier is None else last_stretch(self.earlier) + 1
+        return 1 if self._recorded is None else self._recorded.stretches + 1
 
     def __call__(self, shop: Workshop) -> Mapping[str, Any]:
         """Measure until every stream has its verdicts or the time is up."""

@@ -11,7 +11,7 @@ import pytest
 from bench.errors import BenchError
 from bench.selftest.markdown import as_lines
 from bench.selftest.peers import beside
-from bench.selftest.recorded import Recorded, recorded, whole
+from bench.selftest.recorded import Recorded, of_rows
 from bench.selftest.results import Gates, trusted
 from bench.stats.paired import Word
 from bench.store.reader import Run, load
@@ -89,7 +89,7 @@ def test_no_comparison_spans_two_stretches_and_the_time_between_is_nobodys(tmp_p
     assert [(one.begin, one.end) for one in stream.trials] == [(0, 18), (18, 36)], "one and its confirmation in each"
     assert stream.pairs == 36
     assert stream.seconds == pytest.approx(2.0), "an hour passed between the stretches"
-    assert told.stretches == 2
+    assert told.records.stretches == 2
     assert told.short == (stream,)
     text = "\n".join(as_lines(told, run, []))
     assert "1 of 1 streams have fewer verdicts or pairs than were asked for; `python -m bench aa --resume run`" in text
@@ -98,8 +98,7 @@ def test_no_comparison_spans_two_stretches_and_the_time_between_is_nobodys(tmp_p
 
 def test_a_run_that_ended_before_its_first_unit_has_nothing(tmp_path: Path) -> None:
     run = load(write_run(tmp_path / "run", [], streams=[described(0, "equal")], alpha=0.05))
-    assert recorded(run, 0, "time") == Recorded((), 0)
-    assert whole(run, 0, "time", 12) == ()
+    assert of_rows(run).streams == {0: Recorded()}
     assert run.following == 0
 
 
