@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.commands.comparing import measured, procedure_of
+from bench.commands.comparing import measured
 from bench.commands.options import JSON, RESULTS_OPTION, WORKDIR, listed, print_json
 from bench.errors import EXIT_INCONCLUSIVE, BenchError
 
@@ -71,7 +71,7 @@ def ab(a: str, b: str, as_json: bool, results: Path, workdir: Path | None, **ask
         scenarios=listed(asked["scenario"], str),
         where=_where(asked),
         metric=asked["metric"],
-        procedure=procedure_of(asked["alpha"], asked["delta"], asked["pairs"]),
+        procedure=compare.procedure_of(asked["alpha"], asked["delta"], asked["pairs"]),
         apart=asked["apart"],
         rootless=rootless,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.commands.comparing import measured, procedure_of
+from bench.commands.comparing import measured
 from bench.commands.options import DIRECTORY, JSON, RESULTS_OPTION, WORKDIR, directory_of, listed, print_json
 from bench.errors import EXIT_USAGE, BenchError
 
@@ -184,7 +184,7 @@ def _comparisons(config: GateConfig, asked: dict[str, Any], *, rootless: bool) -
     return [
         replace(
             one,
-            procedure=procedure_of(
+            procedure=compare.procedure_of(
                 config.alpha / family if config.blocks(one.scenario) else config.alpha,
                 config.delta_of(one.scenario),
                 mend="set a larger alpha in [tool.bench.gate]",

@@ -40,9 +40,16 @@ def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -
 
 def finish(directory: Path, reports: Path, *, as_json: bool, suites: bool = False) -> None:
     """Write the page and the pyperf suites of a run and print what it says."""
-    from bench.report.product import publish
+    from bench.report import product
+    from bench.store.reader import load
 
-    told = publish(directory, reports, suites=suites)
+    run = load(directory)
+    if run.provenance.streams is not None:
+        from bench.selftest import page
+
+        told = page.publish(run, reports)
+    else:
+        told = product.publish(run, reports, suites=suites)
     if as_json:
         print_json(told.as_json())
         return

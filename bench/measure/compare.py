@@ -17,7 +17,7 @@ from bench import discovery
 from bench.errors import BenchError, nearest
 from bench.measure.plan import Plan, Request, lay_out, parse_arm, parse_depth
 from bench.model import Cell, Param, Temperature, parse_size
-from bench.stats.paired import Procedure, Word, judge
+from bench.stats.paired import LOOKS, Procedure, Word, judge
 from bench.store.records import Compares, Side
 
 if TYPE_CHECKING:
@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from bench.scenario.contract import Scenario
     from bench.stats.paired import Decision
 
-__all__ = ["FIRST_SHARE", "SIDES", "Compare", "Comparison", "make", "observe_pair", "plan_of"]
+__all__ = ["FIRST_SHARE", "SIDES", "Compare", "Comparison", "make", "observe_pair", "plan_of", "procedure_of"]
 
 SIDES = ("a", "b", "control a", "control b")  # the parameter `side` of a row
 FIRST_SHARE = 0.6  # of the time, for the first set-up; a finding needs the rest to be confirmed
 SETUPS = (1, 2)
 MOST = 100_000  # of a number such as `deletions`: a layer of more files takes longer to make than to compare
+ALPHA_LEAST = 1e-9  # beyond, 1 - alpha is 1 to a computer; and nothing measured is that certain
 TEMPERATURES = {"hot": Temperature.HOT, "new": Temperature.NEW, "cold": Temperature.COLD}
 
 
@@ -82,6 +83,18 @@ class Comparison:
         return Compares(
             self.scenario, self.metric, a, b, procedure.alpha, procedure.delta, procedure.looks, control, self.apart
         )
+
+
+def procedure_of(alpha: float, delta: float, pairs: int | None = None, *, mend: str = "") -> Procedure:
+    """Return the procedure with these numbers; raises BenchError, with `mend`, where they make no sense."""
+    mend = mend or "see `python -m bench ab --help`"
+    if 0 < alpha < ALPHA_LEAST:
+        raise BenchError(f"alpha is {alpha:g}", why=f"it must be at least {ALPHA_LEAST:g}", mend=mend)
+    looks = LOOKS if pairs is None else (*(look for look in LOOKS if look < pairs), pairs)
+    try:
+        return Procedure(alpha, delta, looks)
+    except ValueError as error:
+        raise BenchError(str(error), mend=mend) from error
 
 
 def make(

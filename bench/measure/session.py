@@ -119,8 +119,14 @@ def extend(run: Run, made: Plan, session: Session, work: Work, **facts: Any) -> 
 
 
 def _require_unpacked(run: Run) -> None:
-    from bench.store.rows import PACKED
+    from bench.store.rows import PACKED, PAIRS
 
+    if run.samples.name == PAIRS:
+        raise BenchError(
+            f"run {run.id} has its pairs only",
+            why="its rows are kept elsewhere",
+            mend="put samples.jsonl beside run.json",
+        )
     if run.samples.suffix == PACKED:
         raise BenchError(f"run {run.id} is packed", mend=f"`unxz {run.samples}`")
 

@@ -12,7 +12,6 @@ from bench.reading.analysis import Analysis
 from bench.reading.verdicts import ClaimVerdict, verdicts
 from bench.report import page, summary
 from bench.stats.compared import Compared, compared
-from bench.store.reader import Run, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,8 +19,9 @@ if TYPE_CHECKING:
 
     from bench.reading.claims import Answer
     from bench.reading.contract import Reading
+    from bench.store.reader import Run
 
-__all__ = ["Product", "answers", "publish", "publish_trust"]
+__all__ = ["Product", "answers", "place", "publish"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Product:
 
     run: Run
     page: Path
+    units: int
+    errors: int
     lines: list[str]
     answers: list[Answer]
     verdicts: list[ClaimVerdict]
@@ -42,8 +44,8 @@ class Product:
             "results": str(self.run.directory),
             "page": str(self.page),
             "complete": self.run.provenance.complete,
-            "units": len(self.run.units),
-            "errors": int((self.run.units["error"] != "").sum()),
+            "units": self.units,
+            "errors": self.errors,
             "answers": [{"text": item.text, "where": item.where, "scenario": item.scenario} for item in self.answers],
             "claims": [
                 {
@@ -66,45 +68,28 @@ def answers(analysis: Analysis) -> list[Answer]:
     return [answer for name in analysis.scenarios if name in known for answer in known[name].answers(analysis)]
 
 
-def publish(directory: Path, reports: Path, *, suites: bool = False) -> Product:
-    """Write the page of the run in `directory` below `reports` and return it with the summary.
+def publish(run: Run, reports: Path, *, suites: bool = False) -> Product:
+    """Write the page of `run` below `reports` and return it with the summary.
 
     With `suites`, also the run's times for pyperf and pytest-benchmark beside its rows.
     """
-    run = load(directory)
     known = discovery.readings()
     if suites:
         _write_suites(run, known)
-    if run.provenance.streams is not None:
-        return publish_trust(run, reports)
     comparisons = compared(run) if run.provenance.comparisons is not None else []
     analysis = Analysis(run.surveyed, known)
     judged = verdicts(analysis, known)
-    with _place(reports):
+    with place(reports):
         target = page.render_analysis(analysis, known, reports / f"{run.id}.html", comparisons)
     told = [f"{item.scenario} {item.name}: {item.sentence()}" for item in comparisons]
     if len(analysis.run.units):
         told += summary.lines(analysis, judged)
-    return Product(run, target, told, answers(analysis), judged, comparisons)
-
-
-def publish_trust(run: Run, reports: Path) -> Product:
-    """Write the page of a run that tests the suite; its lines are the page in Markdown.
-
-    Raises BenchError where it does not.
-    """
-    from bench.report import trust, trust_page
-    from bench.stats.trusted import trusted
-
-    told = trusted(run)
-    tools = trust.beside(told)
-    with _place(reports):
-        target = trust_page.render(told, tools, run, reports / f"{run.id}.html")
-    return Product(run, target, trust.as_lines(told, run, tools), [], [], [])
+    errors = int((run.units["error"] != "").sum())
+    return Product(run, target, len(run.units), errors, told, answers(analysis), judged, comparisons)
 
 
 @contextmanager
-def _place(reports: Path) -> Iterator[None]:
+def place(reports: Path) -> Iterator[None]:
     """Make the directory of pages; what goes wrong with it while entered is one clear line."""
     try:
         reports.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,7 @@ class Run:
 
     @property
     def samples(self) -> Path:
-        """The file of its rows."""
+        """The file of its rows; of a self-test whose rows are kept elsewhere, that of its pairs."""
         return rows_of(self.directory)
 
     @property

@@ -15,7 +15,7 @@ import msgspec
 
 from bench.model import Mismatch, Param, RunWarning, Skip, Temperature
 
-__all__ = ["SCHEMA", "Compares", "Pace", "Provenance", "Row", "Side", "bounds", "mismatch"]
+__all__ = ["SCHEMA", "Compares", "Pace", "Provenance", "Row", "Side", "StreamRecord", "bounds", "mismatch"]
 
 SCHEMA = 3
 """Of run.json and samples.jsonl. A reader takes older ones and refuses newer ones."""
@@ -87,10 +87,24 @@ class Compares(msgspec.Struct, frozen=True):
     apart: bool = False
 
 
+class StreamRecord(Compares, frozen=True, kw_only=True):
+    """A stream of the suite's test of itself: its comparison, and what is wanted of it (bench.selftest.stream)."""
+
+    number: int
+    label: str
+    kind: str
+    share: float
+    trials: int
+    pairs: int = 0
+    batch: int = 0
+    tool: str = ""
+
+
 class Provenance(msgspec.Struct, kw_only=True):
     """What run.json says, as far as something depends on it; the file may have more.
 
-    `started` and `ended` are times of day (ISO 8601, UTC), `seconds` is how long it measured.
+    `started` is a time of day (ISO 8601, UTC), `seconds` is how long it measured; `asked` are the options of a test of
+    the suite.
     """
 
     schema: int
@@ -105,9 +119,10 @@ class Provenance(msgspec.Struct, kw_only=True):
     skips: list[Skip] = []
     warnings: list[RunWarning | str] = []
     comparisons: list[Compares] | None = None
-    streams: list[dict[str, Any]] | None = None
+    streams: list[StreamRecord] | None = None
     earlier: list[dict[str, Any]] = []
     alpha: float | None = None
+    asked: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Make records of what schema 2 has as text."""

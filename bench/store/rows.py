@@ -15,8 +15,9 @@ from bench.store.records import SCHEMA, Row
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["PACKED", "RESERVED", "read", "rows_of"]
+__all__ = ["PACKED", "PAIRS", "RESERVED", "read", "rows_of"]
 
+PAIRS = "pairs.json.xz"  # what bench.selftest needs of the rows, where these are kept elsewhere
 PACKED = ".xz"  # the suffix of rows that were packed with xz(1): they take a thirtieth of the room
 
 # Columns of the frames of a run and of its analysis, which no parameter may be called.
@@ -36,18 +37,21 @@ _version = msgspec.json.Decoder(_Version).decode
 
 
 def rows_of(directory: Path) -> Path:
-    """Return the file of a run's rows: samples.jsonl, or samples.jsonl.xz where only that is there."""
+    """Return the file of a run's rows: samples.jsonl, or where only they are there, samples.jsonl.xz, or its PAIRS."""
     path = directory / "samples.jsonl"
-    packed = path.with_name(path.name + PACKED)
-    return packed if packed.exists() and not path.exists() else path
+    known = (path, path.with_name(path.name + PACKED), directory / PAIRS)
+    return next((one for one in known if one.exists()), path)
 
 
 def read(path: Path) -> tuple[Columns, list[RunWarning]]:
     """Return the columns of samples.jsonl and what was odd about it; raises BenchError naming the line.
 
-    The file may be packed (see PACKED).
+    The file may be packed (see PACKED). PAIRS are no rows.
     """
-    columns, warnings = Columns(), []
+    columns = Columns()
+    warnings: list[RunWarning] = []
+    if path.name == PAIRS:
+        return columns, warnings
     last = -1
     try:
         with lzma.open(path) if path.suffix == PACKED else path.open("rb") as file:

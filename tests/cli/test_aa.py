@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.host.packages import find_program
-from bench.measure.hyperfine import probe
 from bench.model import TURNS
 from bench.scenario import reference
+from bench.selftest.hyperfine import probe
 from bench.store.reader import load
 from tests.integration.places import require
+from tests.selftest.streams import write_streams
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +62,12 @@ def test_a_run_that_lacks_verdicts_goes_on_on_new_volumes(bench: Bench) -> None:
     rows.write_text("".join(had))
     assert "streams have fewer verdicts or pairs than were asked for" in bench("aa", run.name).out
     bench("aa", "--resume", run.name, "--share", "0.1").complains("--resume takes no --share")
+    bench("aa", run.name, "--pack")
+    rows.rename(run / "elsewhere")
+    bench("aa", "--resume", run.name).complains(
+        f"run {run.name} has its pairs only", "put samples.jsonl beside run.json"
+    )
+    (run / "elsewhere").rename(rows)
     with bench.nothing_left():
         again = bench("aa", "--resume", run.name, "--budget", "60s")
     assert again.status == 0, again
@@ -76,6 +83,14 @@ def test_a_run_that_lacks_verdicts_goes_on_on_new_volumes(bench: Bench) -> None:
     assert [one["units"] for one in provenance["earlier"]] == [len(told)]
     assert provenance["units"] == len(units)
     bench("aa", "--resume", run.name).complains("has all of its verdicts; start a new one")
+
+
+def test_what_a_page_is_made_of_is_packed_beside_the_rows(bench: Bench, tmp_path: Path) -> None:
+    run = write_streams(tmp_path / "made")
+    first = bench("aa", str(run), "--pack")
+    assert first.status == 0, first
+    (run / "samples.jsonl").unlink()
+    assert bench("aa", str(run)).out == bench("report", str(run)).out == first.out
 
 
 @pytest.mark.parametrize(
@@ -145,7 +160,7 @@ def test_other_tools_are_asked_about_batches_of_their_own(bench: Bench) -> None:
 def test_why_hyperfine_cannot_be_asked(
     there: bool, tools: dict[str, str], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.measure.hyperfine.find_program", lambda name: "/bin/x" if there else None)
+    monkeypatch.setattr("bench.selftest.hyperfine.find_program", lambda name: "/bin/x" if there else None)
     told = probe(tools)
     assert not told.ok
     assert reason in told.reason

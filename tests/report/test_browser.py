@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench.report.page import render
-from bench.report.product import publish_trust
+from bench.selftest.page import publish
 from bench.store.reader import load
-from tests.report.streams import write_streams
+from tests.selftest.streams import write_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def page(run: Run, known: dict[str, Reading], tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def trust(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return publish_trust(
+    return publish(
         load(write_streams(tmp_path_factory.mktemp("results") / "run")), tmp_path_factory.mktemp("pages")
     ).page
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bench.report.peers import peers
-from bench.report.trust import as_lines, beside
-from bench.stats.trusted import Batched, trusted
+from bench.selftest.markdown import as_lines
+from bench.selftest.peers import beside, peers
+from bench.selftest.results import Batched, trusted
 from bench.store.reader import load
-from tests.report.streams import write_streams
+from tests.selftest.streams import write_streams
 
 if TYPE_CHECKING:
     from pathlib import Path

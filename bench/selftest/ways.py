@@ -7,25 +7,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 from scipy import stats
 
+from bench.selftest import DIFFERENT
 from bench.stats.compared import side_text
 from bench.stats.estimate import Estimate, ratio
-from bench.stats.recorded import recorded, rows_of
-from bench.store.records import Side
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from bench.store.reader import Run
+    from bench.selftest.recorded import Recorded
+    from bench.store.records import StreamRecord
 
-__all__ = ["DIFFERENT", "BothWays", "Way", "both_ways"]
-
-DIFFERENT = "different"  # the kind of a stream whose sides are different arms, of which so many pairs are wanted
+__all__ = ["BothWays", "Way", "both_ways"]
 
 
 @dataclass(frozen=True)
@@ -89,26 +86,24 @@ class BothWays:
         return (turns.low > 1 and apart.high < 1) or (turns.high < 1 and apart.low > 1)
 
 
-def both_ways(run: Run, streams: Iterable[Mapping[str, Any]]) -> tuple[BothWays, ...]:
-    """Return what the streams of this kind say, in the order of `streams` (of run.json)."""
+def both_ways(streams: Iterable[tuple[Recorded, StreamRecord]]) -> tuple[BothWays, ...]:
+    """Return what the streams of this kind say, each given with what run.json says of it, in their order."""
     found: dict[tuple[str, str, str], dict[bool, Way]] = {}
-    for facts in streams:
-        if facts["kind"] == DIFFERENT:
-            a, b = (msgspec.convert(facts[side], Side) for side in "ab")
-            key = (str(facts["label"]), side_text(a, b), side_text(b, a))
-            found.setdefault(key, {})[bool(facts["apart"])] = _way(run, facts)
+    for stream, facts in streams:
+        if facts.kind == DIFFERENT:
+            a, b = facts.a, facts.b
+            key = (facts.label, side_text(a, b), side_text(b, a))
+            found.setdefault(key, {})[facts.apart] = _way(stream, facts)
     return tuple(BothWays(*key, turns=ways[False], apart=ways[True]) for key, ways in found.items())
 
 
-def _way(run: Run, facts: Mapping[str, Any]) -> Way:
-    number = int(facts["number"])
-    stream = recorded(run, number, str(facts["metric"]))
+def _way(stream: Recorded, facts: StreamRecord) -> Way:
     a, b = stream.pairs
     logs = np.log(b) - np.log(a)
     return Way(
         ratio=ratio(b, a) if len(a) else Estimate(math.nan, math.nan, math.nan, 0, "no pair"),
         scatter=float(stats.median_abs_deviation(logs, scale="normal")) if len(a) else math.nan,
         begun=stream.blocks,
-        failed=int((rows_of(run.units, number)["error"] != "").sum()),
-        wanted=int(facts["pairs"]),
+        failed=stream.failed,
+        wanted=facts.pairs,
     )

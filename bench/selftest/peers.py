@@ -19,21 +19,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.selftest import DELAY, EQUAL
+from bench.selftest.rates import Rate, rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     import numpy as np
     import numpy.typing as npt
 
-    from bench.stats.trusted import Batched
+    from bench.selftest.results import Batched, Streamed, Trusted
 
-__all__ = ["PYPERF", "Peer", "peers"]
+__all__ = ["OURS", "PYPERF", "Peer", "Tool", "beside", "peers"]
 
+OURS = "ours"
 PYPERF = "pyperf compare_to"
 NANOSECONDS = 1e9
+LEAST = 30  # units a side of the shortest run that is told of another tool
 FAILS = ("median:5%", "median:10%")  # of --benchmark-compare-fail
 _SLOWER = re.compile(r"^Slower \((\d+)\):", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """What a tool said of one operation, by injected share (0: equal arms), and how long a verdict took it.
+
+    `size` is its units of a side, 0 for as many as it takes. `reason`: why it could not be asked.
+    """
+
+    label: str
+    name: str
+    size: int
+    rates: dict[float, Rate]
+    seconds: float
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,3 +135,38 @@ def _check(text: str) -> Callable[[Batched], int]:
         return sum(bool(check.fails({"median": b}, {"median": a})) for a, b in medians)
 
     return slower
+
+
+def beside(told: Trusted) -> list[Tool]:
+    """Return what ours and each other tool said, by the size of its runs; nothing where no other was asked."""
+    batches = [one for one in told.batches if one.trials]
+    found: list[Tool] = []
+    for label in dict.fromkeys(one.label for one in batches):
+        mine = [one for one in batches if one.label == label]
+        found.append(_ours(label, told.streams, {one.share for one in mine}))
+        for peer in peers():
+            found += _theirs(label, peer, {one.share: one for one in mine if one.tool == peer.timed})
+    return found
+
+
+def _ours(label: str, streams: Iterable[Streamed], shares: Collection[float]) -> Tool:
+    """Return our own verdicts at these shares; the time is that of the smallest delay, which takes longest."""
+    mine = {
+        one.share: one for one in streams if one.label == label and one.kind in {EQUAL, DELAY} and one.share in shares
+    }
+    rates = {one: rate(stream.told) for one, stream in mine.items()}
+    slowed = [one for share, one in sorted(mine.items()) if share]
+    return Tool(label, OURS, 0, rates, slowed[0].per_verdict(0.5) if slowed else math.nan)
+
+
+def _theirs(label: str, peer: Peer, batches: dict[float, Batched]) -> Iterator[Tool]:
+    most = max((one.size for one in batches.values()), default=0)
+    for size in (most // 4, most // 2, most):
+        if size < LEAST and size < most:
+            continue
+        runs = {share: one.shorter(size) for share, one in batches.items() if one.size >= size}
+        if runs:
+            rates = {
+                share: Rate(peer.slower(one), len(one.trials)) for share, one in runs.items() if peer.slower is not None
+            }
+            yield Tool(label, peer.name, size, rates, max(one.seconds for one in runs.values()), peer.reason)

@@ -7,22 +7,40 @@ from typing import TYPE_CHECKING
 from bench import __version__
 from bench.report import origin, page
 from bench.report.palette import Palette, split
-from bench.report.trust import cautions, command, parts, stretches
-from bench.report.trust_figures import power_figure, tools_figure
+from bench.report.product import Product, place
+from bench.selftest.figures import power_figure, tools_figure
+from bench.selftest.markdown import as_lines, cautions, command, stretches
+from bench.selftest.peers import beside
+from bench.selftest.results import trusted
+from bench.selftest.tables import parts
+from bench.store.rows import PAIRS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from bench.report.figures import Figure
-    from bench.report.trust import Tool
-    from bench.stats.trusted import Trusted
+    from bench.selftest.peers import Tool
+    from bench.selftest.results import Trusted
     from bench.store.reader import Run
 
-__all__ = ["render"]
+__all__ = ["publish"]
 
 
-def render(told: Trusted, tools: Sequence[Tool], run: Run, target: Path) -> Path:
+def publish(run: Run, reports: Path) -> Product:
+    """Write the page of `run` below `reports`; the product's lines are the page in Markdown.
+
+    Raises BenchError where the run does not test the suite.
+    """
+    told = trusted(run)
+    tools = beside(told)
+    with place(reports):
+        target = _render(told, tools, run, reports / f"{run.id}.html")
+    units, failed = told.records.units, told.records.failed
+    return Product(run, target, units, failed, as_lines(told, run, tools), [], [], [])
+
+
+def _render(told: Trusted, tools: Sequence[Tool], run: Run, target: Path) -> Path:
     """Write the page to `target` (its directory must exist) and return it; OSError if it cannot."""
     said = parts(told, tools)
     figures: dict[str, list[Figure]] = {part.title: [] for part in said}
@@ -35,8 +53,9 @@ def render(told: Trusted, tools: Sequence[Tool], run: Run, target: Path) -> Path
         "machine": origin.machine(run),
         "command": command(run),
         "complete": run.provenance.complete,
-        "stretches": stretches(run) if told.stretches > 1 else "",
-        "warnings": [*cautions(told, run), *run.warnings],
+        "stretches": stretches(run) if told.records.stretches > 1 else "",
+        "units": told.records.units,
+        "warnings": [*cautions(told, run), *told.records.warnings],
         "parts": said,
         "figures": figures,
         "charts": page.charts(figure for mine in figures.values() for figure in mine),
@@ -44,7 +63,8 @@ def render(told: Trusted, tools: Sequence[Tool], run: Run, target: Path) -> Path
         "skips": run.provenance.skips,
         "origin": origin.sheets(run),
         "samples": page.samples(run, target),
-        "palette": Palette(str(arm) for arm in run.units["arm"].unique()),
+        "pairs": run.samples.name == PAIRS,
+        "palette": Palette(()),
         "split": split,
     }
     return page.write(page.rendered("trust.html.j2", context), target)

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.selftest.trials import cut
 from bench.stats.paired import Procedure, Word, confirmed, judge
-from bench.stats.trials import cut
 
 PROCEDURE = Procedure(alpha=0.2, looks=(12, 24))
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from bench.errors import BenchError
-from bench.report.trust import as_lines, beside
+from bench.selftest.markdown import as_lines
+from bench.selftest.peers import beside
+from bench.selftest.recorded import Recorded, of_rows
+from bench.selftest.results import Gates, trusted
 from bench.stats.paired import Word
-from bench.stats.recorded import Recorded, recorded, whole
-from bench.stats.trusted import Gates, trusted
 from bench.store.reader import Run, load
 from tests.builders import make_sample, write_run
+from tests.selftest.streams import described
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,9 +26,9 @@ if TYPE_CHECKING:
 LOOKS = [12, 24]
 
 
-def described(number: int, kind: str, share: float = 0.0, trials: int = 5) -> dict[str, Any]:
-    told = {"number": number, "label": f"write {kind}", "kind": kind, "share": share, "trials": trials}
-    return {**told, "metric": "time", "alpha": 0.025, "delta": 0.03, "looks": LOOKS}
+def stream(number: int, kind: str, share: float = 0.0, trials: int = 5, **rest: Any) -> dict[str, Any]:
+    told: dict[str, Any] = {"label": f"write {kind}", "share": share, "trials": trials, "alpha": 0.025, "looks": LOOKS}
+    return described(number, kind, **{**told, **rest})
 
 
 def run_of(directory: Path, factors: list[float], streams: list[dict[str, Any]], pairs: int = 120) -> Run:
@@ -44,7 +46,7 @@ def run_of(directory: Path, factors: list[float], streams: list[dict[str, Any]],
 
 
 def test_equal_arms_make_gates_and_a_slowdown_is_found(tmp_path: Path) -> None:
-    streams = [described(0, "equal"), described(1, "equal"), described(2, "delay", 0.1)]
+    streams = [stream(0, "equal"), stream(1, "equal"), stream(2, "delay", 0.1)]
     told = trusted(run_of(tmp_path / "run", [1.0, 1.0, 1.1], streams))
     assert told.gates == told.longest == Gates(5, 0, 24)
     slowed = told.streams[2]
@@ -58,12 +60,12 @@ def test_equal_arms_make_gates_and_a_slowdown_is_found(tmp_path: Path) -> None:
 
 def test_an_alarm_on_equal_arms_is_counted(tmp_path: Path) -> None:
     """What is called equal and is not shows as false alarms: the count can go up."""
-    told = trusted(run_of(tmp_path / "run", [1.0, 1.2], [described(0, "equal"), described(1, "equal")]))
+    told = trusted(run_of(tmp_path / "run", [1.0, 1.2], [stream(0, "equal"), stream(1, "equal")]))
     assert told.gates.false_alarms == told.gates.count == 5
 
 
 def test_equal_arms_are_also_cut_by_the_longest_procedure_of_the_run(tmp_path: Path) -> None:
-    streams = [described(0, "equal", trials=10), {**described(1, "delay", 0.1), "looks": [12, 24, 48]}]
+    streams = [stream(0, "equal", trials=10), {**stream(1, "delay", 0.1), "looks": [12, 24, 48]}]
     run = run_of(tmp_path / "run", [1.02, 1.1], [{**streams[0], "looks": [12]}, streams[1]])
     told = trusted(run)
     assert told.gates.pairs == 12
@@ -81,29 +83,28 @@ def test_no_comparison_spans_two_stretches_and_the_time_between_is_nobodys(tmp_p
             value = 1000.0 + block % 7 + (200.0 if side == "b" else 0.0)
             sample = make_sample(len(samples), block=block, params=params, metrics={"time": value})
             samples.append(replace(sample, started=sample.started + 3600 * (stretch - 1)))
-    streams = [{**described(0, "work", 0.2, trials=3), "looks": [9]}]
+    streams = [stream(0, "work", 0.2, trials=3, looks=[9])]
     run = load(write_run(tmp_path / "run", samples, streams=streams, alpha=0.05))
     told = trusted(run)
-    [stream] = told.streams
-    assert [(one.begin, one.end) for one in stream.trials] == [(0, 18), (18, 36)], "one and its confirmation in each"
-    assert stream.pairs == 36
-    assert stream.seconds == pytest.approx(2.0), "an hour passed between the stretches"
-    assert told.stretches == 2
-    assert told.short == (stream,)
+    [only] = told.streams
+    assert [(one.begin, one.end) for one in only.trials] == [(0, 18), (18, 36)], "one and its confirmation in each"
+    assert only.pairs == 36
+    assert only.seconds == pytest.approx(2.0), "an hour passed between the stretches"
+    assert told.records.stretches == 2
+    assert told.short == (only,)
     text = "\n".join(as_lines(told, run, []))
     assert "1 of 1 streams have fewer verdicts or pairs than were asked for; `python -m bench aa --resume run`" in text
     assert "Measured in stretches" in text
 
 
 def test_a_run_that_ended_before_its_first_unit_has_nothing(tmp_path: Path) -> None:
-    run = load(write_run(tmp_path / "run", [], streams=[described(0, "equal")], alpha=0.05))
-    assert recorded(run, 0, "time") == Recorded((), 0)
-    assert whole(run, 0, "time", 12) == ()
+    run = load(write_run(tmp_path / "run", [], streams=[stream(0, "equal")], alpha=0.05))
+    assert of_rows(run).streams == {0: Recorded()}
     assert run.following == 0
 
 
 def test_the_page_says_all_of_it(tmp_path: Path) -> None:
-    streams = [described(0, "equal"), described(1, "delay", 0.1), described(2, "delay", 0.03)]
+    streams = [stream(0, "equal"), stream(1, "delay", 0.1), stream(2, "delay", 0.03)]
     run = run_of(tmp_path / "run", [1.0, 1.1, 1.0], streams)
     text = "\n".join(as_lines(trusted(run), run, []))
     assert "**False alarms: 0 of 5 gates**, 0.0% [0.0%, 52.2%]" in text
@@ -115,7 +116,7 @@ def test_the_page_says_all_of_it(tmp_path: Path) -> None:
 
 
 def test_nothing_is_said_of_slowdowns_within_delta_where_there_is_none(tmp_path: Path) -> None:
-    run = run_of(tmp_path / "run", [1.0, 1.1], [described(0, "equal"), described(1, "delay", 0.1)])
+    run = run_of(tmp_path / "run", [1.0, 1.1], [stream(0, "equal"), stream(1, "delay", 0.1)])
     assert "1 + delta" not in "\n".join(as_lines(trusted(run), run, []))
 
 
@@ -124,6 +125,6 @@ def test_a_run_without_streams_is_refused(tmp_path: Path) -> None:
         trusted(load(write_run(tmp_path / "run", [make_sample()])))
 
 
-def test_streams_that_do_not_tell_enough_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="does not tell its streams"):
-        trusted(run_of(tmp_path / "run", [1.0], [{"number": 0}], pairs=2))
+def test_a_stream_whose_procedure_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=r"run\.json does not tell its streams: .*; restore the file"):
+        trusted(run_of(tmp_path / "run", [1.0], [stream(0, "equal", alpha=2.0)], pairs=2))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.measure.delay import CALLS, delayed
+from bench.selftest.delay import CALLS, delayed
 
 if TYPE_CHECKING:
     from pathlib import Path

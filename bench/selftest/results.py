@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.errors import BenchError
+from bench.selftest import DIFFERENT, EQUAL
+from bench.selftest.pairs import records
+from bench.selftest.ways import BothWays, Way, both_ways
 from bench.stats.estimate import Estimate, ratio
 from bench.stats.paired import Procedure, Word
-from bench.stats.recorded import last_stretch, recorded, rows_of, seconds_of, whole
-from bench.stats.ways import DIFFERENT, BothWays, Way, both_ways
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from bench.stats.trials import Trial
+    from bench.selftest.recorded import Recorded, Records
+    from bench.selftest.trials import Trial
     from bench.store.reader import Run
+    from bench.store.records import StreamRecord
 
 __all__ = [
-    "EQUAL",
     "Batched",
     "Gates",
     "Streamed",
@@ -30,7 +32,6 @@ __all__ = [
     "trusted",
 ]
 
-EQUAL = "equal"  # the kind of a stream whose sides do not differ
 PIECE = 24  # pairs of a piece of which an ordinary 95 % interval is held against the long-run value
 Floats = npt.NDArray[np.float64]
 
@@ -113,7 +114,7 @@ class Trusted:
 
     `ways` are arms that differ, each measured by two streams. `longest` are the gates of the same streams by the run's
     longest procedure, of which they give fewer.
-    `stretches` is how many there are, each on volumes of its own.
+    `records` are what all this is said of.
     """
 
     streams: tuple[Streamed, ...]
@@ -122,7 +123,7 @@ class Trusted:
     gates: Gates
     longest: Gates
     alpha: float
-    stretches: int = 1
+    records: Records
 
     @property
     def every(self) -> tuple[Streamed | Batched | Way, ...]:
@@ -151,19 +152,21 @@ def trusted(run: Run) -> Trusted:
         raise BenchError(f"run {run.id} does not test the suite", mend="`python -m bench aa` makes one that does")
     try:
         longest = max((_procedure(facts) for facts in told), key=lambda one: one.cap)
-        pairs = [facts for facts in told if "batch" not in facts and facts["kind"] != DIFFERENT]
-        streams = tuple(_streamed(run, facts, longest) for facts in pairs)
-        batches = tuple(_batched(run, facts) for facts in told if "batch" in facts)
-        ways = both_ways(run, told)
+        found = records(run)
+        each = [(found.streams[facts.number], facts) for facts in told]
+        pairs = [(one, facts) for one, facts in each if not facts.batch and facts.kind != DIFFERENT]
+        streams = tuple(_streamed(one, facts, longest) for one, facts in pairs)
+        batches = tuple(_batched(one, facts) for one, facts in each if facts.batch)
+        ways = both_ways(each)
         alpha = run.provenance.alpha
-    except (KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         path = run.directory / "run.json"
-        raise BenchError(f"{path} does not tell its streams", why=repr(error), mend="restore the file") from error
+        raise BenchError(f"{path} does not tell its streams", why=str(error), mend="restore the file") from error
     equal = [one for one in streams if one.kind == EQUAL]
     cap = max((one.procedure.cap for one in equal), default=0)
     gates = _gates([one.trials for one in equal], cap, alpha)
     longer = _gates([one.longest for one in equal], longest.cap, alpha)
-    return Trusted(streams, batches, ways, gates, longer, alpha, last_stretch(run))
+    return Trusted(streams, batches, ways, gates, longer, alpha, found)
 
 
 def _gates(comparisons: Sequence[Sequence[Trial]], cap: int, alpha: float) -> Gates:
@@ -176,48 +179,43 @@ def _alarm(trials: Sequence[Trial], alpha: float) -> bool:
     return any(one.verdict.word is Word.SLOWER and one.verdict.p <= alpha / len(trials) for one in trials)
 
 
-def _procedure(facts: Mapping[str, Any]) -> Procedure:
-    return Procedure(float(facts["alpha"]), float(facts["delta"]), tuple(map(int, facts["looks"])))
+def _procedure(facts: StreamRecord) -> Procedure:
+    return Procedure(facts.alpha, facts.delta, facts.looks)
 
 
-def _streamed(run: Run, facts: Mapping[str, Any], longest: Procedure) -> Streamed:
-    number = int(facts["number"])
+def _streamed(stream: Recorded, facts: StreamRecord, longest: Procedure) -> Streamed:
     procedure = _procedure(facts)
-    rows = rows_of(run.units, number)
-    stream = recorded(run, number, str(facts["metric"]))
     a, b = stream.pairs
     long_run = ratio(b, a) if len(a) else Estimate(math.nan, math.nan, math.nan, 0, "no pair")
     covered, pieces = _coverage(a, b, long_run.value)
     return Streamed(
-        label=str(facts["label"]),
-        kind=str(facts["kind"]),
-        share=float(facts["share"]),
+        label=facts.label,
+        kind=facts.kind,
+        share=facts.share,
         procedure=procedure,
-        trials=stream.cut(procedure, int(facts["trials"])),
+        trials=stream.cut(procedure, facts.trials),
         longest=stream.cut(longest),
         pairs=len(a),
         long_run=long_run,
         covered=covered,
         pieces=pieces,
-        seconds=2 * float(seconds_of(run).loc[rows.index].mean()) if len(rows) else math.nan,
-        failed=int((rows["error"] != "").sum()),
-        wanted=int(facts["trials"]),
+        seconds=2 * stream.seconds,
+        failed=stream.failed,
+        wanted=facts.trials,
     )
 
 
-def _batched(run: Run, facts: Mapping[str, Any]) -> Batched:
-    number, size = int(facts["number"]), int(facts["batch"])
-    rows = rows_of(run.units, number)
-    seconds = 2 * size * float(seconds_of(run).loc[rows.index].median()) if len(rows) else math.nan
+def _batched(stream: Recorded, facts: StreamRecord) -> Batched:
+    size = facts.batch
     return Batched(
-        label=str(facts["label"]),
-        kind=str(facts["kind"]),
-        share=float(facts["share"]),
-        trials=whole(run, number, str(facts["metric"]), size),
+        label=facts.label,
+        kind=facts.kind,
+        share=facts.share,
+        trials=stream.parts,
         size=size,
-        seconds=seconds,
-        wanted=int(facts["trials"]),
-        tool=str(facts.get("tool", "")),
+        seconds=2 * size * stream.seconds,
+        wanted=facts.trials,
+        tool=facts.tool,
     )
 
 

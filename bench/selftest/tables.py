@@ -1,55 +1,27 @@
-"""What the suite's test of itself found, as parts of a page: text, tables, lists; and as Markdown."""
+"""What the suite's test of itself found, as parts of a page: text, tables, lists."""
 
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from scipy import stats
-
-from bench.report import origin
-from bench.report.peers import PYPERF, peers
 from bench.report.sheets import Sheet
+from bench.selftest import EQUAL
+from bench.selftest.peers import OURS, PYPERF
+from bench.selftest.rates import POWER, detected, rate, share
 from bench.stats.paired import Word
-from bench.stats.trusted import EQUAL
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from bench.report.peers import Peer
-    from bench.stats.trials import Trial
-    from bench.stats.trusted import Batched, Streamed, Trusted
-    from bench.stats.ways import BothWays
-    from bench.store.reader import Run
+    from bench.selftest.peers import Tool
+    from bench.selftest.results import Streamed, Trusted
+    from bench.selftest.ways import BothWays
 
-__all__ = [
-    "CONFIDENCE",
-    "DELAY",
-    "POWER",
-    "Part",
-    "Rate",
-    "Tool",
-    "as_lines",
-    "beside",
-    "cautions",
-    "command",
-    "detected",
-    "interval",
-    "parts",
-    "rate",
-    "share",
-    "stretches",
-]
+__all__ = ["Part", "parts"]
 
-_TARGET = re.compile(r" --markdown \S+")  # where the page went is no part of how it was measured
-DELAY = "delay"  # the kind of a stream whose B is slower by a busy wait; the others do more work
-OURS = "ours"
-POWER = 0.95  # the rate of detection at which an effect counts as one that a scenario detects
-CONFIDENCE = 0.95  # of the intervals of shares
-LEAST = 30  # units a side of the shortest run that is told of another tool
 BLOCKS = 0.10  # a scenario that detects no smaller delay than this may warn but not block
 Listed = tuple[str, tuple[str, ...]]  # an item of a list, and what is said below it
 
@@ -63,86 +35,6 @@ class Part:
     sheet: Sheet | None = None
     lead: str = ""
     items: tuple[Listed, ...] = ()
-
-
-@dataclass(frozen=True)
-class Rate:
-    """How many of the trials were called slower."""
-
-    count: int
-    trials: int
-
-    def __str__(self) -> str:
-        return f"{self.count} of {self.trials}"
-
-
-@dataclass(frozen=True)
-class Tool:
-    """What a tool said of one operation, by injected share (0: equal arms), and how long a verdict took it.
-
-    `size` is its units of a side, 0 for as many as it takes. `reason`: why it could not be asked.
-    """
-
-    label: str
-    name: str
-    size: int
-    rates: dict[float, Rate]
-    seconds: float
-    reason: str = ""
-
-
-def command(run: Run) -> str:
-    """Return the command that measured the run, without where its page went."""
-    return _TARGET.sub("", origin.command(run))
-
-
-def as_lines(told: Trusted, run: Run, tools: Sequence[Tool]) -> list[str]:
-    """Return the page's lines in Markdown."""
-    lines = ["# What the verdicts are worth", "", f"Measured on {origin.machine(run)}; run `{run.id}`."]
-    if command(run):
-        lines.append(f"Again: `{command(run)}`.")
-    if not run.provenance.complete:
-        lines += ["", "**The run is not complete:** it has fewer verdicts than were asked for."]
-    if told.stretches > 1:
-        lines += ["", stretches(run)]
-    lines += [f"Warning: {text}." for text in cautions(told, run)]
-    lines += [f"Left out: {one.what}: {one.reason} ({one.mend})." for one in run.provenance.skips]
-    for part in parts(told, tools):
-        lines += ["", f"## {part.title}", "", *part.text]
-        if part.sheet:
-            lines += ["", *_table(part.sheet)]
-        if part.lead:
-            lines += ["", part.lead, ""]
-        for item, below in part.items:
-            lines += [f"- {item}", *(f"  - {text}" for text in below)]
-    return lines
-
-
-def stretches(run: Run) -> str:
-    """Say when each stretch of a run that went on began."""
-    begun = [*(one.get("started") for one in run.provenance.earlier), run.provenance.started]
-    return f"Measured in stretches, from {', '.join(map(str, begun))}, each on new volumes; no comparison spans two."
-
-
-def cautions(told: Trusted, run: Run) -> list[str]:
-    """Return what a reader should know first: the warnings of each stretch, and what has fewer verdicts than asked."""
-    found = [
-        f"{text} (from {one.get('started')} on)"
-        for one in run.provenance.earlier
-        for text in _texts(one.get("warnings"))
-    ]
-    found += map(str, run.provenance.warnings)
-    if told.short:
-        found.append(
-            f"{len(told.short)} of {len(told.every)} streams have fewer verdicts or pairs than were asked for; "
-            f"`python -m bench aa --resume {run.id}` goes on with them"
-        )
-    return found
-
-
-def _texts(warnings: Any) -> list[str]:
-    """Return the sentences of an earlier stretch's warnings, which schema 2 has as texts."""
-    return [str(one["text"]) if isinstance(one, dict) else str(one) for one in warnings or ()]
 
 
 def parts(told: Trusted, tools: Sequence[Tool]) -> list[Part]:
@@ -236,16 +128,6 @@ def _power(told: Trusted) -> Part:
     return Part(title, (text,), _sheet("Known slowdowns", columns, rows), lead, tuple(items))
 
 
-def detected(streams: Sequence[Streamed]) -> float:
-    """Return the smallest delay that was found in at least POWER of the trials, as were all larger; NaN: none."""
-    found = math.nan
-    for one in sorted((one for one in streams if one.kind == DELAY), key=lambda one: -one.share):
-        if not one.trials or one.count(Word.SLOWER) < POWER * len(one.trials):
-            break
-        found = one.share
-    return found
-
-
 def _peers(tools: Sequence[Tool]) -> Part:
     title = "Other tools, on the same operation in the same run"
     if not tools:
@@ -275,46 +157,6 @@ def _peers(tools: Sequence[Tool]) -> Part:
     items = tuple(_same_power(label, smallest, tools) for label in dict.fromkeys(tool.label for tool in tools))
     sheet = _sheet("Other tools", columns, rows)
     return Part(title, (text,), sheet) if math.isnan(smallest) else Part(title, (text,), sheet, lead, items)
-
-
-def beside(told: Trusted) -> list[Tool]:
-    """Return what ours and each other tool said, by the size of its runs; nothing where no other was asked."""
-    batches = [one for one in told.batches if one.trials]
-    found: list[Tool] = []
-    for label in dict.fromkeys(one.label for one in batches):
-        mine = [one for one in batches if one.label == label]
-        found.append(_ours(label, told.streams, {one.share for one in mine}))
-        for peer in peers():
-            found += _theirs(label, peer, {one.share: one for one in mine if one.tool == peer.timed})
-    return found
-
-
-def _ours(label: str, streams: Iterable[Streamed], shares: Collection[float]) -> Tool:
-    """Return our own verdicts at these shares; the time is that of the smallest delay, which takes longest."""
-    mine = {
-        one.share: one for one in streams if one.label == label and one.kind in {EQUAL, DELAY} and one.share in shares
-    }
-    rates = {one: rate(stream.told) for one, stream in mine.items()}
-    slowed = [one for share, one in sorted(mine.items()) if share]
-    return Tool(label, OURS, 0, rates, slowed[0].per_verdict(0.5) if slowed else math.nan)
-
-
-def _theirs(label: str, peer: Peer, batches: dict[float, Batched]) -> Iterator[Tool]:
-    most = max((one.size for one in batches.values()), default=0)
-    for size in (most // 4, most // 2, most):
-        if size < LEAST and size < most:
-            continue
-        runs = {share: one.shorter(size) for share, one in batches.items() if one.size >= size}
-        if runs:
-            rates = {
-                share: Rate(peer.slower(one), len(one.trials)) for share, one in runs.items() if peer.slower is not None
-            }
-            yield Tool(label, peer.name, size, rates, max(one.seconds for one in runs.values()), peer.reason)
-
-
-def rate(trials: Sequence[Trial]) -> Rate:
-    """Count the comparisons that said slower."""
-    return Rate(sum(one.verdict.word is Word.SLOWER for one in trials), len(trials))
 
 
 def _same_power(label: str, share: float, tools: Iterable[Tool]) -> Listed:
@@ -393,30 +235,9 @@ def _coverage(streams: Iterable[Streamed]) -> Part:
     return Part("Intervals: how often they hold the long-run value", (text,))
 
 
-def interval(count: int, total: int) -> tuple[float, float]:
-    """Return the interval of a share (Clopper and Pearson 1934, exact); `total` is at least 1."""
-    told = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="exact")
-    return float(told.low), float(told.high)
-
-
-def share(count: int, total: int) -> str:
-    """Return a share with its interval."""
-    if not total:
-        return "no trial"
-    low, high = interval(count, total)
-    return f"{count / total:.1%} [{low:.1%}, {high:.1%}]"
-
-
 def _seconds(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.1f} s"
 
 
 def _sheet(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Sheet:
     return Sheet(title, tuple(columns), tuple(tuple(str(value) for value in row) for row in rows))
-
-
-def _table(sheet: Sheet) -> Iterator[str]:
-    yield f"| {' | '.join(sheet.columns)} |"
-    yield f"|{' --- |' * len(sheet.columns)}"
-    for row in sheet.rows:
-        yield f"| {' | '.join(row)} |"

@@ -10,14 +10,14 @@ from bench.report import marks
 from bench.report.axes import Axis
 from bench.report.figures import Figure, Panel
 from bench.report.palette import DASHES, GREY, OKABE_ITO, SYMBOLS, Look
-from bench.report.trust import CONFIDENCE, DELAY, POWER, interval, rate
-from bench.stats.trusted import EQUAL
+from bench.selftest import WORK
+from bench.selftest.rates import CONFIDENCE, POWER, interval, rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bench.report.trust import Tool
-    from bench.stats.trusted import Streamed, Trusted
+    from bench.selftest.peers import Tool
+    from bench.selftest.results import Streamed, Trusted
 
 __all__ = ["power_figure", "tools_figure"]
 
@@ -39,7 +39,7 @@ def power_figure(told: Trusted) -> Figure | None:
         for place, operation in enumerate(operations):
             look = _look(place)
             for real in (False, True):
-                streams = [one for one in mine if _split(one.label)[0] == operation and _is_work(one) == real]
+                streams = [one for one in mine if _split(one.label)[0] == operation and (one.kind == WORK) == real]
                 if streams:
                     data.append(_power_trace(operation, streams, look, x, real=real))
         if data:
@@ -151,7 +151,3 @@ def _look(place: int) -> Look:
 def _split(label: str) -> tuple[str, str]:
     operation, _, volume = label.rpartition(", ")
     return operation, volume
-
-
-def _is_work(one: Streamed) -> bool:
-    return one.kind not in {EQUAL, DELAY}

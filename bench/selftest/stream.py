@@ -1,7 +1,7 @@
 """Long streams of pairs, of equal arms and of arms with a known difference: the suite tests its own verdicts.
 
 A stream is measured as a comparison is, but goes on after a verdict, until it has given as many as were asked
-for; bench.stats.trials cuts it. There is no control beside it: equal arms are what a control is. Streams of arms whose
+for; `trials` cuts it. There is no control beside it: equal arms are what a control is. Streams of arms whose
 difference is not known have a number of pairs; two of them, in turns and one after the other, should say the same.
 """
 
@@ -10,19 +10,20 @@ from __future__ import annotations
 import statistics
 import time
 from collections import deque
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from bench import discovery
-from bench.measure import hyperfine
 from bench.measure.compare import SIDES, Comparison, observe_pair
-from bench.measure.delay import delayed
 from bench.model import Skip
-from bench.stats.recorded import last_stretch, recorded, whole
-from bench.stats.trials import cut
+from bench.selftest import DELAY, hyperfine
+from bench.selftest.delay import delayed
+from bench.selftest.pairs import records
+from bench.selftest.trials import cut
+from bench.store.records import StreamRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from bench.measure.workshop import Workshop
     from bench.model import Cell, Param, Sample
     from bench.scenario.contract import Scenario
+    from bench.selftest.recorded import Records
     from bench.store.reader import Run
 
 __all__ = ["Stream", "Streams"]
@@ -39,7 +41,6 @@ __all__ = ["Stream", "Streams"]
 CALIBRATION = 24  # units of A before the first pair, after as many that warm up: right after the build, while the
 # device still writes, first writes took four times as long
 RECENT = 96  # units of A of whose median a delay is a share. Of the first units alone, 5 % were soon 4 %: A got slower.
-DELAY = "delay"  # the kind of a stream whose B busy-waits
 CUT_EVERY = 24  # pairs after which it is asked whether a stream has enough verdicts
 
 
@@ -62,22 +63,22 @@ class Stream:
     batch: int = 0
     program: bool = False
 
-    def described(self) -> dict[str, Any]:
-        """Return what a reader of the rows has to know, as JSON."""
-        told: dict[str, Any] = {
-            "number": self.comparison.number,
-            "label": self.label,
-            "kind": self.kind,
-            "share": self.share,
-            "trials": self.trials,
-        }
-        if self.pairs:
-            told["pairs"] = self.pairs
-        if self.batch:
-            told["batch"] = self.batch
+    def described(self) -> StreamRecord:
+        """Return what a reader of the rows has to know."""
+        compared = msgspec.structs.asdict(self.comparison.described())
         if self.program:
-            told.update(metric=hyperfine.METRIC.name, tool=hyperfine.NAME)
-        return {**msgspec.to_builtins(self.comparison.described()), **told}
+            compared["metric"] = hyperfine.METRIC.name
+        return StreamRecord(
+            **compared,
+            number=self.comparison.number,
+            label=self.label,
+            kind=self.kind,
+            share=self.share,
+            trials=self.trials,
+            pairs=self.pairs,
+            batch=self.batch,
+            tool=hyperfine.NAME if self.program else "",
+        )
 
     @property
     def observed(self) -> tuple[Scenario, str]:
@@ -108,6 +109,10 @@ class Streams:
     earlier: Run | None = None
 
     @cached_property
+    def _recorded(self) -> Records | None:
+        return None if self.earlier is None else records(self.earlier)
+
+    @cached_property
     def _states(self) -> dict[int, _State]:
         """Where each stream stands, by its number."""
         return {stream.comparison.number: self._state(stream) for stream in self.streams}
@@ -119,19 +124,18 @@ class Streams:
 
     def _state(self, stream: Stream) -> _State:
         """Return where a stream stands at the beginning."""
-        if self.earlier is None:
+        if self._recorded is None:
             return _State()
-        which = (self.earlier, stream.comparison.number, stream.observed[1])
-        begun = recorded(*which)
+        begun = self._recorded.streams[stream.comparison.number]
         if stream.batch:
-            return _State(len(whole(*which, stream.batch)), -(-begun.blocks // stream.batch))
+            return _State(len(begun.parts), -(-begun.blocks // stream.batch))
         had = begun.blocks if stream.pairs else len(begun.cut(stream.comparison.procedure, stream.trials))
         return _State(had, begun.blocks)
 
     @property
     def _stretch(self) -> int:
         """The set-up of the pairs, from 1: no comparison spans two."""
-        return 1 if self.earlier is None else last_stretch(self.earlier) + 1
+        return 1 if self._recorded is None else self._recorded.stretches + 1
 
     def __call__(self, shop: Workshop) -> Mapping[str, Any]:
         """Measure until every stream has its verdicts or the time is up."""
@@ -139,7 +143,7 @@ class Streams:
         left = [stream for stream in self.open if able.ok or not stream.program]
         if not able.ok and any(stream.program for stream in self.streams):
             skip = Skip("what hyperfine says", able.reason, able.mend)
-            shop.writer.save(skips=[*shop.writer.provenance["skips"], asdict(skip)])
+            shop.writer.save(skips=[*shop.writer.provenance["skips"], skip])
         with shop.runner() as runner:
             runner.around = _around
             runner.build()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,24 @@ if TYPE_CHECKING:
 
     from bench.model import Sample
 
-__all__ = ["write_streams"]
+__all__ = ["SIDE", "described", "write_streams"]
+
+SIDE = {"depth": 8, "temperature": "hot", "params": {}}
+
+
+def described(number: int, kind: str, **rest: Any) -> dict[str, Any]:
+    """Return what run.json says of a stream; `rest` replaces parts of it."""
+    compared: dict[str, Any] = {
+        "scenario": "copy_up",
+        "metric": "time",
+        "a": {"arm": "overlay2@ext4", **SIDE},
+        "b": {"arm": "overlay2@ext4", **SIDE},
+        "alpha": 0.05,
+        "delta": 0.03,
+        "looks": [12, 24],
+    }
+    wanted = {"number": number, "label": "write, ext4", "kind": kind, "share": 0.0, "trials": 0}
+    return {**compared, **wanted, **rest}
 
 
 def write_streams(directory: Path) -> Path:
@@ -28,19 +45,14 @@ def write_streams(directory: Path) -> Path:
                 params: dict[str, int | str] = {"comparison": number, "side": side, "setup": 1, "delay": 0}
                 samples.append(make_sample(len(samples), block=block, params=params, metrics={"time": value}))
     streams = [
-        {
-            "number": number,
-            "label": "write, ext4",
-            "kind": "delay" if factor > 1 else "equal",
-            "metric": "time",
-            "share": 0.1 if factor > 1 else 0.0,
-            "trials": 2,
-            "alpha": 0.05,
-            "delta": 0.03,
-            "looks": [12, 24],
-            **({"batch": 120} if batch else {}),
-            **({"tool": "hyperfine"} if number == 4 else {}),
-        }
+        described(
+            number,
+            "delay" if factor > 1 else "equal",
+            share=0.1 if factor > 1 else 0.0,
+            trials=2,
+            batch=120 if batch else 0,
+            tool="hyperfine" if number == 4 else "",
+        )
         for number, factor, batch in kinds
     ]
     return write_run(directory, samples, streams=streams, alpha=0.05)

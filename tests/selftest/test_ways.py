@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from bench.report.trust import as_lines
+from bench.selftest.markdown import as_lines
+from bench.selftest.results import trusted
+from bench.selftest.ways import BothWays, Way
 from bench.stats.estimate import Estimate, ratio
-from bench.stats.trusted import trusted
-from bench.stats.ways import BothWays, Way
 from bench.store.reader import Run, load
 from tests.builders import make_sample, write_run
+from tests.selftest.streams import SIDE, described
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,15 +23,6 @@ if TYPE_CHECKING:
     from bench.model import Sample
 
 PAIRS = 40
-
-
-def described(number: int, *, apart: bool, pairs: int = PAIRS) -> dict[str, Any]:
-    sides = {
-        side: {"arm": arm, "depth": 8, "temperature": "hot", "params": {}}
-        for side, arm in (("a", "overlay2@ext4"), ("b", "native@ext4"))
-    }
-    told = {"number": number, "label": "write, ext4", "kind": "different", "share": 0.0, "trials": 0, "pairs": pairs}
-    return {**told, **sides, "apart": apart, "metric": "time", "alpha": 0.05, "delta": 0.03, "looks": [12, 24]}
 
 
 def run_of(directory: Path, factors: tuple[float, float], scatters: tuple[float, float], wanted: int = PAIRS) -> Run:
@@ -42,7 +34,8 @@ def run_of(directory: Path, factors: tuple[float, float], scatters: tuple[float,
                 value = 1000.0 * random.lognormal(0, scatter) * (factor if side == "b" else 1.0)
                 params: dict[str, int | str] = {"comparison": number, "side": side, "setup": 1, "delay": 0}
                 samples.append(make_sample(len(samples), block=block, params=params, metrics={"time": value}))
-    streams = [described(number, apart=bool(number), pairs=wanted) for number in range(2)]
+    other = {"arm": "native@ext4", **SIDE}
+    streams = [described(number, "different", b=other, apart=bool(number), pairs=wanted) for number in range(2)]
     return load(write_run(directory, samples, streams=streams, alpha=0.05))
 
 

@@ -1,0 +1,190 @@
+"""What a test of the suite measures: the operations, and from what was asked for the streams of each."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from bench import discovery
+from bench.errors import BenchError
+from bench.measure import compare
+from bench.model import Skip
+from bench.selftest import DELAY, DIFFERENT, EQUAL, WORK
+from bench.selftest.stream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bench.measure.plan import Plan
+
+__all__ = ["FULL", "QUICK", "Asked"]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """An operation whose verdicts are tested: a scenario, and the parameters of both sides.
+
+    `work`: for an injected share, what B has instead where the same is done in real work (from the laws of lookup and
+    copy_up as they were here: 0.4 µs a layer of 14 µs, 0.6 ms a MiB of 0.6 ms). `others` are arms that A is held
+    against in turns and one after the other; so are A itself, the work of 10 % and A on the other volumes.
+    """
+
+    scenario: str
+    where: Mapping[str, str] = field(default_factory=dict)
+    work: Mapping[float, str] = field(default_factory=dict)
+    others: Sequence[str] = ("overlay2,volatile=on@{volume}", "fuse-overlayfs@{volume}", "native@{volume}")
+
+
+# Each scenario that gates, where its point is; first writes at two sizes.
+TESTED = {
+    "lookup": Tested(
+        "lookup",
+        work={0.05: "depth=34", 0.10: "depth=36", 0.20: "depth=40"},
+        others=("overlay2@{volume},depth=64", "fuse-overlayfs@{volume}", "native@{volume}"),
+    ),
+    "first write, 4 KiB": Tested("copy_up", {"size": "4KiB"}),
+    "first write, 1 MiB": Tested("copy_up", {"size": "1MiB"}, {0.10: "size=1200KiB", 0.20: "size=1400KiB"}),
+    "unlink": Tested("whiteouts"),
+}
+# Where other tools are asked too, and units of a side: at least the time that ours takes to find PROMISED[0]. For
+# larger delays they get half as many trials, of SHORT units; so does a tool that times whole programs.
+PEERS = {"lookup": 180, "first write, 4 KiB": 180, "first write, 1 MiB": 240}
+SHORT = 60
+SHARES = (0.03, 0.05, 0.10, 0.20)
+PROMISED = (0.05, 0.10)  # delays for which all trials are made; other shares, and real work, get a quarter of them
+QUICK = {"gates": 20, "trials": 5, "shares": (0.10,), "different": 12, "batch": 60, "budget": "8m"}
+FULL = {"gates": 200, "trials": 40, "shares": SHARES, "different": 48, "batch": None, "budget": "6h"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for.
+
+    `gates` over equal arms, of at most `gate_pairs` pairs; `trials` for each of the injected `shares`, and
+    `peer_trials` for other tools, with `batch` units of a side (None: as PEERS says); `different` pairs of arms that
+    differ; no `scenarios`: all.
+    """
+
+    gates: int
+    trials: int
+    shares: Sequence[float]
+    different: int
+    batch: int | None
+    peers: bool
+    peer_trials: int | None  # None: half of `trials`
+    work: bool
+    pairs: int | None  # of a comparison, at most
+    gate_pairs: int
+    scenarios: Sequence[str]
+    volumes: Sequence[str]
+    alpha: float
+    delta: float
+    seed: int
+    seconds: float
+
+    @property
+    def streams(self) -> list[Stream]:
+        """What is to be measured; BenchError where that is nothing."""
+        found = [one for one in self._found if isinstance(one, Stream)]
+        if not found:
+            raise BenchError(
+                "nothing to test", why="no gates, no trials and no pairs of arms that differ", mend="ask for some"
+            )
+        return found
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What run.json says of the streams."""
+        return {"streams": [stream.described() for stream in self.streams], "alpha": self.alpha, "asked": self}
+
+    def plan(self, seconds: float) -> Plan:
+        """Return the plan of the streams, for a run that may take so long."""
+        comparisons = [stream.comparison for stream in self.streams]
+        plan = compare.plan_of(comparisons, seed=self.seed, budget=seconds, rootless=os.geteuid() != 0)
+        plan.skips += [one for one in self._found if isinstance(one, Skip)]
+        return plan
+
+    @cached_property
+    def _found(self) -> list[Stream | Skip]:
+        return list(_streams(self))
+
+
+def _streams(asked: Asked) -> Iterator[Stream | Skip]:
+    """Yield one stream of equal arms per point and volume, one per known slowdown, two per arm that differs.
+
+    Of an arm that cannot run here, why.
+    """
+    for name in asked.scenarios:
+        discovery.scenario(name)
+    places = [
+        (label, tested, volume)
+        for label, tested in TESTED.items()
+        for volume in asked.volumes
+        if not asked.scenarios or tested.scenario in asked.scenarios
+    ]
+    alpha = asked.alpha / max(len(places), 1)
+    procedure = compare.procedure_of(alpha, asked.delta, asked.pairs)
+    small = compare.procedure_of(alpha, asked.delta, min(asked.gate_pairs, procedure.cap))
+    number = count()
+    for label, tested, volume in places:
+        arm = f"overlay2@{volume}"
+        make = partial(compare.make, arm, scenarios=(tested.scenario,), where=dict(tested.where))
+        cloned = tested.scenario == "copy_up" and discovery.volume(volume).clones  # then more bytes are no more work
+        kinds = list(_kinds(asked, tested.work if asked.work and not cloned else {}))
+        if asked.peers and label in PEERS:
+            kinds += _peers(asked, PEERS[label], programs=volume == asked.volumes[0])
+        for kind, share, parameters, trials, more in kinds:
+            if trials:
+                judged = small if kind == EQUAL else procedure
+                (one,) = make(arm + parameters, procedure=judged, first=next(number))
+                yield Stream(one, f"{label}, {volume}", kind, trials, share, **more)
+        for other in _others(tested, volume, asked.volumes) if asked.different else ():
+            try:
+                both = [make(other, procedure=small, first=next(number), apart=apart) for apart in (False, True)]
+            except BenchError as error:
+                yield Skip(f"{label}, {volume}: {other}", f"{error.what}: {error.why}", error.mend)
+                continue
+            for (one,) in both:
+                yield Stream(one, f"{label}, {volume}", DIFFERENT, pairs=asked.different)
+
+
+Kind = tuple[str, float, str, int, dict[str, Any]]  # kind, share, parameters of B, trials, and how it is measured
+
+
+def _others(tested: Tested, volume: str, volumes: Sequence[str]) -> Iterator[str]:
+    """Yield the arms that A is held against in turns and one after the other; of two volumes only once."""
+    yield f"overlay2@{volume}"
+    if PROMISED[1] in tested.work:
+        yield f"overlay2@{volume},{tested.work[PROMISED[1]]}"
+    yield from (text.format(volume=volume) for text in tested.others)
+    yield from (f"overlay2@{other}" for other in volumes[volumes.index(volume) + 1 :])
+
+
+def _kinds(asked: Asked, work: Mapping[float, str]) -> Iterator[Kind]:
+    """Yield the streams of pairs at one point."""
+    fewer = -(-asked.trials // 4)
+    yield EQUAL, 0.0, "", asked.gates, {}
+    for share in asked.shares:
+        yield DELAY, share, "", asked.trials if share in PROMISED else fewer, {}
+        if share in work:
+            yield WORK, share, f",{work[share]}", fewer, {}
+
+
+def _peers(asked: Asked, usual: int, *, programs: bool) -> Iterator[Kind]:
+    """Yield the streams for other tools at one point, of `usual` units of a side unless others were asked for."""
+    trials = -(-asked.trials // 2) if asked.peer_trials is None else asked.peer_trials
+    fewer = -(-trials // 2)
+    size = asked.batch or usual
+    short = min(size, SHORT)
+    shares = [share for share in asked.shares if share in PROMISED] or [0.0]
+    for share in dict.fromkeys((0.0, *shares)):
+        kind = DELAY if share else EQUAL
+        if share <= shares[0]:
+            yield kind, share, "", trials, {"batch": size}
+        else:
+            yield kind, share, "", fewer, {"batch": short}
+        if programs:
+            yield kind, share, "", fewer, {"batch": short, "program": True}
