@@ -71,7 +71,7 @@ def _failed_units(analysis: Analysis) -> Iterator[str]:
     failed = units[units["error"] != ""]
     for scenario in analysis.scenarios:
         for arm in analysis.arms(scenario):
-            own = failed.loc[(failed["scenario"] == scenario) & (failed["arm"] == arm), "error"]
+            own = failed.loc[(failed["scenario"] == scenario) & (failed["arm"] == str(arm)), "error"]
             if len(own):
                 units_failed = f"{len(own)} unit{'' if len(own) == 1 else 's'} of {scenario} on {arm} failed"
                 yield f"{units_failed} and tell no figure: {own.iloc[0]}"

@@ -22,7 +22,7 @@ from bench.stats.frames import cell_frame, counter_frame, ratio_frame
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from bench.model import Param
+    from bench.model import Arm, Param
     from bench.reading.laws import HasLaws, Law
     from bench.store.reader import Run
 
@@ -39,10 +39,7 @@ class FittedLaw:
 
     scenario: str
     law: Law
-    arm: str
-    driver: str
-    stack: str
-    volume: str
+    arm: Arm
     line: Line
 
 
@@ -86,15 +83,14 @@ class Analysis:
         for name in self.scenarios:
             for law in self._known[name].laws if name in self._known else ():
                 for arm in self.arms(name):
-                    rows = _matching(self._cells.get((name, arm, law.metric), []), law.where)
+                    rows = _matching(self._cells.get((name, str(arm), law.metric), []), law.where)
                     rows = [row for row in rows if law.x in row]
                     told = line([float(row[law.x]) for row in rows], [_estimate(row, "value") for row in rows])
                     if told is not None:
-                        driver, stack, volume = (str(rows[0][key]) for key in ("driver", "stack", "volume"))
-                        fitted.append(FittedLaw(name, law, arm, driver, stack, volume, told))
+                        fitted.append(FittedLaw(name, law, arm, told))
         return fitted
 
-    def arms(self, scenario: str) -> list[str]:
+    def arms(self, scenario: str) -> list[Arm]:
         """Return the arms with units of `scenario`, by volume, native first."""
         return list(self._arms.get(scenario, ()))
 
@@ -134,7 +130,7 @@ class Analysis:
         for wanted in (one, other):
             rows = times
             for column, value in wanted.items():
-                rows = rows[rows[column] == value]
+                rows = rows[rows[column] == (str(value) if column == "arm" else value)]
             if rows["block"].duplicated().any():
                 raise ValueError(f"several cells match {dict(wanted)}")
             sides.append(rows.set_index("block")["value"])
@@ -160,30 +156,30 @@ class Analysis:
         """Return the rows of `Run.units` of `scenario`, failed ones too."""
         return self.run.units[self.run.units["scenario"] == scenario]
 
-    def cell(self, scenario: str, arm: str, metric: str, **where: Param) -> Estimate | None:
+    def cell(self, scenario: str, arm: Arm, metric: str, **where: Param) -> Estimate | None:
         """Return the estimate of a metric in one cell, None if there is none.
 
         `where` is depth, temperature and parameters, as many as it takes to name one cell; raises
         ValueError if several match.
         """
-        row = _only(self._cells.get((scenario, arm, metric), []), where)
+        row = _only(self._cells.get((scenario, str(arm), metric), []), where)
         return None if row is None else _estimate(row, "value")
 
-    def ratio(self, scenario: str, arm: str, metric: str, **where: Param) -> Estimate | None:
+    def ratio(self, scenario: str, arm: Arm, metric: str, **where: Param) -> Estimate | None:
         """Return by what factor a cell differs from native; None and ValueError as for `cell`."""
-        row = _only(self._ratios.get((scenario, arm, metric), []), where)
+        row = _only(self._ratios.get((scenario, str(arm), metric), []), where)
         return None if row is None or "ratio" not in row else _estimate(row, "ratio")
 
-    def counter(self, scenario: str, arm: str, counter: str, **where: Param) -> Row | None:
+    def counter(self, scenario: str, arm: Arm, counter: str, **where: Param) -> Row | None:
         """Return the row of a counter in one cell by column; None and ValueError as for `cell`."""
-        return _only(self._counters.get((scenario, arm, counter), []), where)
+        return _only(self._counters.get((scenario, str(arm), counter), []), where)
 
-    def tally(self, scenario: str, arm: str, counter: str) -> tuple[int, int] | None:
+    def tally(self, scenario: str, arm: Arm, counter: str) -> tuple[int, int] | None:
         """Return (units whose counter was as expected, units) over all cells of an arm; None if it has none."""
-        rows = self._counters.get((scenario, arm, counter), [])
+        rows = self._counters.get((scenario, str(arm), counter), [])
         return (sum(row["matching"] for row in rows), sum(row["units"] for row in rows)) if rows else None
 
-    def law(self, scenario: str, metric: str, x: str, arm: str, **where: Param) -> FittedLaw | None:
+    def law(self, scenario: str, metric: str, x: str, arm: Arm, **where: Param) -> FittedLaw | None:
         """Return the law of `metric` over `x` on an arm whose own `where` has these; as for `cell`."""
         found = [
             told
@@ -196,12 +192,12 @@ class Analysis:
         return found[0] if found else None
 
     @functools.cached_property
-    def _arms(self) -> dict[str, list[str]]:
+    def _arms(self) -> dict[str, list[Arm]]:
         units = self.run.units[["scenario", "arm", "driver", "volume"]].drop_duplicates()
         arms: dict[str, list[tuple[str, bool, str]]] = {}
         for scenario, arm, driver, volume in units.itertuples(index=False):
             arms.setdefault(str(scenario), []).append((str(volume), driver != NATIVE, str(arm)))
-        return {scenario: [arm for *_, arm in sorted(told)] for scenario, told in arms.items()}
+        return {scenario: [self.run.arms[arm] for *_, arm in sorted(told)] for scenario, told in arms.items()}
 
     @functools.cached_property
     def _cells(self) -> _Index:

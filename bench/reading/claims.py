@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.model import Arm
 
 __all__ = ["CLAIMS", "Answer", "Claim", "Finding", "Outcome", "Table"]
 
@@ -44,7 +48,7 @@ class Answer:
     """
 
     text: str
-    where: str
+    where: Arm
     scenario: str
 
 

@@ -11,15 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.reading.analysis import Analysis
-from bench.reading.claims import Answer, Finding, Table
-
 if TYPE_CHECKING:
+    from bench.reading.analysis import Analysis
+    from bench.reading.claims import Answer, Finding, Table
     from bench.reading.laws import Law, Metric
 
 __all__ = ["Judge", "Reading"]
 
-Judge = Callable[[Analysis], Iterable[Finding]]
+Judge = Callable[["Analysis"], Iterable["Finding"]]
 
 
 @dataclass(frozen=True, kw_only=True)

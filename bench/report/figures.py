@@ -98,7 +98,9 @@ def _cells_of(cells: Sequence[Row], law: Law) -> list[Row]:
 def _law_panel(analysis: Analysis, law: Law, cells: Sequence[Row], unit: str, palette: Palette) -> Panel:
     x = sweep_axis(law.x, [float(row[law.x]) for row in cells])
     y = value_axis("", unit, *([rows.number(row, key) for row in cells] for key in ("value", "high")))
-    fitted = {told.arm: told for told in analysis.laws if told.law == law and told.scenario == cells[0]["scenario"]}
+    fitted = {
+        str(told.arm): told for told in analysis.laws if told.law == law and told.scenario == cells[0]["scenario"]
+    }
     data = []
     for arm in dict.fromkeys(str(row["arm"]) for row in cells):
         look = palette.look(arm)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.model import NATIVE
+from bench.model import NATIVE, Arm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,8 +78,8 @@ class Look:
 
 def split(arm: str) -> tuple[str, str, str]:
     """Return (driver, stack, volume) of an arm's name: `overlay2,metacopy=on@xfs`; the volume may be left out."""
-    stack, _, volume = arm.rpartition("@")
-    return (stack or arm).partition(",")[0], stack or arm, volume if stack else ""
+    parsed = Arm.parse(arm)
+    return parsed.driver, parsed.stack, parsed.volume
 
 
 def _kin(driver: str) -> str:

@@ -46,7 +46,9 @@ class Product:
             "complete": self.run.provenance.complete,
             "units": self.units,
             "errors": self.errors,
-            "answers": [{"text": item.text, "where": item.where, "scenario": item.scenario} for item in self.answers],
+            "answers": [
+                {"text": item.text, "where": str(item.where), "scenario": item.scenario} for item in self.answers
+            ],
             "claims": [
                 {
                     "claim": item.claim.id,

@@ -148,11 +148,11 @@ def answers(analysis: Analysis, readings: Mapping[str, Reading]) -> list[AnswerG
         told = list(reading.answers(analysis)) if reading else []
         if reading is None or not told:
             continue
-        first = [answer for answer in told if split(answer.where)[0] == SUBJECT]
+        first = [answer for answer in told if answer.where.driver == SUBJECT]
         others = [answer for answer in told if answer not in first]
         if not first:
             first, others = others, []
-        others.sort(key=lambda answer: split(answer.where)[0] == NATIVE)
+        others.sort(key=lambda answer: answer.where.driver == NATIVE)
         groups.append(AnswerGroup(name, anchor(name), reading.question, _sentences(first), _sentences(others)))
     return groups
 
@@ -163,7 +163,7 @@ def anchor(name: str) -> str:
 
 
 def _sentences(told: Iterable[Answer]) -> tuple[Sentence, ...]:
-    return tuple(Sentence(*split(answer.where)[1:], answer.text) for answer in told)
+    return tuple(Sentence(answer.where.stack, answer.where.volume, answer.text) for answer in told)
 
 
 def evidence(findings: Sequence[Finding]) -> list[Evidence]:

@@ -83,7 +83,7 @@ def law_sheet(analysis: Analysis, reading: Reading) -> Sheet | None:
         told.append(
             (
                 fitted.law.title,
-                fitted.arm,
+                str(fitted.arm),
                 line.intercept.text(unit),
                 f"{line.slope.scaled(fitted.law.per).text(unit)} per {law_unit(fitted.law)}",
                 _width(line.slope.relative_half_width),

@@ -7,7 +7,6 @@ import statistics
 from typing import TYPE_CHECKING
 
 from bench.report import rows
-from bench.report.palette import split
 from bench.report.sections import SUBJECT
 
 if TYPE_CHECKING:
@@ -45,11 +44,11 @@ def _answers(analysis: Analysis, readings: Mapping[str, Reading]) -> list[str]:
     for place, name in enumerate(name for name in analysis.scenarios if name in readings):
         by_volume: dict[str, Answer] = {}
         for answer in readings[name].answers(analysis):
-            if split(answer.where)[0] == SUBJECT:
-                by_volume.setdefault(split(answer.where)[2], answer)
+            if answer.where.driver == SUBJECT:
+                by_volume.setdefault(answer.where.volume, answer)
         found += list(by_volume.values())[: None if place < FOREMOST else 1]
-    width = max((len(answer.where) for answer in found), default=0)
-    return [f"{answer.where:<{width}}  {answer.text}" for answer in found]
+    width = max((len(str(answer.where)) for answer in found), default=0)
+    return [f"{answer.where!s:<{width}}  {answer.text}" for answer in found]
 
 
 def _verdict(verdict: ClaimVerdict) -> str:

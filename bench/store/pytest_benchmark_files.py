@@ -63,7 +63,7 @@ def write_pytest_benchmark(run: Run, times: pd.DataFrame) -> list[Path]:
 def _benchmark(run: Run, arm: str, cell: Mapping[str, Any], units: pd.DataFrame) -> dict[str, Any]:
     name = cell_name(cell)
     params = {key: _plain(value) for key, value in cell.items()}
-    stack, _, volume = arm.rpartition("@")
+    own = run.arms[arm]
     seconds = [float(value) / NANOSECONDS for value in units["value"]]
     return {
         "group": name,
@@ -71,7 +71,7 @@ def _benchmark(run: Run, arm: str, cell: Mapping[str, Any], units: pd.DataFrame)
         "fullname": name,
         "params": params,
         "param": "-".join(str(value) for value in params.values() if value is not None),
-        "extra_info": {"arm": arm, "driver": stack, "volume": volume, "run": run.id},
+        "extra_info": {"arm": arm, "driver": own.stack, "volume": own.volume, "run": run.id},
         "options": OPTIONS,
         "stats": {**rounds_stats(seconds), "data": seconds, "iterations": int(units["operations"].min())},
     }

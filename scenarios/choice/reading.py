@@ -11,6 +11,7 @@ from bench.reading.laws import Metric
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bench.model import Arm
     from bench.reading.analysis import Analysis
 
 ASKED = "docker/vfs"  # the driver that every file system takes: its arms stand for the volume
@@ -27,20 +28,20 @@ DOCUMENTED = {
 }
 
 
-def _volumes(analysis: Analysis) -> Iterator[tuple[str, str, dict[str, bool], list[str]]]:
+def _volumes(analysis: Analysis) -> Iterator[tuple[Arm, str, dict[str, bool], list[str]]]:
     """Yield each arm with its volume, which drivers ran there, and which were called deprecated."""
     depth = analysis.depth(READING.name, 1)
     for arm in analysis.arms(READING.name):
-        if not arm.startswith(f"{ASKED}@"):
+        if arm.stack != ASKED:
             continue
         rows = {name: analysis.counter(READING.name, arm, f"runs_{name}", depth=depth) for name in DRIVERS}
         ran = {name: row["maximum"] > 0 for name, row in rows.items() if row is not None}
         old = {name: analysis.counter(READING.name, arm, f"deprecates_{name}", depth=depth) for name in ran}
         if ran:
-            yield arm, arm.partition("@")[2], ran, [name for name, row in old.items() if row and row["maximum"] > 0]
+            yield arm, arm.volume, ran, [name for name, row in old.items() if row and row["maximum"] > 0]
 
 
-def _chosen(analysis: Analysis, arm: str) -> str:
+def _chosen(analysis: Analysis, arm: Arm) -> str:
     depth = analysis.depth(READING.name, 1)
     return next(name for name in DRIVERS if analysis.counter(READING.name, arm, f"chooses_{name}", depth=depth))
 
@@ -51,7 +52,7 @@ def judge_default(analysis: Analysis) -> Iterator[Finding]:
         chosen = _chosen(analysis, arm)
         silent = [name for name in DEPRECATED if name not in old]
         yield Finding(
-            arm,
+            str(arm),
             Outcome.CONFIRMED if chosen == "overlay2" and not silent else Outcome.QUALIFIED,
             f"on a fresh {volume} dockerd took {chosen} by itself; it called deprecated: {', '.join(old) or 'none'}; "
             f"not startable on this kernel: {', '.join(name for name in DEPRECATED if not ran.get(name)) or 'none'}",
@@ -71,7 +72,7 @@ def judge_backing(analysis: Analysis) -> Iterator[Finding]:
         if fewer:
             parts.append(f"documented, and refused: {', '.join(sorted(fewer))}")
         outcome = Outcome.QUALIFIED if more or fewer else Outcome.CONFIRMED
-        yield Finding(arm, outcome, f"on {volume} {'; '.join(parts)}")
+        yield Finding(str(arm), outcome, f"on {volume} {'; '.join(parts)}")
 
 
 def tables(analysis: Analysis) -> Iterator[Table]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.model import Arm
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
 from bench.reading.laws import Law, Metric
@@ -24,10 +25,10 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
     where = {"files": TYPICAL, "depth": analysis.depth(READING.name, DEPTH)}
     for arm in analysis.arms(READING.name):
         own, all_of_it = (analysis.cell(READING.name, arm, metric, **where) for metric in ("find", "naive"))
-        if own is None or all_of_it is None or not arm.startswith("overlay2"):
+        if own is None or all_of_it is None or arm.driver != "overlay2":
             continue
         units = analysis.units(READING.name)
-        if any(how.get("changes") == COMPARED for how in units.loc[units["arm"] == arm, "how"].unique()):
+        if any(how.get("changes") == COMPARED for how in units.loc[units["arm"] == str(arm), "how"].unique()):
             continue  # an option of this arm lets the layer leave out what changed: both figures are of comparing
         yield Answer(
             f"Finding what a container changed of {TYPICAL:,} files takes {own.text('ns')} from its own layer, "
@@ -42,11 +43,11 @@ def judge_build(analysis: Analysis) -> Iterator[Finding]:
     where = {"files": TYPICAL, "depth": analysis.depth(READING.name, DEPTH)}
     for arm in analysis.arms(READING.name):
         mine = analysis.cell(READING.name, arm, "layer", **where)
-        vfs = analysis.cell(READING.name, arm.replace("overlay2@", "vfs@"), "layer", **where)
-        if arm.startswith("overlay2@") and mine is not None and vfs is not None and mine.has_interval:
+        vfs = analysis.cell(READING.name, Arm("vfs", arm.volume), "layer", **where)
+        if arm.stack == "overlay2" and mine is not None and vfs is not None and mine.has_interval:
             faster = mine.high < vfs.low
             yield Finding(
-                arm,
+                str(arm),
                 Outcome.CONFIRMED if faster else Outcome.QUALIFIED,
                 f"making a layer of {3 * CHANGES} changes in {TYPICAL:,} files took {mine.text('ns')}, where the whole "
                 f"tree has to be compared (vfs) {vfs.text('ns')}",

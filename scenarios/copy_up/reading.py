@@ -26,7 +26,7 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
     depth = analysis.depth("copy_up", SWEEP_DEPTH)
     for arm in analysis.arms("copy_up"):
         law = analysis.law("copy_up", "first_write", "size", arm, temperature=HOT.value)
-        if law is None or law.driver == NATIVE:
+        if law is None or arm.driver == NATIVE:
             continue
         where = {"depth": depth, "temperature": HOT.value, "size": 4 * KIB, "position": "bottom"}
         ratio = analysis.ratio("copy_up", arm, "first_write", **where)
@@ -46,7 +46,7 @@ def judge_whole_file(analysis: Analysis) -> Iterator[Finding]:
     """C6: whole-file copy where bytes reach the device and no extent is shared; not where it clones."""
     depth = analysis.depth("copy_up", SWEEP_DEPTH)
     for arm in analysis.arms("copy_up"):
-        if not arm.startswith("overlay2"):
+        if arm.driver != "overlay2":
             continue
         where = {"depth": depth, "temperature": HOT.value, "size": MIB, "position": "bottom"}
         written = analysis.counter("copy_up", arm, "open_bytes", **where)
@@ -63,14 +63,14 @@ def judge_whole_file(analysis: Analysis) -> Iterator[Finding]:
         device = f"{format_size(written['median'] / FILES)} reached the device per file" if written else ""
         if shared["median"] > 0:
             yield Finding(
-                arm,
+                str(arm),
                 Outcome.REFUTED,
                 f"the file is cloned, not copied: {format_size(shared['median'] / FILES)} of its 1 MiB still share "
                 f"the image's blocks after a 4 KiB write, {device} at open; {figures}",
             )
         else:
             yield Finding(
-                arm, Outcome.CONFIRMED, f"no block is shared with the image, {device} at open; {figures}".strip()
+                str(arm), Outcome.CONFIRMED, f"no block is shared with the image, {device} at open; {figures}".strip()
             )
 
 

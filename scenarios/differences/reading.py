@@ -21,15 +21,15 @@ def tables(analysis: Analysis) -> Iterator[Table]:
     rows = []
     for arm in analysis.arms(READING.name):
         counters = analysis.run.counters
-        mine = counters[(counters["scenario"] == READING.name) & (counters["arm"] == arm)]
+        mine = counters[(counters["scenario"] == READING.name) & (counters["arm"] == str(arm))]
         sums = {str(name): float(values.sum()) for name, values in mine.groupby("counter", observed=True)["value"]}
         done = f"{sums.get('operations', 0):,.0f}"
         found = {name: count for name, count in sums.items() if SOURCE in name}
         for name, count in sorted(found.items()):
             words, _, source = name.partition(SOURCE)
-            rows.append((arm, words, source, f"{count:,.0f}", done))
+            rows.append((str(arm), words, source, f"{count:,.0f}", done))
         if (off := sums.get("undeclared", 0)) or not found:
-            rows.append((arm, f"undeclared, in {off:,.0f} units" if off else "none", "", f"{off:,.0f}", done))
+            rows.append((str(arm), f"undeclared, in {off:,.0f} units" if off else "none", "", f"{off:,.0f}", done))
     if rows:
         columns = ("arm", "it differs from a plain directory", "source", "times", "operations")
         yield Table("How does this driver differ from a file system?", columns, tuple(rows))
@@ -41,7 +41,7 @@ def judge_image(analysis: Analysis) -> Iterator[Finding]:
         same = analysis.tally(READING.name, arm, "image_unchanged")
         if same is not None:
             yield Finding(
-                arm,
+                str(arm),
                 Outcome.CONFIRMED if same[0] == same[1] else Outcome.REFUTED,
                 f"the lower trees were the same after random operations in {same[0]:,} of {same[1]:,} units",
             )

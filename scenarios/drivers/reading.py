@@ -14,6 +14,7 @@ from bench.reading.laws import Metric
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bench.model import Arm
     from bench.reading.analysis import Analysis
     from bench.stats.estimate import Estimate
 
@@ -40,12 +41,12 @@ def controls(analysis: Analysis) -> Controls:
     return {metric: [one for one in factors if one] for metric, factors in told.items()}
 
 
-def _between_stacks(analysis: Analysis, arm: str, metric: str) -> Estimate | None:
+def _between_stacks(analysis: Analysis, arm: Arm, metric: str) -> Estimate | None:
     return beside(analysis, arm, metric, side=CONTROL)
 
 
 def beside(
-    analysis: Analysis, arm: str, metric: str, among: int = 1, apart: Sequence[Estimate] = (), side: str = ""
+    analysis: Analysis, arm: Arm, metric: str, among: int = 1, apart: Sequence[Estimate] = (), side: str = ""
 ) -> Estimate | None:
     """Return by what factor a metric differs in the same units from the container that is built by hand.
 
@@ -60,14 +61,13 @@ def _depth(analysis: Analysis) -> int:
     return analysis.depth(READING.name, DEPTH)
 
 
-def _by_daemon(arm: str) -> bool:
-    return arm.partition("@")[0].rpartition("/")[2] == FUSE
+def _by_daemon(arm: Arm) -> bool:
+    return arm.storage == FUSE
 
 
-def _cause(analysis: Analysis, arm: str) -> str:
+def _cause(analysis: Analysis, arm: Arm) -> str:
     """Say what is known to differ between an engine's container and ours."""
-    driver, _, volume = arm.partition("@")
-    if driver.partition("/")[2] in COPYING and volume.partition(",")[0] in CLONING:
+    if arm.engine and arm.storage in COPYING and arm.volume.partition(",")[0] in CLONING:
         return "the engine's copies are clones, so that a first write copies blocks; ours are not, without reflink=on"
     if _by_daemon(arm):
         theirs, ours = (quantity(_fast(analysis, arm, prefix), "ns") for prefix in ("", BY_HAND))
@@ -78,7 +78,7 @@ def _cause(analysis: Analysis, arm: str) -> str:
     return ""
 
 
-def _why(analysis: Analysis, arm: str, apart: Controls, ratios: int, missing: int) -> str:
+def _why(analysis: Analysis, arm: Arm, apart: Controls, ratios: int, missing: int) -> str:
     """Say why ratios of an arm miss 1 without a known cause; of all `ratios` of such arms here, `missing` do."""
     if not ratios:
         return ""
@@ -103,29 +103,29 @@ def _misses(told: Estimate | None) -> bool:
     return told is not None and told.has_interval and not told.low <= 1 <= told.high
 
 
-def _fast(analysis: Analysis, arm: str, prefix: str) -> float:
+def _fast(analysis: Analysis, arm: Arm, prefix: str) -> float:
     """Return the nanoseconds of a lookup in the fastest unit."""
     times = analysis.run.times
-    mine = (times["scenario"] == READING.name) & (times["arm"] == arm) & (times["depth"] == _depth(analysis))
+    mine = (times["scenario"] == READING.name) & (times["arm"] == str(arm)) & (times["depth"] == _depth(analysis))
     return float(times.loc[mine & (times["metric"] == f"{prefix}lookup"), "value"].min())
 
 
 def tables(analysis: Analysis) -> Iterator[Table]:
     """All drivers against a plain directory; engines against what is built by hand, and what they add."""
     rows = []
-    arms = sorted(analysis.arms(READING.name), key=lambda arm: (arm.partition("@")[2], "/" in arm))  # engines last
+    arms = sorted(analysis.arms(READING.name), key=lambda arm: (arm.volume, bool(arm.engine)))  # engines last
     for arm in arms:
         ratios = [analysis.ratio(READING.name, arm, metric, depth=_depth(analysis)) for metric in SAME]
         if any(ratios):
             added = [analysis.cell(READING.name, arm, metric, depth=_depth(analysis)) for metric in ADDED]
-            rows.append((arm, *_cells(ratios), *(one.text("ns") if one else "–" for one in added)))
+            rows.append((str(arm), *_cells(ratios), *(one.text("ns") if one else "–" for one in added)))
     titles = [READING.metric(name).title for name in (*SAME, *ADDED)]
     if rows:
         yield Table("Every driver, times a plain directory", ("arm", *titles), (*rows,))
     yield from _by_hand_tables(analysis, arms)
 
 
-def _by_hand_tables(analysis: Analysis, arms: Sequence[str]) -> Iterator[Table]:
+def _by_hand_tables(analysis: Analysis, arms: Sequence[Arm]) -> Iterator[Table]:
     """Engines against what is built by hand, and that against itself."""
     apart = controls(analysis)
     told = {arm: [beside(analysis, arm, metric, 1, apart[metric]) for metric in SAME] for arm in arms}
@@ -137,7 +137,7 @@ def _by_hand_tables(analysis: Analysis, arms: Sequence[str]) -> Iterator[Table]:
     judged = [one for arm, ratios in told.items() if not causes[arm] for one in ratios if one and one.has_interval]
     missing = sum(map(_misses, judged))
     rows = [
-        (arm, *_cells(ratios), causes[arm] or _why(analysis, arm, apart, len(judged), missing))
+        (str(arm), *_cells(ratios), causes[arm] or _why(analysis, arm, apart, len(judged), missing))
         for arm, ratios in told.items()
     ]
     title = "An engine's container, times the one that is built by hand"
@@ -145,7 +145,7 @@ def _by_hand_tables(analysis: Analysis, arms: Sequence[str]) -> Iterator[Table]:
     hand = {arm: [_between_stacks(analysis, arm, metric) for metric in SAME] for arm in told}
     deviations = (analysis.between(apart[metric]) for metric in SAME)
     shown = ("too few to tell" if math.isnan(share) else quantity(100 * share, "%") for share in deviations)
-    rows = [(arm, *_cells(ratios)) for arm, ratios in hand.items() if any(ratios)]
+    rows = [(str(arm), *_cells(ratios)) for arm, ratios in hand.items() if any(ratios)]
     if rows:
         last = ("standard deviation between stacks, beyond what units show; daemons aside", *shown)
         title = "Two stacks that are both built by hand, times each other"
@@ -160,7 +160,7 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
     """Whether measuring by hand measures what an engine gives its users."""
     apart = controls(analysis)
     for arm in analysis.arms(READING.name):
-        if not arm.startswith("docker/overlay2@"):
+        if arm.stack != "docker/overlay2":
             continue
         looked, wrote = (beside(analysis, arm, metric, 1, apart[metric]) for metric in ("lookup", "small"))
         start = analysis.cell(READING.name, arm, "mount", depth=_depth(analysis))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.model import Temperature
+from bench.model import Arm, Temperature
 from bench.reading.claims import Answer, Table
 from bench.reading.contract import Reading
 from bench.reading.laws import Metric
@@ -20,10 +20,10 @@ METRIC_WORDS = {"lookup": "lookup", "first_write": "first write"}
 AGREEMENT = 0.05  # the difference from C that a figure may hide
 
 
-def differences(analysis: Analysis) -> Iterator[tuple[str, str, str, Estimate]]:
+def differences(analysis: Analysis) -> Iterator[tuple[Arm, str, str, Estimate]]:
     """Yield (arm, temperature, metric, ratio Python/C, paired by block)."""
     for keys, told in analysis.contrasts(READING.name, "clock", "python", "c"):
-        yield keys["arm"], keys["temperature"], keys["metric"], told
+        yield analysis.run.arms[keys["arm"]], keys["temperature"], keys["metric"], told
 
 
 def tables(analysis: Analysis) -> Iterator[Table]:
@@ -39,7 +39,9 @@ def tables(analysis: Analysis) -> Iterator[Table]:
         title = READING.metric(metric).title
         agrees = "within" if ratio.low >= 1 - AGREEMENT and ratio.high <= 1 + AGREEMENT else "not shown to be within"
         verdict = f"{agrees} {AGREEMENT:.0%}"
-        told.append((title, arm, temperature, python.text("ns"), c.text("ns"), ratio.text("×"), str(ratio.n), verdict))
+        told.append(
+            (title, str(arm), temperature, python.text("ns"), c.text("ns"), ratio.text("×"), str(ratio.n), verdict)
+        )
     columns = ("what", "arm", "temperature", "Python", "C", "Python ÷ C", "n pairs", "agreement")
     if told:
         yield Table("What the harness adds: Python against C", columns, tuple(told))
@@ -47,7 +49,7 @@ def tables(analysis: Analysis) -> Iterator[Table]:
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
     """By what factor a figure timed from Python differs from C."""
-    by_arm: dict[str, list[str]] = {}
+    by_arm: dict[Arm, list[str]] = {}
     for arm, temperature, metric, ratio in differences(analysis):
         if metric in METRIC_WORDS:
             place = "hot" if temperature == Temperature.HOT.value else "in a new container"

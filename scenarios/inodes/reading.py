@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.model import NATIVE, format_size
+from bench.model import NATIVE, Arm, format_size
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
 from bench.reading.laws import Law, Metric
@@ -25,7 +25,7 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
     for arm in analysis.arms("inodes"):
         inodes = analysis.counter("inodes", arm, "inodes", **where)
         size = analysis.counter("inodes", arm, "bytes", **where)
-        if inodes is None or size is None or arm.startswith(f"{NATIVE}@"):
+        if inodes is None or size is None or arm.driver == NATIVE:
             continue
         exact = "as its formula says" if inodes["matching"] == inodes["units"] else "not as its formula says"
         yield Answer(
@@ -42,22 +42,21 @@ def judge_inodes(analysis: Analysis) -> Iterator[Finding]:
     where = {"depth": depth, "files": files}
     for arm in analysis.arms("inodes"):
         mine = analysis.counter("inodes", arm, "inodes", **where)
-        if not arm.startswith("overlay2@") or mine is None:
+        if arm.stack != "overlay2" or mine is None:
             continue
         legacy, vfs = (
-            analysis.counter("inodes", arm.replace("overlay2@", other), "inodes", **where)
-            for other in ("overlay@", "vfs@")
+            analysis.counter("inodes", Arm(other, arm.volume), "inodes", **where) for other in ("overlay", "vfs")
         )
         said = f"{mine['median']:,.0f} inodes for {depth} layers of {files} files"
         also = f", vfs {vfs['median']:,.0f}" if vfs is not None else ""
         if legacy is None:
             if also:
-                yield Finding(arm, Outcome.QUALIFIED, f"{said}{also}; the legacy overlay driver was not measured")
+                yield Finding(str(arm), Outcome.QUALIFIED, f"{said}{also}; the legacy overlay driver was not measured")
             continue
-        a, b = (analysis.cell("inodes", name, "build", **where) for name in (arm, arm.replace("overlay2@", "overlay@")))
+        a, b = (analysis.cell("inodes", name, "build", **where) for name in (arm, Arm("overlay", arm.volume)))
         took = f"; writing them took {a.text('ns')} and {b.text('ns')}" if a and b else ""
         yield Finding(
-            arm,
+            str(arm),
             Outcome.CONFIRMED if mine["median"] < legacy["median"] else Outcome.QUALIFIED,
             f"{said}, the legacy overlay driver {legacy['median']:,.0f}{also}{took}. Of a directory of the image the "
             "legacy driver has one in every layer, overlay2 only where a layer holds it: with "

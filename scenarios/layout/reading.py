@@ -21,7 +21,7 @@ COSTS = ("engine", "layers", "files of each", "loaded by the engine", "laid out 
 def judge_layout(analysis: Analysis) -> Iterator[Finding]:
     """C4: what an engine's own layers hold."""
     for arm in analysis.arms(READING.name):
-        if not arm.startswith("docker/overlay2@"):
+        if arm.stack != "docker/overlay2":
             continue
         depth = analysis.depth(READING.name, MOST)
         names = ("link", "lower", "diff", "work", "merged", "committed")
@@ -42,7 +42,7 @@ def judge_layout(analysis: Analysis) -> Iterator[Finding]:
         counted = ", ".join(f"{name} {row['maximum']:.0f}" for name, row in rows.items() if row is not None)
         ways = ", ".join(f"{'relative' if value else 'absolute'} at {one}" for one, value in relative.items())
         yield Finding(
-            arm,
+            str(arm),
             Outcome.QUALIFIED,
             f"of {depth} layers that dockerd made, at rest, so many hold: {counted}; the bottom one has "
             f"{bottom['maximum']:.0f} of lower and work; a running container has {merged['maximum']:.0f} merged; paths "
@@ -54,9 +54,9 @@ def judge_depth(analysis: Analysis) -> Iterator[Finding]:
     """C3: how many layers Docker takes."""
     for arm in analysis.arms(READING.name):
         told = analysis.tally(READING.name, arm, "refuses_126")
-        if told is not None and told[0] == told[1] and arm.startswith("docker/overlay2@"):
+        if told is not None and told[0] == told[1] and arm.stack == "docker/overlay2":
             text = f"dockerd loaded an image of {MOST} layers and refused one of {MOST + 1}: max depth exceeded"
-            yield Finding(arm, Outcome.QUALIFIED, text)
+            yield Finding(str(arm), Outcome.QUALIFIED, text)
 
 
 def tables(analysis: Analysis) -> Iterator[Table]:
@@ -66,7 +66,7 @@ def tables(analysis: Analysis) -> Iterator[Table]:
     for arm in analysis.arms(READING.name):
         tallies = [analysis.tally(READING.name, arm, f"different_{state}") for state in states]
         told = [f"{same} of {units}" if units else "–" for same, units in (tally or (0, 0) for tally in tallies)]
-        rows.append((arm, *told))
+        rows.append((str(arm), *told))
     if rows:
         columns = ("engine", "at rest", "while running", "mount options", "after it stopped")
         yield Table(
@@ -81,14 +81,14 @@ def _costs(analysis: Analysis) -> Iterator[tuple[str, ...]]:
     """What either way took for each image, and by what factor the engine's took longer."""
     for arm in analysis.arms(READING.name):
         units = analysis.units(READING.name)
-        images = units[units["arm"] == arm].reindex(columns=["depth", "files"]).dropna().drop_duplicates()
+        images = units[units["arm"] == str(arm)].reindex(columns=["depth", "files"]).dropna().drop_duplicates()
         for depth, files in sorted((int(depth), int(files)) for depth, files in images.to_numpy()):
             image = {"arm": arm, "depth": depth, "files": files}
             load, by_hand = ({**image, "metric": metric} for metric in ("load", "by_hand"))
             factor = analysis.paired(READING.name, load, by_hand)
             cells = [analysis.cell(READING.name, arm, one, depth=depth, files=files) for one in ("load", "by_hand")]
             told = [one.text("ns") if one else "–" for one in cells]
-            yield arm, f"{depth}", f"{files:,}", *told, factor.text("×") if factor else "–"
+            yield str(arm), f"{depth}", f"{files:,}", *told, factor.text("×") if factor else "–"
 
 
 READING = Reading(

@@ -27,7 +27,7 @@ def judge_depth(analysis: Analysis) -> Iterator[Finding]:
             continue
         most = max(kernel["maximum"], page["maximum"])
         yield Finding(
-            arm,
+            str(arm),
             Outcome.QUALIFIED if most != CLAIMED else Outcome.CONFIRMED,
             f"this kernel mounted {most:.0f} lower layers and refused {most + 1:.0f}; {CLAIMED} is the engine's own "
             f"limit; in one page of mount(2) options {page['maximum']:.0f} fitted as relative links",
@@ -44,7 +44,7 @@ def judge_links(analysis: Analysis) -> Iterator[Finding]:
         if full is None or links is None or relative is None:
             continue
         yield Finding(
-            arm,
+            str(arm),
             Outcome.QUALIFIED,
             f"in one page of options {full['maximum']:.0f} layers fitted by their full paths, "
             f"{links['maximum']:.0f} by l/ links, {relative['maximum']:.0f} by relative links, so the links do extend "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.model import NATIVE, Temperature
+from bench.model import NATIVE, Arm, Temperature
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
 from bench.reading.laws import Law, Metric
@@ -25,6 +25,8 @@ JUDGED_NAMES = 128
 PASSES = 16  # over names that stay hot, at each of them
 HOT_PARTS = 4  # a hot lookup stays hot, so that it can be timed at several quiet moments of a unit
 NEW_WORDS = "in a new container of an image in use"
+
+SPOKEN_OF = ("overlay2", "fuse-overlayfs")  # in answers; of the others the tables tell
 
 
 def _hot(line: Line) -> str:
@@ -47,17 +49,17 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
                 if (law := analysis.law("lookup", metric, "depth", arm, temperature=temperature.value))
             ]
             hot = analysis.law("lookup", metric, "depth", arm, temperature=Temperature.HOT.value)
-            if costs and arm.startswith("overlay2"):
+            if costs and arm.driver == "overlay2":
                 told = _hot(hot.line) if hot else "hot lookups were not measured"
                 yield Answer(f"A layer costs, per lookup {words}, {', '.join(costs)}; {told}.", arm, "lookup")
         yield from _first(analysis, arm)
 
 
-def _first(analysis: Analysis, arm: str) -> Iterator[Answer]:
+def _first(analysis: Analysis, arm: Arm) -> Iterator[Answer]:
     """What bringing a directory in costs, at the deepest stack that was measured."""
     cells = analysis.cells
-    mine = cells[(cells["scenario"] == "lookup") & (cells["arm"] == arm)]
-    if arm.startswith(("overlay2@", "fuse-overlayfs@")) and len(mine):
+    mine = cells[(cells["scenario"] == "lookup") & (cells["arm"] == str(arm))]
+    if arm.stack in SPOKEN_OF and len(mine):
         depth = int(mine["depth"].max())
         new, cold = (
             analysis.cell("lookup", arm, "first", depth=depth, temperature=temperature.value)
@@ -77,9 +79,9 @@ def judge_topmost(analysis: Analysis) -> Iterator[Finding]:
     """C5: the file that every layer holds was read in every unit."""
     for arm in analysis.arms("lookup"):
         seen = analysis.tally("lookup", arm, "reads_topmost")
-        if seen is not None and not arm.startswith(f"{NATIVE}@"):
+        if seen is not None and arm.driver != NATIVE:
             yield Finding(
-                arm,
+                str(arm),
                 Outcome.CONFIRMED if seen[0] == seen[1] else Outcome.REFUTED,
                 f"a file that all layers hold read as the topmost layer's in {seen[0]:,} of {seen[1]:,} units; "
                 "directories merge, so this is true of everything else",
@@ -90,10 +92,10 @@ def judge_backing(analysis: Analysis) -> Iterator[Finding]:
     """C2: the combinations that this run mounted."""
     units = analysis.units("lookup")
     for arm in analysis.arms("lookup"):
-        good = int(((units["arm"] == arm) & (units["error"] == "")).sum())
-        if arm.startswith(f"{NATIVE}@"):
+        good = int(((units["arm"] == str(arm)) & (units["error"] == "")).sum())
+        if arm.driver == NATIVE:
             continue
-        yield Finding(arm, Outcome.QUALIFIED, f"mounted and measured in {good} units")
+        yield Finding(str(arm), Outcome.QUALIFIED, f"mounted and measured in {good} units")
 
 
 READING = Reading(

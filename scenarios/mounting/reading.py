@@ -11,13 +11,14 @@ from bench.reading.laws import Law, Metric
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bench.model import Arm
     from bench.reading.analysis import Analysis
     from bench.stats.estimate import Estimate
 
 REPEATS = 5  # of one container
 
 
-def step(analysis: Analysis, arm: str) -> tuple[int, int] | None:
+def step(analysis: Analysis, arm: Arm) -> tuple[int, int] | None:
     """Return between which depths Docker goes over to relative paths; None where both were not measured."""
     told = {
         depth: row["maximum"]
@@ -29,7 +30,7 @@ def step(analysis: Analysis, arm: str) -> tuple[int, int] | None:
     return (last, first) if last and first else None
 
 
-def _grown(analysis: Analysis, arm: str, metric: str, depths: tuple[int, int]) -> Estimate | None:
+def _grown(analysis: Analysis, arm: Arm, metric: str, depths: tuple[int, int]) -> Estimate | None:
     """Return by what factor a metric grows between the two depths, paired by block."""
     one, other = ({"arm": arm, "metric": metric, "depth": depth} for depth in reversed(depths))
     return analysis.paired(READING.name, one, other)
@@ -46,7 +47,9 @@ def tables(analysis: Analysis) -> Iterator[Table]:
             by_hand = analysis.cell(READING.name, arm, "by_hand", depth=depth)
             if relative and length and engine and by_hand:
                 way = "relative" if relative["maximum"] else "absolute"
-                rows.append((arm, f"{depth}", f"{length['maximum']:,.0f}", way, engine.text("ns"), by_hand.text("ns")))
+                rows.append(
+                    (str(arm), f"{depth}", f"{length['maximum']:,.0f}", way, engine.text("ns"), by_hand.text("ns"))
+                )
     columns = ("engine", "layers", "bytes of absolute options", "paths", "mount and unmount", "by hand beside it")
     if rows:
         yield Table("Where Docker's mount options pass a page", columns, tuple(rows))
@@ -79,7 +82,7 @@ def judge_links(analysis: Analysis) -> Iterator[Finding]:
             text = (
                 f"with this run's paths dockerd mounted {last} layers by absolute l/ links and {first} by relative ones"
             )
-            yield Finding(arm, Outcome.QUALIFIED, text)
+            yield Finding(str(arm), Outcome.QUALIFIED, text)
 
 
 READING = Reading(

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 DEPTH = 3
 AT = {"depth": DEPTH}
 
+SPOKEN_OF = ("overlay2", "fuse-overlayfs")  # in answers; of the others the tables tell
+
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
     """What a deleted file costs."""
     depth = analysis.depth("whiteouts", DEPTH)
     for arm in analysis.arms("whiteouts"):
-        if not arm.startswith(("overlay2", "fuse")):
+        if arm.driver not in SPOKEN_OF:
             continue
         inodes = analysis.counter("whiteouts", arm, "inodes", deletions=1000, depth=depth)
         size = analysis.counter("whiteouts", arm, "bytes", deletions=1000, depth=depth)
@@ -48,7 +50,7 @@ def judge_whiteout(analysis: Analysis) -> Iterator[Finding]:
         inodes = analysis.counter("whiteouts", arm, "whiteout_inodes", deletions=1000, depth=depth)
         if inodes is not None:
             yield Finding(
-                arm,
+                str(arm),
                 Outcome.CONFIRMED,
                 f"1,000 deletions left 1,000 whiteouts in {inodes['median']:,.0f} inodes of upper; "
                 "the image still holds every file",
@@ -66,7 +68,7 @@ def judge_opaque(analysis: Analysis) -> Iterator[Finding]:
             continue
         confirmed = removed["minimum"] == 1
         yield Finding(
-            arm,
+            str(arm),
             Outcome.CONFIRMED if confirmed else Outcome.REFUTED,
             f"after rmdir upper held {'an opaque directory' if confirmed else 'a whiteout'} in {whiteout['units']} of "
             f"{whiteout['units']} units; made again, the directory was opaque in {again['matching']}",
