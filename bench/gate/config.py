@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import enum
+import sys
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from bench.errors import BenchError, nearest
-from bench.gate import toml
 from bench.model import parse_seconds
+from bench.store.typed import known_keys, taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Comparison", "GateConfig", "ScenarioOverride", "StoredTimes", "load_config"]
+__all__ = ["Comparison", "GateConfig", "ScenarioOverride", "Settings", "StoredTimes", "load_config"]
 
 SECTION = "tool.bench.gate"
 ANY = "*"  # stands for every scenario in a tolerance
 ALPHA_LARGEST = 0.5  # a verdict that errs more often than a coin decides nothing
-INCONCLUSIVE = ("pass", "fail")
-KEYS = (
-    *("alpha", "delta", "inconclusive", "baseline", "stored-times", "budget"),
-    *("compare", "scenario", "tolerance"),
-)
-
-
 # Of counters that are not exact, unless the settings say otherwise.
 # How many absolute paths fit a page of mount options depends on how long they are, and that on the plan.
+INCONCLUSIVE = ("pass", "fail")
 TOLERANCE = {"limits.layers_absolute_diff": 0.05, "limits.layers_absolute_links": 0.05}
 
 
@@ -109,23 +106,62 @@ class GateConfig:
                 raise nearest(f"scenario in [{SECTION}]", name, names)
 
 
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+Alpha = Annotated[float, msgspec.Meta(gt=0, le=ALPHA_LARGEST)]
+Delta = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]
+
+
+class Settings(msgspec.Struct, rename="kebab"):
+    """The section as the file has it."""
+
+    alpha: Alpha = GateConfig.alpha
+    delta: Delta = GateConfig.delta
+    inconclusive: str = GateConfig.inconclusive
+    baseline: Text = str(GateConfig.baseline)
+    stored_times: str = GateConfig.stored_times
+    budget: Text | None = None
+    compare: list[dict[str, Any]] = []
+    scenario: dict[str, dict[str, Any]] = {}
+    tolerance: dict[str, Any] = {}
+
+
+class _Override(msgspec.Struct):
+    """A table `scenario.NAME`."""
+
+    delta: Delta | None = None
+    block: bool | None = None
+
+
+class _Sides(msgspec.Struct):
+    """What an entry of `compare` has beside parameters."""
+
+    a: Text
+    b: Text
+    scenario: Text | tuple[Text, ...] = ()
+
+
 def load_config(path: Path) -> GateConfig:
     """Return the gate's settings in the TOML file `path`; the defaults if it has none."""
-    told = _section(path)
-    if unknown := [key for key in told if key not in KEYS]:
-        raise nearest(f"[{SECTION}] key", unknown[0], KEYS)
-    default = GateConfig()
-    take = toml.Table(f"[{SECTION}]", told)
+    name, told = f"[{SECTION}]", _section(path)
+    known_keys(told, Settings, f"{name} key")
+    settings: Settings = taken(told, Settings, name)
+    for key, word, words in (
+        ("inconclusive", settings.inconclusive, INCONCLUSIVE),
+        ("stored-times", settings.stored_times, [one.value for one in StoredTimes]),
+    ):
+        if word not in words:
+            raise nearest(f"{name} value of {key},", word, words)
     return GateConfig(
-        alpha=take.number("alpha", default.alpha, above=0, most=ALPHA_LARGEST),
-        delta=take.number("delta", default.delta, above=0, most=1),
-        inconclusive=take.word("inconclusive", default.inconclusive, INCONCLUSIVE),
-        baseline=path.parent / take.text("baseline", str(default.baseline)),
-        stored_times=StoredTimes(take.word("stored-times", default.stored_times, [one.value for one in StoredTimes])),
-        budget=_budget(take),
-        compare=tuple(_comparison(number, one) for number, one in enumerate(take.tables("compare"), 1)),
-        scenarios={name: _override(name, one) for name, one in take.table("scenario").items()},
-        tolerance=_tolerance(take.table("tolerance")),
+        alpha=settings.alpha,
+        delta=settings.delta,
+        inconclusive=settings.inconclusive,
+        baseline=path.parent / settings.baseline,
+        stored_times=StoredTimes(settings.stored_times),
+        budget=_budget(settings.budget, name),
+        compare=tuple(_comparison(number, one) for number, one in enumerate(settings.compare, 1)),
+        scenarios={key: _override(key, one) for key, one in settings.scenario.items()},
+        tolerance=_tolerance(settings.tolerance),
     )
 
 
@@ -146,42 +182,33 @@ def _section(path: Path) -> Mapping[str, Any]:
     return dict(told)
 
 
-def _budget(take: toml.Table) -> str | None:
-    text = take.text("budget", "")
-    if "budget" not in take.told:
+def _budget(text: str | None, name: str) -> str | None:
+    if text is None:
         return None
     try:
         seconds = parse_seconds(text)
     except BenchError as error:
-        raise BenchError(f"{take.name} budget: {error.what}", mend=error.mend) from error
+        raise BenchError(f"{name} budget: {error.what}", mend=error.mend) from error
     if seconds <= 0:
-        raise BenchError(f"{take.name} budget is {text!r}", why="nothing can be measured in no time")
+        raise BenchError(f"{name} budget is {text!r}", why="nothing can be measured in no time")
     return text
 
 
 def _comparison(number: int, told: Mapping[str, Any]) -> Comparison:
     name = f"[{SECTION}] comparison {number}"
-    take = toml.Table(name, told)
-    for side in ("a", "b"):
-        if side not in told:
-            raise BenchError(f"{name} has no {side}", mend='write it like {a = "overlay2@ext4", b = "overlay2@xfs"}')
-    where = {key: value for key, value in told.items() if key not in {"a", "b", "scenario"}}
+    sides: _Sides = taken(told, _Sides, name, 'write it like {a = "overlay2@ext4", b = "overlay2@xfs"}')
+    where = {key: value for key, value in told.items() if key not in _Sides.__struct_fields__}
+    scenarios = (sides.scenario,) if isinstance(sides.scenario, str) else sides.scenario
     for key, value in where.items():
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise BenchError(f"{name}: {key} is {value!r}", why="it is neither text nor a whole number")
-    return Comparison(take.text("a"), take.text("b"), take.texts("scenario"), where)
+        taken(value, str | int, f"{name}: {key}")
+    return Comparison(sides.a, sides.b, scenarios, where)
 
 
-def _override(scenario: str, told: Any) -> ScenarioOverride:
+def _override(scenario: str, told: Mapping[str, Any]) -> ScenarioOverride:
     name = f"[{SECTION}.scenario.{scenario}]"
-    if not isinstance(told, dict):
-        raise BenchError(f"{SECTION}.scenario.{scenario} is {told!r}", mend=f"write it as a table, {name}")
-    known = ("delta", "block")
-    if unknown := [key for key in told if key not in known]:
-        raise nearest(f"{name} key", unknown[0], known)
-    take = toml.Table(name, told)
-    delta = take.number("delta", GateConfig.delta, above=0, most=1) if "delta" in told else None
-    return ScenarioOverride(delta, take.flag("block") if "block" in told else None)
+    known_keys(told, _Override, f"{name} key")
+    override: _Override = taken(told, _Override, name)
+    return ScenarioOverride(override.delta, override.block)
 
 
 def _tolerance(told: Mapping[str, Any]) -> dict[str, float]:
@@ -189,11 +216,11 @@ def _tolerance(told: Mapping[str, Any]) -> dict[str, float]:
     flat: dict[str, Any] = {}
     for key, value in told.items():
         flat |= {f"{key}.{name}": one for name, one in value.items()} if isinstance(value, dict) else {key: value}
-    take = toml.Table(f"[{SECTION}.tolerance]", flat)
+    name = f"[{SECTION}.tolerance]"
     for key in flat:
         scenario, _, counter = key.partition(".")
         if not scenario or not counter or counter == ANY:
             raise BenchError(
-                f"{take.name} {key!r} names no counter", mend='write it like "copy_up.open_bytes" or "*.open_bytes"'
+                f"{name} {key!r} names no counter", mend='write it like "copy_up.open_bytes" or "*.open_bytes"'
             )
-    return {key: take.number(key, 0.0, least=0) for key in flat}
+    return {key: taken(value, Share, f"{name} {key}") for key, value in flat.items()}

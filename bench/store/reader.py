@@ -11,6 +11,7 @@ from bench.errors import BenchError, no_run
 from bench.store.effects import without_effect
 from bench.store.records import SCHEMA, Provenance
 from bench.store.rows import RESERVED, read, rows_of
+from bench.store.typed import fault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +107,7 @@ def _provenance(directory: Path) -> tuple[Provenance, dict[str, Any]]:
     except msgspec.ValidationError as error:
         if isinstance(whole, dict) and isinstance(whole.get("schema"), int) and whole["schema"] > SCHEMA:
             raise _newer(path, whole["schema"]) from None
-        raise BenchError(f"{path} is not a run's provenance", why=str(error), mend="restore the file") from error
+        raise BenchError(f"{path} is not a run's provenance", why=fault(error), mend="restore the file") from error
     except (OSError, ValueError, RecursionError) as error:
         raise BenchError(f"cannot read {path}", why=str(error), mend="restore the file, or run again") from error
     if provenance.schema > SCHEMA:

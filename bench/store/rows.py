@@ -11,6 +11,7 @@ from bench.errors import BenchError
 from bench.model import RunWarning
 from bench.store.columns import KEYS, PACE, Columns
 from bench.store.records import SCHEMA, Row
+from bench.store.typed import fault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,7 @@ def read(path: Path) -> tuple[Columns, list[RunWarning]]:
                 try:
                     columns.add(row)
                 except ValueError as error:
-                    raise _no_sample(f"{path} line {number}", error) from error
+                    raise _no_sample(f"{path} line {number}", str(error)) from error
     except FileNotFoundError:
         return columns, [RunWarning("no rows", f"{path.name} is missing: the run stopped before its first unit")]
     except OSError as error:
@@ -83,13 +84,13 @@ def _row(line: bytes, where: str) -> Row:
     except msgspec.ValidationError as error:
         if _is_newer(line):  # its fields may be others
             raise BenchError(f"{where} was written by a newer version", mend="use that version") from None
-        raise _no_sample(where, error) from error
+        raise _no_sample(where, fault(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BenchError(f"{where} is not JSON", why=str(error), mend="restore the file") from error
     if row.schema > SCHEMA:
         raise BenchError(f"{where} was written by a newer version", mend="use that version")
     if strange := RESERVED & row.params.keys():
-        raise _no_sample(where, ValueError(f"a parameter cannot be called {min(strange)!r}"))
+        raise _no_sample(where, f"a parameter cannot be called {min(strange)!r}")
     return row
 
 
@@ -100,5 +101,5 @@ def _is_newer(line: bytes) -> bool:
         return False
 
 
-def _no_sample(where: str, error: Exception) -> BenchError:
-    return BenchError(f"{where} is not a sample", why=str(error), mend="restore the file")
+def _no_sample(where: str, why: str) -> BenchError:
+    return BenchError(f"{where} is not a sample", why=why, mend="restore the file")

@@ -12,6 +12,7 @@ import pytest
 
 from bench.kernel import mounts
 from bench.measure.session import LOCK_NAME
+from bench.store.records import SCHEMA
 from tests.builders import make_sample, write_run
 from tests.host.isolated import isolated
 from tests.integration.places import require
@@ -226,7 +227,7 @@ def edited(directory: Path) -> None:
 
 def not_json(directory: Path) -> None:
     text = (directory / "samples.jsonl").read_text()
-    (directory / "samples.jsonl").write_text(text.replace("{", "[", 1))
+    (directory / "samples.jsonl").write_text(text.replace('{"', "{", 1))
 
 
 def newer(directory: Path) -> None:
@@ -236,7 +237,7 @@ def newer(directory: Path) -> None:
 
 def newer_row(directory: Path) -> None:
     text = (directory / "samples.jsonl").read_text()
-    (directory / "samples.jsonl").write_text(text.replace('"schema":2', '"schema":99'))
+    (directory / "samples.jsonl").write_text(text.replace(f'"schema":{SCHEMA}', '"schema":99'))
 
 
 def without_provenance(directory: Path) -> None:
@@ -253,7 +254,7 @@ def half_provenance(directory: Path) -> None:
     [
         (edited, "was edited: its sequence numbers do not rise at line 2"),
         (not_json, "line 1 is not JSON"),
-        (newer, "was written by a newer version: schema 99, this version reads up to 2"),
+        (newer, f"was written by a newer version: schema 99, this version reads up to {SCHEMA}"),
         (newer_row, "line 1 was written by a newer version"),
         (without_provenance, "is not a run: it has no run.json"),
         (half_provenance, "cannot read results/run/run.json"),

@@ -163,7 +163,7 @@ def test_a_value_of_zero_has_no_ratio_and_is_not_dropped(tmp_path: Path) -> None
 def test_several_units_in_a_block_are_one_observation_of_it(tmp_path: Path) -> None:
     own = [*units("vfs@ext4", dict.fromkeys(range(6), 3.0)), *units("vfs@ext4", dict.fromkeys(range(6), 5.0))]
     found = analysed(tmp_path, numbered(units("native@ext4", dict.fromkeys(range(6), 2.0)), own)).ratio(
-        "first-write", "vfs@ext4", "time"
+        "first-write", Arm.parse("vfs@ext4"), "time"
     )
     assert found is not None
     assert found.value == pytest.approx(2.0)

@@ -192,7 +192,7 @@ def test_a_comparison_that_was_spoilt_names_its_file_and_the_place(
     path = directory / "run.json"
     whole = json.loads(path.read_text())
     path.write_text(json.dumps({**whole, "comparisons": [{**facts, **change}]}))
-    with pytest.raises(BenchError, match=rf"run\.json is not a run's provenance: .*comparisons\[0\](\.{place})?`"):
+    with pytest.raises(BenchError, match=rf"run\.json is not a run's provenance: comparisons\[0\](\.{place})?: "):
         load(directory)
 
 
