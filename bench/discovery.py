@@ -25,12 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.drivers.base import Driver
-    from bench.model import Support
     from bench.reading.contract import Reading
     from bench.scenario.contract import Scenario
     from bench.volumes.base import Recipe
 
-__all__ = ["driver", "driver_support", "drivers", "engines", "readings", "scenario", "scenarios", "volume", "volumes"]
+__all__ = ["driver", "drivers", "engines", "readings", "scenario", "scenarios", "volume", "volumes"]
 
 T = TypeVar("T")
 GROUP = "layer_bench."  # begins the names of the groups of entry points
@@ -101,17 +100,6 @@ def volume(name: str) -> Recipe:
     known, *arguments = name.split(",mkfs=")
     recipe = _named("volume", known, volumes())
     return recipe.varied(arguments) if arguments else recipe
-
-
-def driver_support(kind: type[Driver], *, rootless: bool = False) -> Support:
-    """Tell whether a driver works here on some volume: on any, or on one of its own that can be made here."""
-    driver = kind(rootless=rootless)
-    probes = {name: driver.probe(recipe) for name, recipe in volumes().items()}
-    first, *others = probes.items()
-    if first[1].ok:
-        return first[1]
-    own = next((name for name, support in others if support.ok), None)
-    return first[1] if own is None else volumes()[own].probe()
 
 
 def _named(kind: str, name: str, known: dict[str, T]) -> T:

@@ -20,6 +20,7 @@ from bench.host.packages import PROGRAMS, find_program, install_hint
 from bench.kernel import loop, mounts
 from bench.kernel.limits import refused_namespaces
 from bench.kernel.namespaces import run_isolated
+from bench.measure.support import driver_support
 from bench.model import Support
 
 if TYPE_CHECKING:
@@ -57,10 +58,7 @@ def examine(directory: Path, socket: Path | None = None) -> list[Check]:
     checks += _mount_api(place)
     checks += [Check("volume", name, recipe.probe()) for name, recipe in discovery.volumes().items()]
     rootless = os.geteuid() != 0
-    checks += [
-        Check("driver", name, discovery.driver_support(kind, rootless=rootless))
-        for name, kind in discovery.drivers().items()
-    ]
+    checks += [Check("driver", name, driver_support(name, rootless=rootless)) for name in discovery.drivers()]
     checks += [Check("program", program, _program(program)) for program in PROGRAMS if program != "cc"]
     checks.append(Check("program", "cc", _compiler()))
     checks += [Check("engine", engine.name, _engine(engine)) for engine in engines.ENGINES]

@@ -18,7 +18,7 @@ from bench import discovery
 from bench.cli import cli
 from bench.commands.gate import BUDGET
 from bench.gate.config import GateConfig, Settings, load_config
-from bench.measure.plan import parse_arm
+from bench.measure.arms import parse_arm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

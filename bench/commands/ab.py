@@ -55,7 +55,7 @@ def ab(a: str, b: str, as_json: bool, results: Path, workdir: Path | None, **ask
       python -m bench ab fuse-overlayfs@xfs fuse-overlayfs,binary=./fuse-overlayfs@xfs
       python -m bench ab overlay2@ext4 "overlay2@ext4,mkfs=-O ^has_journal" --scenario copy_up
     """  # noqa: D301  click wants the character, not its name
-    from bench.measure.plan import parse_arm
+    from bench.measure.arms import parse_arm
     from bench.model import parse_seconds
 
     for arm in (a, b):

@@ -115,7 +115,7 @@ def _measure(config: GateConfig, asked: dict[str, Any], results: Path, *, quiet:
     from bench.gate.baseline_file import read_baseline
     from bench.measure import gating
     from bench.measure.compare import Compare, plan_of
-    from bench.measure.plan import Request
+    from bench.measure.request import Request
     from bench.model import parse_seconds
 
     rootless = os.geteuid() != 0

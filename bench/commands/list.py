@@ -39,6 +39,7 @@ def list_things(as_json: bool) -> None:
 def catalogue() -> dict[str, list[dict[str, Any]]]:
     """Return scenarios, drivers, volumes and claims, each as name, title and, where it can fail, ok, reason, mend."""
     from bench import discovery
+    from bench.measure.support import driver_support
     from bench.reading.claims import CLAIMS
 
     return {
@@ -52,7 +53,7 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
                 "title": kind.title,
                 "options": {key: list(values) for key, values in kind.options.items()},
                 "max_depth": kind.max_depth,
-                **_state(discovery.driver_support(kind)),
+                **_state(driver_support(kind.name)),
             }
             for kind in discovery.drivers().values()
         ],

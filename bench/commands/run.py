@@ -22,7 +22,7 @@ from bench.errors import EXIT_USAGE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.measure.plan import Request
+    from bench.measure.request import Request
 
 __all__ = ["run"]
 
@@ -71,17 +71,17 @@ def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdi
 
 
 def _request(asked: dict[str, Any]) -> Request:
-    from bench.measure import plan
+    from bench.measure import request
     from bench.model import parse_seconds, parse_size
 
-    return plan.Request(
-        profile=plan.parse_profile(asked["profile"]),
+    return request.Request(
+        profile=request.parse_profile(asked["profile"]),
         seed=asked["seed"],
         budget=parse_seconds(asked["budget"]) if asked["budget"] else None,
         scenarios=listed(asked["scenario"], str),
         drivers=asked["drivers"],
         volumes=listed(asked["volume"], str),
-        depths=listed(asked["depth"], plan.parse_depth),
+        depths=listed(asked["depth"], request.parse_depth),
         sizes=listed(asked["size"], parse_size),
         rootless=os.geteuid() != 0,
     )

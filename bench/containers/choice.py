@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from bench import discovery
 from bench.errors import BenchError
-from bench.measure.plan import MAX_DEPTH, parse_driver
+from bench.measure.arms import parse_driver
+from bench.measure.selection import MAX_DEPTH
 
 if TYPE_CHECKING:
     from bench.layers.given import Content

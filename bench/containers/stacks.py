@@ -18,8 +18,10 @@ from bench.host import workdir
 from bench.kernel import mounts, namespaces
 from bench.kernel.limits import refused_namespaces
 from bench.layers.given import chain
-from bench.measure.plan import CONTAINERS, MARGIN, SPARE_BYTES, SPARE_INODES, parse_driver
-from bench.model import format_size
+from bench.measure.arms import parse_driver
+from bench.measure.sizing import CONTAINERS, MARGIN, SPARE_BYTES, SPARE_INODES
+from bench.measure.support import arm_support, driver_of
+from bench.model import Arm, format_size
 from bench.volumes.base import LoopVolume
 
 if TYPE_CHECKING:
@@ -97,9 +99,10 @@ class Stacks:
     def _build(self, choice: Choice) -> _Built:
         recipe = discovery.volume(choice.volume)
         name, options = parse_driver(choice.driver)
-        driver = discovery.driver(name)(dict(options))
+        arm = Arm(name, choice.volume, options)
+        driver = driver_of(arm)
         driver.launcher = namespaces.TETHER
-        _require(choice, recipe, driver)
+        _require(choice, arm, driver)
         work = _workable(self.work)
         layers = chain(choice.content, choice.depth)
         size, inodes = self._size(driver, recipe, layers)
@@ -163,13 +166,13 @@ def _require_space(work: Path, size: int, choice: Choice) -> None:
         )
 
 
-def _require(choice: Choice, recipe: Recipe, driver: Driver) -> None:
+def _require(choice: Choice, arm: Arm, driver: Driver) -> None:
     if driver.daemon:
         why = "a test runner that is killed would leave the engine behind"
         raise BenchError(f"no {choice.arm} in tests", why=why, mend="choose overlay2, which is built alike")
-    for what, support in ((f"volume {choice.volume}", recipe.probe()), (choice.arm, driver.probe(recipe))):
-        if not support.ok:
-            raise UnavailableError(f"no {what} here", why=support.reason, mend=support.mend)
+    support = arm_support(arm)
+    if not support.ok:
+        raise UnavailableError(f"no {choice.arm} here", why=support.reason, mend=support.mend)
 
 
 def _workable(path: Path) -> Path:

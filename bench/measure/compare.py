@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from bench import discovery
 from bench.errors import BenchError, nearest
-from bench.measure.plan import Plan, Request, lay_out, parse_arm, parse_depth
+from bench.measure.arms import parse_arm
+from bench.measure.plan import Plan
+from bench.measure.request import Request, parse_depth
+from bench.measure.sizing import lay_out
+from bench.measure.support import arm_support, cell_support, driver_of
 from bench.model import Cell, Param, Temperature, parse_size
 from bench.stats.paired import LOOKS, Procedure, Word, judge
 from bench.store.records import Compares, Side
@@ -143,22 +147,11 @@ def _cell(scenario: Scenario, text: str, where: Mapping[str, str | int], *, root
             raise nearest(f"parameter of {scenario.name}", key, values)
         values[key] = _value(scenario, key, str(value))
     depth, temperature = int(values.pop("depth")), Temperature(str(values.pop("temperature")))
-    driver = discovery.driver(arm.driver)(dict(arm.options), rootless=rootless)
-    recipe = discovery.volume(arm.volume)
-    for support in (recipe.probe(), driver.probe(recipe)):
+    for support in (arm_support(arm, rootless=rootless), cell_support(arm, depth, temperature)):
         if not support.ok:
             raise BenchError(f"arm {arm.name} cannot run here", why=support.reason, mend=support.mend)
-    if recipe.needs_root and rootless:
-        raise BenchError(f"arm {arm.name} cannot run here", why="as an ordinary user the only volume is `dir`")
-    if driver.max_depth is not None and depth > driver.max_depth:
-        raise BenchError(f"{arm.driver} takes at most {driver.max_depth} layers", why=f"depth {depth} was asked for")
-    if not recipe.needs_root and temperature is Temperature.COLD:
-        why = "only a file system that is made for the run can be mounted again, which needs root"
-        raise BenchError(f"no cold cells on {recipe.name}", why=why)
-    if driver.daemon and temperature is Temperature.COLD:
-        raise BenchError(f"no cold cells on {arm.name}", why="the engine holds files of its file system open")
     cell = Cell(scenario.name, arm, depth, temperature, tuple((key, values[key]) for key in point.params))
-    reason = scenario.excludes(cell, driver)
+    reason = scenario.excludes(cell, driver_of(arm, rootless=rootless))
     if reason:
         raise BenchError(f"{scenario.name} does not apply to {text}", why=reason)
     return cell

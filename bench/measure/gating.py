@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from bench import discovery
 from bench.drivers.base import Footprint
-from bench.measure import plan as planning
-from bench.measure.plan import Plan, Request
+from bench.measure.plan import Plan, make
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bench.measure.compare import Compare
+    from bench.measure.request import Request
     from bench.measure.workshop import Workshop
 
 __all__ = ["COUNTER_BLOCKS", "Gate", "counters_plan"]
@@ -26,7 +26,7 @@ COUNTER_SHARE = 0.5  # of the time that is left, at most, where there are compar
 def counters_plan(request: Request) -> Plan:
     """Return the plan of a few units of every cell of the scenarios that count; BenchError if there is none."""
     gated = tuple(name for name, one in discovery.scenarios().items() if one.gated)
-    plan = planning.make(replace(request, scenarios=request.scenarios or gated))
+    plan = make(replace(request, scenarios=request.scenarios or gated))
     for name, cells in plan.cells.items():
         plan.cells[name] = [
             replace(cell, max_blocks=min(cell.max_blocks or COUNTER_BLOCKS, COUNTER_BLOCKS)) for cell in cells

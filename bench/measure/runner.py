@@ -19,8 +19,9 @@ from bench import discovery
 from bench.drivers.base import Container, Stack
 from bench.errors import BenchError, Interrupted, LostVolumeError
 from bench.measure import schedule
+from bench.measure.arms import volume_key
 from bench.measure.pace import PATIENCE, SLACK, Pace
-from bench.measure.plan import Plan, StackKey, volume_key
+from bench.measure.sizing import StackKey
 from bench.measure.turns import Turns
 from bench.model import Cell, Sample
 from bench.scenario.contract import ProofError, Scenario, Unit
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from bench.measure.plan import Plan
     from bench.volumes.base import Volume
 
 __all__ = ["Listener", "Runner", "interruption"]

@@ -26,9 +26,10 @@ from bench.host import fingerprint, workdir
 from bench.host.leftovers import WorkDirectory
 from bench.kernel import mounts, namespaces
 from bench.kernel.limits import refused_namespaces
-from bench.measure import plan as planning
+from bench.measure.arms import recipe_name
 from bench.measure.pace import PATIENCE
-from bench.measure.plan import Plan, Request
+from bench.measure.plan import Plan, make
+from bench.measure.request import Request
 from bench.measure.runner import interruption
 from bench.measure.workshop import Blocks, Workshop
 from bench.model import RunWarning, Skip
@@ -68,7 +69,7 @@ def new_run_id(request: Request, kind: str = "", now: datetime.datetime | None =
 
 def execute(request: Request, session: Session, run_id: str | None = None) -> tuple[Path, int]:
     """Run `request`; return (the run's directory, exit status). Raises BenchError before anything is made."""
-    return start(planning.make(request), session, run_id or new_run_id(request), Blocks(()))
+    return start(make(request), session, run_id or new_run_id(request), Blocks(()))
 
 
 def start(made: Plan, session: Session, run_id: str, work: Work, **facts: Any) -> tuple[Path, int]:
@@ -103,7 +104,7 @@ def resume(directory: Path, session: Session) -> tuple[Path, int]:
     if spent >= request.seconds:
         raise BenchError(f"run {directory.name} has used its {request.seconds:.0f} s", mend="start a new one")
     moved = dataclasses.replace(session, started=session.started - spent)
-    return directory, _run(planning.make(request), moved, directory, Blocks(_observed(earlier)), {})
+    return directory, _run(make(request), moved, directory, Blocks(_observed(earlier)), {})
 
 
 def extend(run: Run, made: Plan, session: Session, work: Work, **facts: Any) -> tuple[Path, int]:
@@ -149,13 +150,13 @@ def _run(made: Plan, session: Session, directory: Path, task: Work, facts: Mappi
         undo.enter_context(_alone())
         for line in _left_out(made):
             _say(line)
-        if any(discovery.volume(planning.recipe_name(name)).filesystem for name in made.volumes):
+        if any(discovery.volume(recipe_name(name)).filesystem for name in made.volumes):
             workdir.require_space(work, made.needed_bytes)
         provenance = _provenance(session, made, directory.name)
         writer = RunWriter(directory, {**provenance, **facts})
         undo.callback(writer.close)
         place = work
-        if not all(discovery.volume(planning.recipe_name(name)).filesystem for name in made.volumes):
+        if not all(discovery.volume(recipe_name(name)).filesystem for name in made.volumes):
             place = undo.enter_context(WorkDirectory(work))
         worker = _Worker(made, session, writer, place, task)
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench import discovery
-from bench.measure.plan import recipe_name
+from bench.measure.arms import recipe_name
 from bench.measure.runner import Runner
 from bench.model import Cell, Temperature
 from bench.volumes.base import LoopVolume, keeps_nanoseconds

@@ -108,7 +108,7 @@ TABLE: list[tuple[list[str], str]] = [
     (["ab", *SAME_ARM, "--scenario", "copy_up", "--metric", "first"], "unknown metric of copy_up 'first'"),
     (["ab", *SAME_ARM, "--scenario", "copy_up", "--size", "much"], "'much' is not a size; write it like 4096"),
     (["ab", *SAME_ARM, "--scenario", "copy_up", "--depth", "0"], "'0' is not a depth"),
-    (["ab", *SAME_ARM, "--scenario", "copy_up", "--depth", "501"], "overlay2 takes at most 500 layers"),
+    (["ab", *SAME_ARM, "--scenario", "copy_up", "--depth", "501"], "the driver takes at most 500 layers"),
     (["ab", *SAME_ARM, "--scenario", "copy_up", "--temperature", "warm"], "unknown temperature 'warm'"),
     (["ab", *SAME_ARM, "--scenario", "copy_up", "--set", "position"], "'position' is not PARAMETER=VALUE"),
     (["ab", *SAME_ARM, "--scenario", "copy_up", "--set", "position=up"], "unknown position 'up'"),

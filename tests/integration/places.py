@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench import discovery
 from bench.drivers.absent import Absent
-from bench.measure.plan import parse_driver
+from bench.measure.arms import parse_driver
 from bench.volumes.base import LoopVolume
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from bench import discovery
 from bench.errors import BenchError
 from bench.measure.compare import MOST, SIDES, Compare, Comparison, make, plan_of
-from bench.measure.plan import Plan, Request
+from bench.measure.plan import Plan
+from bench.measure.request import Request
 from bench.model import Arm, Cell, Sample, Support, Temperature
 from bench.stats.paired import Procedure
 from bench.volumes.base import Recipe
@@ -115,7 +116,7 @@ def test_a_plan_holds_all_four_sides_and_their_stacks() -> None:
         (OVERLAY, {"where": {"temperature": "warm"}}, r"unknown temperature 'warm'"),
         (OVERLAY, {"where": {"size": "4X"}}, r"'4X' is not a size"),
         (OVERLAY, {"where": {"depth": "0"}}, r"'0' is not a depth"),
-        (OVERLAY, {"where": {"depth": "501"}}, r"overlay2 takes at most 500 layers: depth 501 was asked for"),
+        (OVERLAY, {"where": {"depth": "501"}}, r"cannot run here: the driver takes at most 500 layers"),
         (OVERLAY, {"metric": "first_writ"}, r"unknown metric of copy_up 'first_writ'; did you mean 'first_write'\?"),
         (OVERLAY, {"scenarios": ["copyup"]}, r"unknown scenario 'copyup'; did you mean 'copy_up'\?"),
         (OVERLAY, {"scenarios": ["limits"]}, r"the times of scenario limits are not compared; choose of: .*copy_up"),

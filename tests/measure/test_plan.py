@@ -13,7 +13,9 @@ from bench import discovery
 from bench.engines.base import Engine
 from bench.errors import BenchError
 from bench.measure import plan as planning
-from bench.measure.plan import PROFILES, Request, make, parse_arm, parse_depth, parse_driver
+from bench.measure.arms import parse_arm, parse_driver
+from bench.measure.plan import make
+from bench.measure.request import PROFILES, Request, parse_depth, parse_profile
 from bench.model import NATIVE, Arm, Support, Temperature, parse_seconds
 from bench.volumes.base import Recipe
 from tests.integration.places import BY_HAND, ENGINES
@@ -356,9 +358,9 @@ def test_a_profile_has_its_time() -> None:
     assert [Request(profile=name).seconds for name in ("quick", "standard", "full")] == [
         PROFILES[name].seconds for name in ("quick", "standard", "full")
     ]
-    assert planning.parse_profile("full") == "full"
+    assert parse_profile("full") == "full"
     with pytest.raises(BenchError, match=r"unknown profile 'ful'; did you mean 'full'\?"):
-        planning.parse_profile("ful")
+        parse_profile("ful")
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "", "four", "1.5", "²"])

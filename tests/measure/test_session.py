@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bench import discovery
 from bench.errors import BenchError
 from bench.measure import session
-from bench.measure.plan import Request
+from bench.measure.request import Request
 from bench.measure.session import _observed, _of_volumes
 from bench.measure.workshop import Session, _go_on
 from bench.model import Temperature

@@ -12,9 +12,11 @@ import pytest
 from bench import discovery
 from bench.errors import BenchError
 from bench.layers.content import Directory, File, HardLink, Link
+from bench.measure.arms import recipe_name
 from bench.measure.compare import make as make_comparisons
 from bench.measure.compare import observe_pair, plan_of
-from bench.measure.plan import PROFILES, Plan, Request, make, recipe_name
+from bench.measure.plan import Plan, make
+from bench.measure.request import PROFILES, Request
 from bench.measure.runner import Runner
 from bench.measure.schedule import block_order
 from bench.model import Cell, Temperature, parse_size

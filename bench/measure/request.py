@@ -1,0 +1,63 @@
+"""What a user asks a run for, and how thorough the profiles are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.errors import BenchError, nearest
+
+__all__ = ["PROFILES", "Profile", "Request", "parse_depth", "parse_profile"]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How thorough a run is: its seconds in all, and the largest stack it builds."""
+
+    name: str
+    seconds: float
+    stack_inodes: int
+    stack_bytes: int
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("quick", 105, 20_000, 300 << 20),
+        Profile("standard", 840, 120_000, 3 << 30),
+        Profile("full", 2370, 500_000, 20 << 30),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; empty means all."""
+
+    profile: str = "quick"
+    seed: int = 1
+    budget: float | None = None
+    scenarios: tuple[str, ...] = ()
+    drivers: tuple[str, ...] = ()  # with options: overlay2,metacopy=on
+    volumes: tuple[str, ...] = ()
+    depths: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()
+    rootless: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """The whole run's time."""
+        return self.budget if self.budget is not None else PROFILES[self.profile].seconds
+
+
+def parse_profile(name: str) -> str:
+    """Return `name` if it is a profile."""
+    if name not in PROFILES:
+        raise nearest("profile", name, PROFILES)
+    return name
+
+
+def parse_depth(text: str) -> int:
+    """Return a number of layers, 1 or more."""
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise BenchError(f"{text!r} is not a depth", mend="give a number of layers, 1 or more")
+    return int(text)

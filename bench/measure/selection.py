@@ -1,0 +1,199 @@
+"""Which arms and cells a request means here, and what is left out and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import TYPE_CHECKING
+
+from bench import discovery
+from bench.errors import BenchError
+from bench.measure.arms import parse_driver
+from bench.measure.request import PROFILES
+from bench.measure.sizing import fits
+from bench.measure.support import arm_support, cell_support, driver_of
+from bench.model import NATIVE, Arm, Cell, Param, Skip, Support, Temperature
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bench.drivers.base import Driver
+    from bench.measure.plan import Plan
+    from bench.measure.request import Request
+    from bench.scenario.contract import Grid, Scenario
+
+__all__ = ["MAX_DEPTH", "UNASKED", "arms_of", "cells_of", "check_depths", "unasked", "volumes_of"]
+
+MAX_DEPTH = 500  # of drivers without a limit of their own: deeper than overlayfs goes, nothing is compared
+UNASKED = "leaves it out"  # the end of a skip's reason: nobody named it
+
+
+def volumes_of(plan: Plan) -> list[str]:
+    """Return the volumes that are asked for and can be made; the others are skips."""
+    request = plan.request
+    for name in request.volumes:
+        discovery.volume(name)
+    chosen = []
+    for recipe in discovery.volumes().values():
+        if request.volumes and recipe.name not in request.volumes:
+            continue
+        if not request.volumes and recipe.needs_root == request.rootless:
+            if request.rootless:
+                plan.skips.append(Skip(f"volume {recipe.name}", "loop devices and mounts need root", "run as root"))
+            continue
+        if not request.volumes and not _included(recipe.profile, request):
+            plan.skips.append(unasked(f"volume {recipe.name}", recipe.profile, f"--volume {recipe.name}", request))
+            continue
+        support = recipe.probe()
+        if support.ok:
+            chosen.append(recipe.name)
+        elif request.volumes:
+            raise BenchError(f"volume {recipe.name} cannot be made here", why=support.reason, mend=support.mend)
+        else:
+            plan.skips.append(Skip(f"volume {recipe.name}", support.reason, support.mend))
+    return chosen
+
+
+def arms_of(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
+    """Return the arms on these volumes that are asked for and work here; the others are skips."""
+    request = plan.request
+    wanted = [parse_driver(text) for text in request.drivers] or _usual(plan)
+    if NATIVE not in {name for name, _ in wanted}:
+        wanted.insert(0, (NATIVE, ()))
+    arms: list[tuple[Arm, Driver]] = []
+    for name, options in dict.fromkeys(wanted):
+        refused: list[tuple[Arm, Support]] = []
+        unusual: list[tuple[Arm, Driver]] = []
+        for volume in volumes:
+            arm = Arm(name, volume, options)
+            driver = driver_of(arm, rootless=request.rootless)
+            usual = _usual_arm(driver, volume) or (request.drivers and request.volumes)
+            if not request.drivers and not usual:
+                plan.skips.append(unasked(f"arm {arm.name}", request.profile, f"--driver {name}", request))
+                continue
+            support = arm_support(arm, rootless=request.rootless)
+            if not support.ok:
+                refused.append((arm, support))
+            elif usual:
+                arms.append((arm, driver))
+            else:
+                unusual.append((arm, driver))
+        if name in {arm.driver for arm, _ in arms}:
+            told = [unasked(f"arm {arm.name}", "", f"--volume {arm.volume}", request) for arm, _ in unusual]
+            plan.skips += told
+        else:
+            arms += unusual
+        if refused and request.drivers and name != NATIVE and name not in {arm.driver for arm, _ in arms}:
+            arm, support = refused[0]
+            raise BenchError(f"arm {arm.name} cannot run here", why=support.reason, mend=support.mend)
+        plan.skips += [Skip(f"arm {arm.name}", support.reason, support.mend) for arm, support in refused]
+    beside = {arm.volume for arm, _ in arms if arm.driver != NATIVE}
+    if request.drivers and not request.volumes and beside:  # native is there to be compared with
+        arms = [(arm, driver) for arm, driver in arms if arm.volume in beside or NATIVE in request.drivers]
+    return arms
+
+
+def _affordable(arm: Arm, driver: Driver, grid: Grid) -> bool:
+    """Tell whether a grid measures an arm unasked: what is costly, and native beside it, only if it is named."""
+    volume = discovery.volume(arm.volume).drivers
+    costly = driver.costly or (bool(volume) and all(discovery.driver(name).costly for name in volume))
+    return not costly or not {arm.driver, *volume}.isdisjoint(_chosen(grid) or ())
+
+
+def _chosen(grid: Grid) -> set[str] | None:
+    """Return the names of a grid's own drivers; None if it has no choice of its own."""
+    return None if grid.drivers is None else {*grid.drivers, *(discovery.engines() if grid.engines else ())}
+
+
+def _usual_arm(driver: Driver, volume: str) -> bool:
+    """Tell whether the two are measured together unasked."""
+    drivers, volumes = discovery.volume(volume).drivers, driver.usual_volumes
+    return (not drivers or driver.name in {NATIVE, *drivers}) and (not volumes or volume in volumes)
+
+
+def _usual(plan: Plan) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+    """Return the drivers that the profile measures unasked; the others are skips, by choice."""
+    chosen: list[tuple[str, tuple[tuple[str, str], ...]]] = []
+    for name, kind in discovery.drivers().items():
+        if _included(kind.profile, plan.request):
+            chosen.append((name, ()))
+        else:
+            plan.skips.append(unasked(f"driver {name}", kind.profile, f"--driver {name}", plan.request))
+    return chosen
+
+
+def _included(profile: str, request: Request) -> bool:
+    """Tell whether the request's profile is at least as thorough."""
+    order = list(PROFILES)
+    return order.index(profile) <= order.index(request.profile)
+
+
+def unasked(what: str, profile: str, option: str, request: Request) -> Skip:
+    """Return a skip of what the profile leaves out unless it is named."""
+    mend = ", or ".join(part for part in (profile and f"--profile {profile}", option) if part)
+    return Skip(what, f"profile {request.profile} {UNASKED}", mend, by_choice=True)
+
+
+def check_depths(request: Request, arms: Iterable[tuple[Arm, Driver]]) -> None:
+    """Refuse a depth that a chosen driver does not take, before layers of it are thought out."""
+    limits = {arm.driver: driver.max_depth for arm, driver in arms if driver.max_depth is not None}
+    for depth in request.depths:
+        for name, most in (limits or {"a stack here": MAX_DEPTH}).items():
+            if depth > most:
+                raise BenchError(f"{name} takes at most {most} layers", why=f"depth {depth} was asked for")
+
+
+def _grids(request: Request, scenario: Scenario) -> Iterable[Grid]:
+    """Return the scenario's grids with the axes that the user gave instead."""
+    for grid in scenario.grids(request.profile):
+        changed = grid
+        if request.depths:
+            changed = replace(changed, depths=request.depths)
+        if request.sizes and "size" in grid.params:
+            changed = replace(changed, params={**grid.params, "size": request.sizes})
+        if request.rootless and Temperature.COLD in grid.temperatures:
+            changed = replace(changed, temperatures=tuple(t for t in changed.temperatures if t != Temperature.COLD))
+        if changed.temperatures:
+            yield changed
+
+
+def cells_of(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> list[Cell]:
+    """Return the cells of a scenario on these arms; what the grids ask for and cannot be had are skips."""
+    request = plan.request
+    profile = PROFILES[request.profile]
+    found: dict[Cell, Cell] = {}  # keyed without max_blocks; if two grids have a cell, the first grid's wins
+    skipped: dict[str, Skip] = {}
+    if request.rootless and any(Temperature.COLD in grid.temperatures for grid in scenario.grids(request.profile)):
+        reason = "only root can mount a file system again"
+        skipped["cold"] = Skip(f"{scenario.name}: cold cells", reason, "run as root", scenario=scenario.name)
+    for grid, (arm, driver) in product(_grids(request, scenario), arms):
+        # A grid's drivers are its own choice; a driver that the user names is measured on every grid.
+        chosen = _chosen(grid)
+        if chosen is not None and not request.drivers and arm.driver not in {*chosen, NATIVE}:
+            continue
+        if not request.drivers and not _affordable(arm, driver, grid):
+            continue
+        depths = sorted(set(grid.depths)) if driver.layered else sorted({min(grid.depths), max(grid.depths)})
+        for depth, values in product(depths, product(*grid.params.values())):
+            params = tuple(zip(grid.params, values, strict=True))
+            support = cell_support(arm, depth)
+            if support.ok:
+                support = fits(scenario, arm, driver, depth, params, profile)
+            for temperature in grid.temperatures if support.ok else ():
+                cell = Cell(scenario.name, arm, depth, temperature, params, grid.max_blocks)
+                reason = cell_support(arm, depth, temperature).reason or scenario.excludes(cell, driver)
+                if reason:
+                    what = f"{scenario.name} on {arm.name}"
+                    skipped.setdefault(what + reason, Skip(what, reason, scenario=scenario.name))
+                else:
+                    found.setdefault(replace(cell, max_blocks=None), cell)
+            if not support.ok:
+                what = f"{scenario.name} on {arm.name} at depth {depth} {_words(params)}".rstrip()
+                skip = Skip(what, support.reason, support.mend, by_choice=True, scenario=scenario.name)
+                skipped.setdefault(what, skip)
+    plan.skips.extend(skipped.values())
+    return list(found.values())
+
+
+def _words(params: Iterable[tuple[str, Param]]) -> str:
+    return " ".join(f"{key} {value}" for key, value in params)

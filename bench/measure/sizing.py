@@ -1,0 +1,130 @@
+"""How large a plan's volumes are: chains of layers, and what containers and units add."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench import discovery
+from bench.drivers.base import Driver, Footprint
+from bench.measure.arms import recipe_name, volume_key
+from bench.measure.request import PROFILES
+from bench.model import Arm, Cell, Param, Support
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bench.layers.content import Layer
+    from bench.measure.plan import Plan
+    from bench.measure.request import Profile
+    from bench.scenario.contract import Scenario
+
+__all__ = ["StackKey", "StackPlan", "fits", "lay_out"]
+
+MARGIN = 1.35  # of a volume's computed content, for metadata that grows in chunks (xfs inode chunks, htrees)
+SPARE_BYTES = 128 << 20  # of a volume, for its journal or log and a file system's own reserve
+SPARE_INODES = 20_000
+IN_TURNS = 2  # units that write at the same time, at most (bench.measure.turns)
+CONTAINERS = 3  # alive at once: two in turns, and one that warms the image
+
+
+@dataclass(frozen=True)
+class StackKey:
+    """Which chain of layers: shared by all cells and arms that can."""
+
+    scenario: str
+    driver: str
+    volume: str
+    content: tuple[tuple[str, Param], ...]
+
+    @staticmethod
+    def of(scenario: Scenario, cell: Cell) -> StackKey:
+        """Return the chain that `cell` of `scenario` stands on."""
+        return StackKey(scenario.name, cell.arm.driver, cell.arm.volume, _content(scenario, cell.params))
+
+
+@dataclass
+class StackPlan:
+    """Layers of a chain, and the depths at which it serves as an image."""
+
+    layers: Sequence[Layer]
+    depths: list[int]
+    footprint: Footprint
+
+
+def lay_out(plan: Plan) -> None:
+    """Fill in the stacks and the volumes that the plan's cells need."""
+    _stacks(plan)
+    _sizes(plan)
+
+
+def _content(scenario: Scenario, params: Iterable[tuple[str, Param]]) -> tuple[tuple[str, Param], ...]:
+    return tuple((key, value) for key, value in params if key in scenario.content)
+
+
+_chains: dict[tuple[str, tuple[tuple[str, Param], ...]], list[Layer]] = {}  # each as long as was asked for so far
+
+
+def _chain(scenario: Scenario, depth: int, content: tuple[tuple[str, Param], ...]) -> Sequence[Layer]:
+    layers = _chains.setdefault((scenario.name, content), [])
+    layers += (tuple(scenario.layer(index, dict(content))) for index in range(len(layers), depth))
+    return tuple(layers[:depth])
+
+
+def fits(
+    scenario: Scenario,
+    arm: Arm,
+    driver: Driver,
+    depth: int,
+    params: tuple[tuple[str, Param], ...],
+    profile: Profile,
+) -> Support:
+    """Tell whether the profile builds a stack so large."""
+    layers = _chain(scenario, depth, _content(scenario, params))
+    footprint = driver.footprint(layers, (depth,), discovery.volume(arm.volume))
+    if footprint.inodes > profile.stack_inodes or footprint.bytes > profile.stack_bytes:
+        larger = [other.name for other in PROFILES.values() if other.stack_inodes > profile.stack_inodes]
+        mend = f"--profile {larger[0]} builds more" if larger else ""
+        return Support.no(
+            f"the stack takes {footprint.inodes:,} inodes and {footprint.bytes >> 20:,} MiB here; profile "
+            f"{profile.name} builds up to {profile.stack_inodes:,} and {profile.stack_bytes >> 20:,}",
+            mend,
+        )
+    return Support.yes()
+
+
+def _stacks(plan: Plan) -> None:
+    """Collect the chains that the cells need, each as deep as its deepest cell."""
+    depths: dict[StackKey, set[int]] = {}
+    for name, cells in plan.cells.items():
+        scenario = discovery.scenario(name)
+        for cell in cells:
+            key = StackKey.of(scenario, cell)
+            depths.setdefault(key, set()).add(cell.depth)
+    for key, wanted in depths.items():
+        layers = _chain(discovery.scenario(key.scenario), max(wanted), key.content)
+        driver = discovery.driver(key.driver)(rootless=plan.request.rootless)
+        footprint = driver.footprint(layers, sorted(wanted), discovery.volume(key.volume))
+        plan.stacks[key] = StackPlan(layers, sorted(wanted), footprint)
+
+
+def _sizes(plan: Plan) -> None:
+    """Compute what each volume must hold: all chains, the live containers, and what a unit writes."""
+    totals: dict[str, Footprint] = {}
+    for key, stack in plan.stacks.items():
+        name = volume_key(key.driver, key.volume)
+        totals[name] = totals.get(name, Footprint(0, 0)) + stack.footprint
+    for name, total in totals.items():
+        recipe = discovery.volume(recipe_name(name))
+        working = inodes = 0
+        for cells in plan.cells.values():
+            for cell in (cell for cell in cells if volume_key(cell.arm.driver, cell.arm.volume) == name):
+                scenario = discovery.scenario(cell.scenario)
+                driver = discovery.driver(cell.arm.driver)(dict(cell.arm.options), rootless=plan.request.rootless)
+                chain = _chain(scenario, cell.depth, _content(scenario, cell.params))
+                container = CONTAINERS * driver.container_bytes(chain, cell.depth)
+                working = max(working, container + IN_TURNS * scenario.working_bytes(cell.values))
+                inodes = max(inodes, CONTAINERS * sum(len(layer) for layer in chain))
+        count = int((total.inodes + inodes) * MARGIN) + SPARE_INODES
+        size = int((total.bytes + working) * MARGIN) + count * recipe.inode_bytes + SPARE_BYTES
+        plan.volumes[name] = Footprint(count, max(size, recipe.minimum_bytes))
