@@ -65,12 +65,12 @@ class Asked:
 
     `gates` over equal arms, of at most `gate_pairs` pairs; `trials` for each of the injected `shares`, and
     `peer_trials` for other tools, with `batch` units of a side (None: as PEERS says); `different` pairs of arms that
-    differ; no `scenarios`: all.
+    differ; no `scenarios`: all. run.json has it, so that a run can go on.
     """
 
     gates: int
     trials: int
-    shares: Sequence[float]
+    shares: tuple[float, ...]
     different: int
     batch: int | None
     peers: bool
@@ -78,8 +78,8 @@ class Asked:
     work: bool
     pairs: int | None  # of a comparison, at most
     gate_pairs: int
-    scenarios: Sequence[str]
-    volumes: Sequence[str]
+    scenarios: tuple[str, ...]
+    volumes: tuple[str, ...]
     alpha: float
     delta: float
     seed: int

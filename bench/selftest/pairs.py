@@ -6,11 +6,11 @@ the page is the same to the last digit.
 
 from __future__ import annotations
 
-import json
 import lzma
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from bench.errors import BenchError
@@ -26,6 +26,38 @@ if TYPE_CHECKING:
 __all__ = ["pack", "records"]
 
 
+class _Part(msgspec.Struct):
+    """Times of A and of B."""
+
+    a: list[float]
+    b: list[float]
+
+    def __post_init__(self) -> None:
+        """Refuse what is no pairs."""
+        if len(self.a) != len(self.b):
+            raise ValueError("the sides are not as many")
+
+
+class _Stream(msgspec.Struct):
+    """As Recorded; `seconds` is None where they are not known."""
+
+    blocks: int
+    failed: int
+    seconds: float | None
+    parts: list[_Part]
+
+
+class _File(msgspec.Struct):
+    """As Records."""
+
+    schema: int
+    units: int
+    failed: int
+    stretches: int
+    warnings: list[str]
+    streams: dict[int, _Stream]
+
+
 def records(run: Run) -> Records:
     """Return what `run` has of its streams: from its rows, or from its pairs where it has only those."""
     if run.samples.name != PAIRS:
@@ -39,55 +71,45 @@ def records(run: Run) -> Records:
 def pack(run: Run) -> Path:
     """Write the pairs of `run` beside its rows, and return the file; raises BenchError where that cannot be."""
     found = records(run)
-    told = {
-        "schema": SCHEMA,
-        "units": found.units,
-        "failed": found.failed,
-        "stretches": found.stretches,
-        "warnings": found.warnings,
-        "streams": {number: _as_json(one) for number, one in found.streams.items()},
+    streams = {
+        number: _Stream(
+            one.blocks,
+            one.failed,
+            None if math.isnan(one.seconds) else one.seconds,
+            [_Part(a.tolist(), b.tolist()) for a, b in one.parts],
+        )
+        for number, one in found.streams.items()
     }
+    told = _File(SCHEMA, found.units, found.failed, found.stretches, list(found.warnings), streams)
     path = run.directory / PAIRS
-    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     temporary = path.with_name(f".{path.name}.new")
     try:
-        temporary.write_bytes(lzma.compress(text.encode()))
+        temporary.write_bytes(lzma.compress(msgspec.json.encode(told)))
         temporary.replace(path)
     except OSError as error:
         raise BenchError(f"cannot write {path}", why=error.strerror or str(error), mend="make room") from error
     return path
 
 
-def _as_json(one: Recorded) -> dict[str, Any]:
-    parts = [{"a": a.tolist(), "b": b.tolist()} for a, b in one.parts]
-    seconds = None if math.isnan(one.seconds) else one.seconds
-    return {"blocks": one.blocks, "failed": one.failed, "seconds": seconds, "parts": parts}
-
-
 def _read(path: Path) -> Records:
-    from bench.selftest.recorded import Records
-
     try:
-        told = json.loads(lzma.decompress(path.read_bytes()))
-        if told["schema"] > SCHEMA:
-            raise BenchError(f"{path} was written by a newer version", mend="use that version to read it")
-        streams = {int(number): _of_json(one) for number, one in told["streams"].items()}
-        units, failed, stretches = (int(told[name]) for name in ("units", "failed", "stretches"))
-        return Records(streams, units, failed, stretches, tuple(map(str, told["warnings"])))
+        text = lzma.decompress(path.read_bytes())
+        told = msgspec.json.decode(text, type=_File)
     except OSError as error:
         raise BenchError(f"cannot read {path}", why=error.strerror or str(error)) from error
-    except (EOFError, lzma.LZMAError) as error:
+    except lzma.LZMAError as error:
         raise BenchError(f"{path} is damaged", why=str(error), mend="restore the file") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BenchError(f"{path} does not have a run's pairs", why=repr(error), mend="restore the file") from error
-
-
-def _of_json(told: Any) -> Recorded:
-    parts = []
-    for part in told["parts"]:
-        a, b = (np.array(part[side], dtype=np.float64) for side in "ab")
-        if a.ndim != 1 or a.shape != b.shape or not np.isfinite([a, b]).all():
-            raise ValueError("the sides are not as many numbers")
-        parts.append((a, b))
-    seconds = math.nan if told["seconds"] is None else float(told["seconds"])
-    return Recorded(tuple(parts), int(told["blocks"]), int(told["failed"]), seconds)
+    except ValueError as error:
+        raise BenchError(f"{path} does not have a run's pairs", why=str(error), mend="restore the file") from error
+    if told.schema > SCHEMA:
+        raise BenchError(f"{path} was written by a newer version", mend="use that version to read it")
+    streams = {
+        number: Recorded(
+            tuple((np.array(part.a), np.array(part.b)) for part in one.parts),
+            one.blocks,
+            one.failed,
+            math.nan if one.seconds is None else one.seconds,
+        )
+        for number, one in told.streams.items()
+    }
+    return Records(streams, told.units, told.failed, told.stretches, tuple(told.warnings))
