@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from bench.errors import Interrupted
 from bench.kernel import libc, mounts
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
 PR_SET_PDEATHSIG = 1
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EXIT_LOST = 2  # the work was killed from outside
-EXIT_INTERRUPTED = 128 + signal.SIGINT  # by a stopping signal, before the work had a handler of its own
 # Before a command: it is killed when the thread that started it ends (setpriv(1), of util-linux).
 TETHER = ("setpriv", "--pdeathsig", "KILL")
 
@@ -103,8 +103,13 @@ def _worker(work: Callable[[], int], alive: int, forwarding: _Forwarding) -> int
     if select.select([alive], [], [], 0)[0]:  # end of file: the parent died before the prctl
         return EXIT_LOST
     os.close(alive)
-    forwarding.hand_over(dict.fromkeys(FORWARDED, signal.default_int_handler))
+    forwarding.hand_over(dict.fromkeys(FORWARDED, _stop))
     return work()
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End the work that has no handler of its own yet."""
+    raise Interrupted(number)
 
 
 def _leave(body: Callable[[], int]) -> None:
@@ -112,8 +117,10 @@ def _leave(body: Callable[[], int]) -> None:
     status = EXIT_LOST
     try:
         status = body()
+    except Interrupted as stop:
+        status = 128 + stop.signum
     except KeyboardInterrupt:
-        status = EXIT_INTERRUPTED
+        status = 128 + signal.SIGINT
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:

@@ -183,7 +183,7 @@ def test_the_scenarios_asked_for_are_those_of_the_settings_comparisons_too(bench
     set_gate(bench, "compare = [{a = 'overlay2@ext4', b = 'overlay2@ext4', scenario = ['lookup', 'copy_up']}]")
     with bench.nothing_left():
         bench("gate", "--no-counters", "--scenario", "limits").complains("nothing to judge")
-    done = bench("gate", "--no-counters", "--scenario", "copy_up,limits", "--budget", "2s")
+    done = bench("gate", "--no-counters", "--scenario", "copy_up,limits", "--budget", "8s")
     assert done.status == 0, done
     [run] = bench.runs()
     told = json.loads((run / "run.json").read_text())["comparisons"]
