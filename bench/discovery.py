@@ -6,6 +6,7 @@ Those of this project are found by their presence. Other projects bring theirs b
 `layer_bench.scenarios`    a package with the modules `measure` (a `SCENARIO`) and `reading` (a `READING`)
 `layer_bench.drivers`      a module with a `DRIVER`, or several `DRIVERS`
 `layer_bench.volumes`      a module with a `VOLUME`
+`layer_bench.engines`      a module with an `ENGINE`
 =========================  =========================================================================
 
 Nothing is imported before it is asked for: to read a run, only readings are.
@@ -25,11 +26,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.drivers.base import Driver
+    from bench.engines.base import Engine
+    from bench.host.packages import Package
     from bench.reading.contract import Reading
     from bench.scenario.contract import Scenario
     from bench.volumes.base import Recipe
 
-__all__ = ["driver", "drivers", "engines", "readings", "scenario", "scenarios", "volume", "volumes"]
+__all__ = [
+    "driver",
+    "drivers",
+    "engine_kinds",
+    "engines",
+    "packages",
+    "readings",
+    "scenario",
+    "scenarios",
+    "volume",
+    "volumes",
+]
 
 T = TypeVar("T")
 GROUP = "layer_bench."  # begins the names of the groups of entry points
@@ -53,6 +67,10 @@ def _collect(package: str, group: str, attribute: str, within: str = "") -> dict
         module = importlib.import_module(f"{name}.{within}" if within else name)
         things = [getattr(module, attribute)] if hasattr(module, attribute) else getattr(module, f"{attribute}S", ())
         found.update((thing.name, thing) for thing in things)
+    return _in_order(found)
+
+
+def _in_order(found: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(found.items(), key=lambda item: (getattr(item[1], "order", 99), item[0])))
 
 
@@ -70,13 +88,30 @@ def readings() -> dict[str, Reading]:
 
 @cache
 def drivers() -> dict[str, type[Driver]]:
-    """Return every driver class by name."""
-    return _collect("bench.drivers", "drivers", "DRIVER")
+    """Return every driver class by name; those of an engine are `ENGINE/STORAGE`."""
+    found = _collect("bench.drivers", "drivers", "DRIVER")
+    of_engine = importlib.import_module("bench.drivers.engine").engine_driver
+    made = [of_engine(engine, one, found[one.beside]) for engine in engine_kinds().values() for one in engine.storages]
+    found.update((kind.name, kind) for kind in made)
+    return _in_order(found)
+
+
+@cache
+def engine_kinds() -> dict[str, type[Engine]]:
+    """Return every engine class by name."""
+    return _collect("bench.engines", "engines", "ENGINE")
 
 
 def engines() -> tuple[str, ...]:
     """Return the names of the drivers whose stacks an engine builds."""
     return tuple(name for name, kind in drivers().items() if kind.daemon)
+
+
+def packages() -> Iterator[Package]:
+    """Yield what volumes, drivers, engines and scenarios declare to need."""
+    for kinds in (volumes(), drivers(), engine_kinds(), scenarios()):
+        for kind in kinds.values():
+            yield from kind.packages
 
 
 @cache

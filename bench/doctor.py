@@ -16,7 +16,7 @@ from bench import discovery
 from bench.engines import api
 from bench.errors import BenchError
 from bench.host import engines, fingerprint, workdir
-from bench.host.packages import PROGRAMS, find_program, install_hint
+from bench.host.packages import find_program, install_hint, programs
 from bench.kernel import loop, mounts
 from bench.kernel.limits import refused_namespaces
 from bench.kernel.namespaces import run_isolated
@@ -59,7 +59,7 @@ def examine(directory: Path, socket: Path | None = None) -> list[Check]:
     checks += [Check("volume", name, recipe.probe()) for name, recipe in discovery.volumes().items()]
     rootless = os.geteuid() != 0
     checks += [Check("driver", name, driver_support(name, rootless=rootless)) for name in discovery.drivers()]
-    checks += [Check("program", program, _program(program)) for program in PROGRAMS if program != "cc"]
+    checks += [Check("program", program, _program(program)) for program in programs() if program != "cc"]
     checks.append(Check("program", "cc", _compiler()))
     checks += [Check("engine", engine.name, _engine(engine)) for engine in engines.ENGINES]
     checks += [told] if told else []
@@ -178,7 +178,7 @@ def _loop_device(place: Path) -> str:
 
 def _program(program: str) -> Support:
     path = find_program(program)
-    adds = PROGRAMS[program].adds
+    adds = programs()[program].adds
     if path is None:
         return Support.no(f"not installed; it adds {adds}", install_hint(program))
     return Support.yes(path)

@@ -44,7 +44,11 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
 
     return {
         "scenarios": [
-            {"name": item.name, "title": item.reading.question, **_state(_programs(item.requires))}
+            {
+                "name": item.name,
+                "title": item.reading.question,
+                **_state(_programs(tuple(one.program for one in item.packages))),
+            }
             for item in discovery.scenarios().values()
         ],
         "drivers": [

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from bench.host.packages import Package
     from bench.layers.changes import Change
     from bench.layers.content import Layer
     from bench.volumes.base import Recipe
@@ -132,6 +133,7 @@ class Driver(ABC):
     costly: ClassVar[bool] = False  # unasked it is measured on the grids that name it only
     daemon: ClassVar[bool] = False  # keeps files of its volume open, which therefore is its own and never cold
     max_depth: ClassVar[int | None] = None
+    packages: ClassVar[tuple[Package, ...]] = ()  # that bring its programs
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by name, the values it takes; (): any text
     differences: tuple[Difference, ...] = ()  # from a plain directory (scenario `differences`)
     opaque_inodes: ClassVar[int] = 0  # files that mark a re-created directory, beside the directory itself

@@ -15,7 +15,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.drivers.base import Container, Driver, Footprint, Stack
-from bench.engines.base import BUSYBOX, Engine
+from bench.engines.base import BUSYBOX, Engine, Storage
 from bench.engines.images import PROGRAM, image_name, save
 from bench.host.packages import find_program
 from bench.kernel import mounts
@@ -195,26 +195,20 @@ def _program() -> Copy:
     return Copy(PROGRAM, path.stat().st_size if path.exists() else 0, mode=0o755, source=path)
 
 
-def engine_driver(
-    engine: type[Engine],
-    storage: str,
-    beside: type[Driver],
-    *,
-    cumulative: bool,
-    volumes: tuple[str, ...] = ("ext4", "xfs"),
-) -> type[EngineDriver]:
-    """Return the driver `engine/storage`, measured unasked on `volumes`: an engine takes seconds for each."""
+def engine_driver(engine: type[Engine], storage: Storage, beside: type[Driver]) -> type[EngineDriver]:
+    """Return the driver `engine/storage`, whose stack is held against one of `beside` that is built by hand."""
     facts: dict[str, Any] = {
-        "name": f"{engine.name}/{storage}",
-        "title": f"{storage}, by {engine.name} itself",
+        "name": f"{engine.name}/{storage.name}",
+        "title": f"{storage.name}, by {engine.name} itself",
         "order": engine.order + beside.order,
-        "usual_volumes": volumes,
+        "usual_volumes": storage.volumes,
         "engine": engine,
-        "storage": storage,
+        "storage": storage.name,
         "beside": beside,
-        "cumulative": cumulative,
+        "cumulative": storage.cumulative,
         "max_depth": engine.most_layers or beside.max_depth,
-        "__doc__": f"Stacks of {engine.name}'s {storage}.",
+        "packages": (),
+        "__doc__": f"Stacks of {engine.name}'s {storage.name}.",
     }
-    name = f"{engine.name}_{storage}".title().replace("-", "").replace("_", "")
+    name = f"{engine.name}_{storage.name}".title().replace("-", "").replace("_", "")
     return type(name, (EngineDriver, beside), facts)

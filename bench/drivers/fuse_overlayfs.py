@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bench.drivers.base import CopyUp, Difference
 from bench.drivers.fuse import FuseUnion
 from bench.drivers.marks import listings_with_types
+from bench.host.packages import Package
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,6 +48,9 @@ class FuseOverlayfs(FuseUnion):
 
     name = default_program = "fuse-overlayfs"
     title = "fuse-overlayfs (user space)"
+    packages: ClassVar = (
+        Package("fuse-overlayfs", "fuse-overlayfs", "the fuse-overlayfs driver", version="--version"),
+    )
     order = 2
     max_depth = MAX_LAYERS
     options: ClassVar = {"binary": ()}  # another build of it: a path

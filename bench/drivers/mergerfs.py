@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.drivers.base import Container, CopyUp
 from bench.drivers.fuse import FuseUnion
+from bench.host.packages import Package
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ class Mergerfs(FuseUnion):
 
     name = default_program = "mergerfs"
     title = "mergerfs (user space, no copy-on-write)"
+    packages: ClassVar = (Package("mergerfs", "mergerfs", "the mergerfs driver", version="-V"),)
     order = 8
     profile = "standard"
     usual_volumes = ("ext4", "xfs")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.drivers.base import BROKEN_LINK, Container, CopyUp, Difference
 from bench.drivers.fuse import FuseUnion
+from bench.host.packages import Package
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +39,7 @@ class UnionfsFuse(FuseUnion):
 
     name = "unionfs-fuse"
     title = "unionfs-fuse (user space)"
+    packages: ClassVar = (Package("unionfs", "unionfs-fuse", "the unionfs-fuse driver", version="--version"),)
     order = 7
     profile = "standard"
     usual_volumes = ("ext4", "xfs")

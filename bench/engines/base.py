@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, ClassVar
 from bench.errors import BenchError
 from bench.host import cgroups
 from bench.host.daemon import private_places
-from bench.host.packages import find_program, install_hint
+from bench.host.packages import Package, find_program, install_hint
 from bench.kernel import mounts
 from bench.model import Support
 
@@ -44,12 +44,28 @@ class Placed:
     path: Path
 
 
+@dataclass(frozen=True)
+class Storage:
+    """A storage driver of an engine, and the driver by hand that it stands beside.
+
+    `cumulative`: a layer's directory holds what all below it hold. It is measured unasked on `volumes`: an engine takes
+    seconds for each.
+    """
+
+    name: str
+    beside: str
+    cumulative: bool = False
+    volumes: tuple[str, ...] = ("ext4", "xfs")
+
+
 class Engine(ABC):
     """An engine with one of its storage drivers, below `home`."""
 
     name: ClassVar[str]
     order: ClassVar[int]  # of its drivers, after those that are built by hand
     programs: ClassVar[tuple[str, ...]]
+    packages: ClassVar[tuple[Package, ...]]  # that bring them, beside those of all engines
+    storages: ClassVar[tuple[Storage, ...]]
     most_layers: ClassVar[int | None] = None  # that it takes whatever its storage driver does
     versions: ClassVar[tuple[str, ...]]  # what its version begins with, for those whose files are known here
 

@@ -6,19 +6,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.engines.base import OWN_PATHS, Engine, Placed
+from bench.engines.base import OWN_PATHS, Engine, Placed, Storage
 from bench.engines.images import chain_ids
 from bench.errors import BenchError
 from bench.host import cgroups
 from bench.host.answers import answered
 from bench.host.daemon import Daemon
-from bench.host.packages import find_program
+from bench.host.packages import ENGINES, Package, find_program
 from bench.kernel import mounts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Containerd"]
+__all__ = ["ENGINE", "Containerd"]
 
 NAMESPACE = cgroups.NAME  # ctr puts a container's control group below one of its namespace's name
 SETTINGS = """version = 2
@@ -40,6 +40,14 @@ class Containerd(Engine):
     name = "containerd"
     order = 300
     programs: ClassVar = ("containerd", "ctr", "runc")
+    packages: ClassVar = (
+        Package("containerd", "containerd", "containerd's own containers (and a system service)", ENGINES),
+        Package("ctr", "containerd", "containerd's own containers", ENGINES),
+    )
+    storages: ClassVar = (
+        Storage("overlayfs", "overlay2"),
+        Storage("native", "vfs", cumulative=True),
+    )
     versions: ClassVar = ("1.6.", "1.7.")
     _made = 0
 
@@ -153,3 +161,6 @@ def _lowest(command: str) -> Path:
     options = words[words.index("-o") + 1]
     lower = next(option for option in options.split(",") if option.startswith("lowerdir="))
     return Path(lower.removeprefix("lowerdir=").split(":")[0])
+
+
+ENGINE = Containerd

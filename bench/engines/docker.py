@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 from bench.engines import api
-from bench.engines.base import OWN_PATHS, Engine, Placed
+from bench.engines.base import OWN_PATHS, Engine, Placed, Storage
 from bench.engines.images import chain_ids, top_layer
 from bench.errors import BenchError
 from bench.host import cgroups
 from bench.host.daemon import Daemon
-from bench.host.packages import find_program
+from bench.host.packages import ENGINES, Package, find_program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Docker"]
+__all__ = ["ENGINE", "Docker"]
 
 
 class Docker(Engine):
@@ -33,6 +33,14 @@ class Docker(Engine):
     name = "docker"
     order = 100
     programs: ClassVar = ("dockerd", "containerd", "runc", "docker")
+    packages: ClassVar = (Package("dockerd", "docker.io", "docker's own containers (and a system service)", ENGINES),)
+    storages: ClassVar = (
+        Storage("overlay2", "overlay2"),
+        Storage("fuse-overlayfs", "fuse-overlayfs"),
+        Storage("overlay", "overlay", cumulative=True),
+        Storage("vfs", "vfs", cumulative=True, volumes=("ext4", "xfs", "btrfs")),
+        Storage("btrfs", "btrfs", cumulative=True, volumes=("btrfs",)),
+    )
     versions: ClassVar = ("20.10.",)
     most_layers = 125  # layer/layer_store.go, maxLayerDepth
     # Below the driver's home: the directory of a layer; in it an image's files, what a container sees, and its changes.
@@ -145,3 +153,6 @@ class Docker(Engine):
             place, files, *_ = self.PLACES[self.driver]
             found.append(self.root / self.driver / place.format(id=record.read_text(encoding="ascii")) / files)
         return found
+
+
+ENGINE = Docker

@@ -7,16 +7,17 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.engines.base import Engine, Placed
+from bench.engines.base import Engine, Placed, Storage
 from bench.engines.images import top_layer
 from bench.errors import BenchError
 from bench.host import cgroups
 from bench.host.answers import answered
+from bench.host.packages import ENGINES, Package
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Podman"]
+__all__ = ["ENGINE", "Podman"]
 
 # Locks in files instead of in /dev/shm, no journal, and no file of the user's; containers.conf(5).
 SETTINGS = """[containers]
@@ -42,6 +43,14 @@ class Podman(Engine):
     name = "podman"
     order = 200
     programs: ClassVar = ("podman", "conmon", "runc")
+    packages: ClassVar = (
+        Package("podman", "podman", "podman's own containers", ENGINES),
+        Package("conmon", "conmon", "podman's own containers", ENGINES),
+    )
+    storages: ClassVar = (
+        Storage("overlay", "overlay2"),
+        Storage("vfs", "vfs", cumulative=True),
+    )
     versions: ClassVar = ("4.", "5.")
 
     def start(self) -> None:
@@ -132,3 +141,6 @@ class Podman(Engine):
 def _layers(records: Any) -> dict[tuple[str, str], str]:
     """Return the identity of each layer by that of the one below and its digest (containers/storage, layers.go)."""
     return {(record.get("parent", ""), record["diff-digest"]): record["id"] for record in records}
+
+
+ENGINE = Podman

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from bench.host.packages import find_program
+from bench.host.packages import find_program, programs
 from bench.model import RunWarning
 
 if TYPE_CHECKING:
@@ -25,13 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Conditions", "conditions", "fingerprint", "warnings"]
 
 PACKAGES = ("click", "numpy", "pandas", "plotly", "psutil", "pyperf", "scipy")
-TOOLS = {
-    "mkfs.ext4": "-V",
-    "mkfs.xfs": "-V",
-    "fio": "--version",
-    "fuse-overlayfs": "--version",
-    "cc": "--version",
-}
 TOOL_SECONDS = 10.0
 
 # Shares are of the CPU time that all CPUs together had between the two snapshots.
@@ -144,7 +137,7 @@ def fingerprint(*, proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> dict
         "virtualisation": _virtualisation(proc, sys),
         "python": {"version": platform.python_version(), "implementation": platform.python_implementation()},
         "packages": {name: _package(name) for name in PACKAGES},
-        "tools": {name: tool_version(name, flag) for name, flag in TOOLS.items()},
+        "tools": {name: tool_version(name, item.version) for name, item in programs().items() if item.version},
     }
 
 

@@ -8,12 +8,15 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal
+
+from bench import discovery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["PROGRAMS", "Group", "Package", "find_program", "install", "install_hint", "missing"]
+__all__ = ["ENGINES", "Group", "Package", "find_program", "install", "install_hint", "missing", "programs"]
 
 OPT_OUT = "BENCH_NO_INSTALL"  # set to anything: never install system packages
 POLICY = "/usr/sbin/policy-rc.d"
@@ -35,6 +38,7 @@ class Package:
     adds: str
     groups: frozenset[Group] = ALL
     also: tuple[str, ...] = ()
+    version: str = ""  # the argument with which it tells its version, where a run records that
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -42,31 +46,22 @@ class Package:
         return (self.package, *self.also)
 
 
-PROGRAMS = {
-    item.program: item
-    for item in (
-        Package("mkfs.ext4", "e2fsprogs", "ext4 volumes"),
-        Package("mkfs.xfs", "xfsprogs", "xfs and xfs-noreflink volumes"),
-        Package("mkfs.btrfs", "btrfs-progs", "btrfs volumes and the btrfs driver"),
-        Package("fuse-overlayfs", "fuse-overlayfs", "the fuse-overlayfs driver"),
-        Package("unionfs", "unionfs-fuse", "the unionfs-fuse driver"),
-        Package("mergerfs", "mergerfs", "the mergerfs driver"),
-        Package("fio", "fio", "the steady state after copy_up (scenario steady)"),
-        Package("chromium", "chromium", "tests of the report in a real browser", TESTS),
-        Package("chromedriver", "chromium-driver", "tests of the report in a real browser", TESTS),
-        # without recommended packages gcc comes without the C library's headers
-        Package("cc", "gcc", "the comparison of the clock with C", PEERS, also=("libc6-dev",)),
-        Package("dockerd", "docker.io", "docker's own containers (and a system service)", ENGINES),
-        Package("podman", "podman", "podman's own containers", ENGINES),
-        Package("conmon", "conmon", "podman's own containers", ENGINES),
-        Package("containerd", "containerd", "containerd's own containers (and a system service)", ENGINES),
-        Package("ctr", "containerd", "containerd's own containers", ENGINES),
-        Package("runc", "runc", "the containers of all engines", ENGINES),
-        Package("busybox", "busybox-static", "what runs in the engines' containers", ENGINES),
-        Package("zfs-fuse", "zfs-fuse", "zfs volumes and the zfs driver (and a system service)", ENGINES),
-        Package("hyperfine", "hyperfine", "what hyperfine says beside the suite (aa)", PEERS),
-    )
-}
+# What no driver, volume, engine or scenario declares.
+COMMON = (
+    Package("chromium", "chromium", "tests of the report in a real browser", TESTS),
+    Package("chromedriver", "chromium-driver", "tests of the report in a real browser", TESTS),
+    # without recommended packages gcc comes without the C library's headers
+    Package("cc", "gcc", "the comparison of the clock with C", PEERS, also=("libc6-dev",), version="--version"),
+    Package("runc", "runc", "the containers of all engines", ENGINES),
+    Package("busybox", "busybox-static", "what runs in the engines' containers", ENGINES),
+    Package("hyperfine", "hyperfine", "what hyperfine says beside the suite (aa)", PEERS),
+)
+
+
+@cache
+def programs() -> dict[str, Package]:
+    """Return every program that the suite may call, by name: what is declared where it is used, and COMMON."""
+    return {item.program: item for item in (*discovery.packages(), *COMMON)}
 
 
 def find_program(program: str) -> str | None:
@@ -76,13 +71,13 @@ def find_program(program: str) -> str | None:
 
 def install_hint(program: str) -> str:
     """Return the command that would add `program`."""
-    known = PROGRAMS.get(program)
+    known = programs().get(program)
     return f"apt-get install {' '.join(known.names)}" if known else f"install {program}"
 
 
 def missing(group: Group = "bench") -> list[Package]:
     """Return the packages of `group` whose program is not on PATH or in the sbin directories."""
-    return [item for item in PROGRAMS.values() if group in item.groups and find_program(item.program) is None]
+    return [item for item in programs().values() if group in item.groups and find_program(item.program) is None]
 
 
 def install(wanted: list[Package]) -> bool:

@@ -48,7 +48,7 @@ def make(request: Request) -> Plan:
     for scenario in known.values():
         if request.scenarios and scenario.name not in request.scenarios:
             continue
-        lacking = [program for program in scenario.requires if not require_program(program).ok]
+        lacking = [item.program for item in scenario.packages if not require_program(item.program).ok]
         if lacking:
             why = f"the program {lacking[0]} is not installed"
             plan.skips.append(Skip(f"scenario {scenario.name}", why, install_hint(lacking[0]), scenario=scenario.name))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from bench.drivers.base import Driver
+    from bench.host.packages import Package
     from bench.layers.content import Layer
     from bench.model import Cell, Param, Temperature
     from bench.reading.contract import Reading
@@ -86,7 +87,7 @@ class Scenario:
     compared: Point | None = None  # None: its times are not compared (they take too long, or are no times)
     program: Callable[[Unit], tuple[str, ...]] | None = None  # what is compared, as arguments of the C reference
     gated: bool = True  # whether a gate measures it for its counters
-    requires: tuple[str, ...] = ()  # programs
+    packages: tuple[Package, ...] = ()  # that bring the programs without which it cannot be
 
     @property
     def name(self) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import BenchError, LostVolumeError
-from bench.host.packages import install_hint
+from bench.host.packages import Package, install_hint
 from bench.kernel import loop, mounts
 from bench.kernel.log import kernel_log
 from bench.model import Difference, Support
@@ -77,6 +77,7 @@ class Recipe:
     overlays: bool = True
     profile: str = "quick"  # the least thorough profile that measures on it unasked
     differences: tuple[Difference, ...] = ()  # of any driver on it, even of native from another plain directory
+    packages: tuple[Package, ...] = ()  # that bring its programs
     drivers: tuple[str, ...] = ()  # beside native, the only ones that are measured on it unasked; (): all
 
     def probe(self) -> Support:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.host.packages import Package
 from bench.volumes.base import Recipe
 
 VOLUME = Recipe(
@@ -9,6 +10,7 @@ VOLUME = Recipe(
     title="btrfs",
     filesystem="btrfs",
     program="mkfs.btrfs",
+    packages=(Package("mkfs.btrfs", "btrfs-progs", "btrfs volumes and the btrfs driver", version="--version"),),
     arguments=("-q", "-f", "--nodiscard"),
     clones=True,
     directory_bytes=0,  # items of the metadata tree, which statfs counts by chunks

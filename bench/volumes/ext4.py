@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.host.packages import Package
 from bench.volumes.base import Recipe
 
 VOLUME = Recipe(
@@ -9,6 +10,7 @@ VOLUME = Recipe(
     title="ext4",
     filesystem="ext4",
     program="mkfs.ext4",
+    packages=(Package("mkfs.ext4", "e2fsprogs", "ext4 volumes", version="-V"),),
     # lazy_*_init=0: otherwise the kernel zeroes inode tables for minutes after the first mount (mke2fs(8)).
     # nodiscard: otherwise it gives back the blocks that were written below the device, see bench.kernel.loop.fill.
     # -b 4096: mke2fs would take 1 KiB blocks for a volume under 512 MiB (mke2fs.conf(5), `small`).

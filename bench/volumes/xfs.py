@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.host.packages import Package
 from bench.kernel.xfs import finish_background_work
 from bench.volumes.base import Recipe
 
@@ -26,6 +27,7 @@ VOLUME = XfsRecipe(
     title="xfs (reflink=1)",
     filesystem="xfs",
     program="mkfs.xfs",
+    packages=(Package("mkfs.xfs", "xfsprogs", "xfs and xfs-noreflink volumes", version="-V"),),
     arguments=("-q", "-f", "-K", "-n", "ftype=1", "-m", "reflink=1"),  # -K: no discards, as for ext4
     clones=True,
     directory_bytes=0,  # small directories live in the inode

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.host.daemon import Daemon, private_places
-from bench.host.packages import find_program, install_hint
+from bench.host.packages import ENGINES, Package, find_program, install_hint
 from bench.model import Difference, Support
 from bench.volumes.base import LoopVolume, Recipe, Usage
 
@@ -117,6 +117,7 @@ VOLUME = ZfsRecipe(
     title="zfs" if in_kernel() else "zfs (zfs-fuse, in user space)",
     filesystem="zfs",
     program="zpool",
+    packages=(Package("zfs-fuse", "zfs-fuse", "zfs volumes and the zfs driver (and a system service)", ENGINES),),
     arguments=(),
     clones=False,
     overlays=in_kernel(),

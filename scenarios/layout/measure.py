@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.drivers.btrfs import Btrfs
-from bench.drivers.docker import DRIVERS
 from bench.drivers.engine import EngineDriver, EngineStack, with_program
+from bench.engines.docker import Docker
 from bench.engines.images import save
 from bench.engines.layout import CONTAINER, INIT_LAYER, compare, described, numbered, without_init
 from bench.errors import BenchError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bench.drivers.base import Driver
     from bench.model import Cell
 
-NAMES = tuple(kind.name for kind in DRIVERS if kind.storage != "fuse-overlayfs")
+NAMES = tuple(f"{Docker.name}/{storage.name}" for storage in Docker.storages if storage.name != "fuse-overlayfs")
 SHOWN = 3  # differences in a unit's row
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import mmap
 from typing import TYPE_CHECKING
 
-from bench.drivers.docker import DRIVERS
 from bench.drivers.engine import EngineContainer, EngineDriver, EngineStack
 from bench.engines.docker import Docker
 from bench.kernel import mounts
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from bench.drivers.base import Container, Driver, Stack
     from bench.model import Cell
 
-DOCKER = next(kind.name for kind in DRIVERS if kind.storage == "overlay2")
+DOCKER = f"{Docker.name}/overlay2"
 MOUNTED = ("overlay2", "overlay", "fuse-overlayfs")  # by hand
 DEPTHS = (1, 16, 32, 64, 96, 125)
 AROUND = (1, 32, 48, 56, 64, 72, 80, 96, 125)  # Docker's step lies among them wherever its home is: at 72 by default

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
 from bench.host.answers import answered, ended, last_words
+from bench.host.packages import Package
 from bench.layers.content import Directory, File, Layer
 from bench.model import Temperature
 from bench.scenario.contract import Grid, Params, Scenario, Unit
@@ -145,6 +146,6 @@ SCENARIO = Scenario(
     operate=operate,
     prove=prove,
     working_bytes=lambda params: 2 * FILE_BYTES,
-    requires=("fio",),
+    packages=(Package("fio", "fio", "the steady state after copy_up (scenario steady)", version="--version"),),
     changes=True,
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.host import packages
-from bench.host.packages import PROGRAMS, install, install_hint, missing
+from bench.host.packages import install, install_hint, missing, programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,20 +43,20 @@ def test_no_service_is_started_and_the_policy_is_gone_afterwards(
         return real(*arguments)
 
     monkeypatch.setattr(packages, "_apt_get", apt_get)
-    assert install([PROGRAMS["dockerd"]])
+    assert install([programs()["dockerd"]])
     assert seen == [("update", False), ("install", True)]
     assert not policy.exists()
     policy.write_text("the administrator's")
-    install([PROGRAMS["dockerd"]])
+    install([programs()["dockerd"]])
     assert policy.read_text() == "the administrator's"
 
 
 def test_groups() -> None:
-    bench = {item.program for item in PROGRAMS.values() if "bench" in item.groups}
+    bench = {item.program for item in programs().values() if "bench" in item.groups}
     assert bench == {"mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "fuse-overlayfs", "unionfs", "mergerfs", "fio"}
-    tests = {name for item in PROGRAMS.values() if "tests" in item.groups for name in item.names}
+    tests = {name for item in programs().values() if "tests" in item.groups for name in item.names}
     assert {"e2fsprogs", "xfsprogs", "fuse-overlayfs", "fio", "chromium", "chromium-driver", "gcc"} <= tests
-    aa = {item.program for item in PROGRAMS.values() if "aa" in item.groups}
+    aa = {item.program for item in programs().values() if "aa" in item.groups}
     assert aa == {*bench, "cc", "hyperfine"}
 
 
@@ -78,7 +78,7 @@ def test_nothing_wanted_calls_nothing(apt: Path) -> None:
 
 
 def test_root_installs_after_saying_what_and_why(apt: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert install([PROGRAMS["fio"], PROGRAMS["cc"]]) is True
+    assert install([programs()["fio"], programs()["cc"]]) is True
     update, call = apt.read_text().splitlines()
     assert update.endswith("update -qq")
     assert call.endswith("install --yes --no-install-recommends fio gcc libc6-dev")
@@ -92,13 +92,13 @@ def test_failure_is_said_and_survived(
     apt: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAIL", "1")
-    assert install([PROGRAMS["fio"]]) is False
+    assert install([programs()["fio"]]) is False
     assert "apt-get failed (E: no such package); going on without" in capfd.readouterr().err
 
 
 def test_opt_out(apt: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_NO_INSTALL", "1")
-    assert install([PROGRAMS["fio"]]) is False
+    assert install([programs()["fio"]]) is False
     assert "BENCH_NO_INSTALL is set; to add them: apt-get install" in capfd.readouterr().err
     assert not apt.exists()
 
@@ -107,7 +107,7 @@ def test_an_ordinary_user_gets_the_command(
     apt: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert install([PROGRAMS["fio"]]) is False
+    assert install([programs()["fio"]]) is False
     assert "not installed (needs root); as root: apt-get install" in capfd.readouterr().err
     assert not apt.exists()
 
@@ -115,5 +115,5 @@ def test_an_ordinary_user_gets_the_command(
 def test_without_apt_get(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BENCH_NO_INSTALL", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert install([PROGRAMS["fio"]]) is False
+    assert install([programs()["fio"]]) is False
     assert "this machine has no apt-get" in capfd.readouterr().err
