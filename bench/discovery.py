@@ -7,6 +7,7 @@ Those of this project are found by their presence. Other projects bring theirs b
 `layer_bench.drivers`      a module with a `DRIVER`, or several `DRIVERS`
 `layer_bench.volumes`      a module with a `VOLUME`
 `layer_bench.engines`      a module with an `ENGINE`
+`layer_bench.outputs`      a module with an `OUTPUT`: a format of a gate's verdicts
 =========================  =========================================================================
 
 Nothing is imported before it is asked for: to read a run, only readings are.
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from bench.drivers.base import Driver
     from bench.engines.base import Engine
+    from bench.gate.output import Output
     from bench.host.packages import Package
     from bench.reading.contract import Reading
     from bench.scenario.contract import Scenario
@@ -37,6 +39,7 @@ __all__ = [
     "drivers",
     "engine_kinds",
     "engines",
+    "outputs",
     "packages",
     "readings",
     "scenario",
@@ -118,6 +121,12 @@ def packages() -> Iterator[Package]:
 def volumes() -> dict[str, Recipe]:
     """Return every volume recipe by name."""
     return _collect("bench.volumes", "volumes", "VOLUME")
+
+
+@cache
+def outputs() -> dict[str, Output]:
+    """Return every output format of a gate by name."""
+    return _collect("bench.gate.outputs", "outputs", "OUTPUT")
 
 
 def scenario(name: str) -> Scenario:

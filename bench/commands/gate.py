@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench import discovery
 from bench.commands.comparing import measured
 from bench.commands.options import DIRECTORY, JSON, RESULTS_OPTION, WORKDIR, directory_of, listed, print_json
 from bench.errors import EXIT_USAGE, BenchError
@@ -29,6 +30,13 @@ CONFIG = Path("pyproject.toml")
 MORE_TIME = "give a larger --budget"
 
 
+def OUTPUT_OPTIONS(command: Any) -> Any:  # noqa: N802  a decorator as those of click.options
+    """Add an option for each output format."""
+    for output in reversed(discovery.outputs().values()):
+        command = click.option(f"--{output.name}", type=DIRECTORY, metavar="FILE", help=output.help)(command)
+    return command
+
+
 @click.command()
 @click.argument("runs", nargs=-1, metavar="[RUN]…")
 @click.option("--baseline", type=DIRECTORY, metavar="FILE", help="Stored figures. [default: bench-baseline.json]")
@@ -45,8 +53,7 @@ MORE_TIME = "give a larger --budget"
 @click.option("--update", is_flag=True, help="Write the baseline instead of judging by it.")
 @click.option("--budget", metavar="TIME", help="Give up after this time. [default: 5m]")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")
-@click.option("--junit", type=DIRECTORY, metavar="FILE", help="Write the verdicts as JUnit XML too.")
-@click.option("--markdown", type=DIRECTORY, metavar="FILE", help="Write them as Markdown too.")
+@OUTPUT_OPTIONS
 @RESULTS_OPTION
 @WORKDIR
 @JSON
@@ -65,13 +72,12 @@ def gate(runs: tuple[str, ...], results: Path, as_json: bool, **asked: Any) -> i
     """  # noqa: D301  click wants the character, not its name
     from dataclasses import replace
 
-    from bench import discovery
-
     config = _settings(asked["config"])
     config.check_scenarios(discovery.readings())
     if asked["baseline"]:
         config = replace(config, baseline=asked["baseline"])
-    for path in (asked["junit"], asked["markdown"]):
+    for name in discovery.outputs():
+        path = asked[name]
         if path and not path.parent.is_dir():
             raise BenchError(f"cannot write {path}", why=f"{path.parent} is no directory", mend="make it first")
     status = 0
@@ -104,7 +110,6 @@ def _settings(given: Path | None) -> GateConfig:
 
 
 def _analysed(directory: Path) -> Analysis:
-    from bench import discovery
     from bench.reading.analysis import Analysis
     from bench.store.reader import load
 
@@ -152,7 +157,6 @@ def _comparisons(config: GateConfig, asked: dict[str, Any], *, rootless: bool) -
     """Return the comparisons to measure; the error budget is split evenly between those that block."""
     from dataclasses import replace
 
-    from bench import discovery
     from bench.gate.config import Comparison as Wanted
     from bench.measure import compare
 
@@ -196,7 +200,6 @@ def _comparisons(config: GateConfig, asked: dict[str, Any], *, rootless: bool) -
 
 def judged(analyses: Iterable[Analysis], config: GateConfig) -> GateResult:
     """Return what the runs say; without a baseline, a run that compares is judged by the rest, any other refused."""
-    from bench import discovery
     from bench.gate.baseline import check_suite
     from bench.gate.baseline_file import read_baseline
     from bench.gate.expected import judge_expectations
@@ -234,7 +237,6 @@ def judged(analyses: Iterable[Analysis], config: GateConfig) -> GateResult:
 
 
 def _update(path: Path, analyses: list[Analysis]) -> None:
-    from bench import discovery
     from bench.gate.baseline import make_baseline
     from bench.gate.baseline_file import write_baseline
 
@@ -252,15 +254,14 @@ def _update(path: Path, analyses: list[Analysis]) -> None:
 
 def _tell(result: GateResult, asked: dict[str, Any], *, as_json: bool) -> None:
     """Print the table or JSON, write the files that were asked for, and tell GitHub Actions where it runs there."""
-    from bench.gate.github import as_annotations, as_markdown
-    from bench.gate.junit import as_junit
+    from bench.gate.github import as_annotations
+    from bench.gate.outputs.markdown import as_markdown
     from bench.gate.table import as_json as json_of
     from bench.gate.table import as_table
 
-    if asked["junit"]:
-        _write(asked["junit"], as_junit(result))
-    if asked["markdown"]:
-        _write(asked["markdown"], as_markdown(result))
+    for name, output in discovery.outputs().items():
+        if asked[name]:
+            _write(asked[name], output.text(result))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         _write(Path(summary), as_markdown(result), mode="a")
     if as_json:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from bench.gate.verdict import Status, Tier
-from bench.gate.words import counts, outcome, plain, summary, word
+from bench.gate.words import HEADINGS, cells, counts, outcome, plain, summary
 
 if TYPE_CHECKING:
     from bench.gate.verdict import GateResult, GateVerdict
 
 __all__ = ["as_json", "as_table"]
 
-HEADINGS = ("verdict", "scenario", "figure", "seen", "expected", "why")
-GAP = "  "
+WIDTH = 1_000_000  # of the console that lays it out: no line is folded
 
 
 def as_table(result: GateResult, *, passes: bool = False) -> str:
@@ -23,9 +27,15 @@ def as_table(result: GateResult, *, passes: bool = False) -> str:
     Counters and stored times that passed are hundreds, so they are only counted unless `passes`.
     """
     shown = [one for one in result.worst_first() if passes or not _is_dull(one)]
-    table = [HEADINGS, *(_cells(one) for one in shown)] if shown else []
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="none")
+    for heading in HEADINGS:
+        table.add_column(heading, no_wrap=True)
+    for one in shown:
+        table.add_row(*map(Text, cells(one)))  # not str, which rich would search for markup
+    console = Console(file=StringIO(), width=WIDTH, color_system=None)
+    if shown:
+        console.print(table)
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     return "\n".join([*(f"warning: {plain(one)}" for one in result.warnings), *lines, summary(result)])
 
 
@@ -55,7 +65,3 @@ def as_json(result: GateResult) -> dict[str, Any]:
 
 def _is_dull(verdict: GateVerdict) -> bool:
     return verdict.status is Status.PASS and verdict.tier is not Tier.TIMES
-
-
-def _cells(one: GateVerdict) -> tuple[str, ...]:
-    return (word(one), *(plain(text) for text in (one.scenario, one.name, one.seen, one.expected, one.reason)))

@@ -10,7 +10,9 @@ from bench.gate.verdict import Status
 if TYPE_CHECKING:
     from bench.gate.verdict import GateResult, GateVerdict
 
-__all__ = ["counts", "outcome", "plain", "summary", "word"]
+__all__ = ["HEADINGS", "cells", "counts", "outcome", "plain", "summary", "word"]
+
+HEADINGS = ("verdict", "scenario", "figure", "seen", "expected", "why")  # of a row of a verdict
 
 
 def outcome(result: GateResult) -> str:
@@ -49,3 +51,9 @@ def plain(text: str) -> str:
     All that XML 1.0 cannot hold (section 2.2, Char) is among what is dropped.
     """
     return " ".join("".join(one for one in text if one.isprintable() or one.isspace()).split())
+
+
+def cells(verdict: GateVerdict) -> tuple[str, ...]:
+    """Return a row of HEADINGS, each cell one line."""
+    told = (word(verdict), verdict.scenario, verdict.name, verdict.seen, verdict.expected, verdict.reason)
+    return tuple(map(plain, told))

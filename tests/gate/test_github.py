@@ -7,7 +7,8 @@ import re
 import pytest
 from hypothesis import given
 
-from bench.gate.github import ANNOTATIONS, SUMMARY_BYTES, as_annotations, as_markdown
+from bench.gate.github import ANNOTATIONS, as_annotations
+from bench.gate.outputs.markdown import SUMMARY_BYTES, as_markdown
 from bench.gate.verdict import GateResult, Status
 from bench.gate.words import plain, word
 from tests.gate.made import results, verdict

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 
-from bench.gate.junit import as_junit
+from bench.gate.outputs.junit import as_junit
 from bench.gate.verdict import GateResult, Status, Tier
 from bench.gate.words import plain
 from tests.gate.made import results, verdict

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from bench.gate.output import Output
 from bench.gate.verdict import Status
 from bench.gate.words import plain
 
 if TYPE_CHECKING:
     from bench.gate.verdict import GateResult, GateVerdict
 
-__all__ = ["as_junit"]
+__all__ = ["OUTPUT", "as_junit"]
 
 SUITE = "bench.gate"
 FAILURE, SKIPPED = "failure", "skipped"
@@ -60,3 +61,6 @@ def _case(suite: ET.Element, one: GateVerdict, *, inconclusive_fails: bool) -> N
     else:
         return
     told.text = f"seen: {plain(one.seen)}\nexpected: {plain(one.expected)}"
+
+
+OUTPUT = Output("junit", "Write the verdicts as JUnit XML too.", as_junit)
