@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("layers", "containers on real layers (fixtures of layer-bench)")
     said = "; several times: a test of each. [default: {}]"
     for axis, metavar, told in (
-        ("driver", "DRIVER[,OPTION=VALUE]", "Storage driver: overlay2, fuse-overlayfs, native, vfs"),
+        ("driver", "DRIVER[,OPTION=VALUE]", "Storage driver, as `python -m bench list` has them"),
         ("volume", "VOLUME", "File system: ext4, xfs, xfs-noreflink"),
         ("depth", "N", "Layers of the image"),
     ):

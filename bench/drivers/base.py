@@ -128,6 +128,7 @@ class Driver(ABC):
     order: ClassVar[int] = 99
     profile: ClassVar[str] = "quick"  # the least thorough profile that measures it unasked
     layered: ClassVar[bool] = True  # False: an image is one directory, so depth changes nothing
+    mounts_layers: ClassVar[bool] = False  # whether a container is mounted from its layers
     copies_on_write: ClassVar[bool] = True  # False: a container cannot change a file of its image
     usual_volumes: ClassVar[tuple[str, ...]] = ()  # the only ones on which it is measured unasked; (): all
     costly: ClassVar[bool] = False  # unasked it is measured on the grids that name it only

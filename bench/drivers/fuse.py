@@ -35,6 +35,7 @@ START_SECONDS = STOP_SECONDS = 10.0
 class FuseUnion(LinkedLayout):
     """A driver on overlay2's layout whose daemon mounts the container."""
 
+    mounts_layers = True
     default_program: ClassVar[str]
 
     @property

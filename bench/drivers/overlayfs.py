@@ -35,6 +35,7 @@ BREAKS = Difference(
 class OverlayFs(Driver):
     """A driver that mounts overlayfs with the options of its arm."""
 
+    mounts_layers = True
     differences: tuple[Difference, ...] = (
         Difference(
             "a directory of the image cannot be renamed (EXDEV)",

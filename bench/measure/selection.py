@@ -94,15 +94,12 @@ def arms_of(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
 
 
 def _affordable(arm: Arm, driver: Driver, grid: Grid) -> bool:
-    """Tell whether a grid measures an arm unasked: what is costly, and native beside it, only if it is named."""
-    volume = discovery.volume(arm.volume).drivers
-    costly = driver.costly or (bool(volume) and all(discovery.driver(name).costly for name in volume))
-    return not costly or not {arm.driver, *volume}.isdisjoint(_chosen(grid) or ())
-
-
-def _chosen(grid: Grid) -> set[str] | None:
-    """Return the names of a grid's own drivers; None if it has no choice of its own."""
-    return None if grid.drivers is None else {*grid.drivers, *(discovery.engines() if grid.engines else ())}
+    """Tell whether a grid measures an arm unasked: what is costly, and native beside it, only if it says so."""
+    if driver.daemon:
+        return grid.engines or arm.driver in (grid.drivers or ())
+    of_volume = discovery.volume(arm.volume).drivers
+    costly = driver.costly or (bool(of_volume) and all(discovery.driver(name).costly for name in of_volume))
+    return not costly or grid.costly or not {arm.driver, *of_volume}.isdisjoint(grid.drivers or ())
 
 
 def _usual_arm(driver: Driver, volume: str) -> bool:
@@ -168,8 +165,7 @@ def cells_of(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> 
         skipped["cold"] = Skip(f"{scenario.name}: cold cells", reason, "run as root", scenario=scenario.name)
     for grid, (arm, driver) in product(_grids(request, scenario), arms):
         # A grid's drivers are its own choice; a driver that the user names is measured on every grid.
-        chosen = _chosen(grid)
-        if chosen is not None and not request.drivers and arm.driver not in {*chosen, NATIVE}:
+        if grid.drivers is not None and not request.drivers and arm.driver not in {*grid.drivers, NATIVE}:
             continue
         if not request.drivers and not _affordable(arm, driver, grid):
             continue

@@ -38,8 +38,8 @@ class Grid:
     """A full crossing of axes; a scenario is a union of grids.
 
     `params` maps a parameter to its values. `max_blocks`: at most this many units of each cell, for cells that take
-    long or whose answer is exact. `drivers`: the grid's own choice of drivers; with `engines`, also every driver whose
-    stacks an engine builds. None: every driver of the run except those, unless the user names one.
+    long or whose answer is exact. `drivers`: the grid's own choice of drivers; None: every driver of the run, but
+    of the `costly` ones and of those whose stacks `engines` build only where the grid says so, or the user names one.
     """
 
     depths: tuple[int, ...]
@@ -47,6 +47,7 @@ class Grid:
     params: Mapping[str, tuple[Param, ...]] = field(default_factory=dict)
     max_blocks: int | None = None
     drivers: tuple[str, ...] | None = None
+    costly: bool = False
     engines: bool = False
 
 

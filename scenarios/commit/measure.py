@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from bench.layers.changes import Change
 
 FILE_BYTES = 4096
-BY_HAND = ("overlay2", "fuse-overlayfs", "vfs", "overlay", "btrfs", "unionfs-fuse", "zfs")
 APPLIED = "the exported layer, applied to the image, gives the container's tree"
 APPLIED_OWN = "the layer that the engine made, applied to the image, gives the container's tree"
 # What an engine's container has at its root that is not of the image: the program, and places for its own mounts.
@@ -45,8 +44,15 @@ def grids(profile: str) -> Iterable[Grid]:
     counts = (500, TYPICAL, 8000) if profile == "standard" else (500, TYPICAL, 8000, 32_000)
     # A block of all drivers and engines took six minutes: a standard run has the laws of overlay2 and no engine.
     wide = profile == "full"
-    yield Grid((DEPTH,), (Temperature.NEW,), {"files": counts}, drivers=BY_HAND if wide else BY_HAND[:1], max_blocks=12)
-    yield Grid((DEPTH,), (Temperature.NEW,), {"files": (TYPICAL,)}, drivers=BY_HAND, engines=wide, max_blocks=4)
+    yield Grid(
+        (DEPTH,),
+        (Temperature.NEW,),
+        {"files": counts},
+        drivers=None if wide else ("overlay2",),
+        costly=wide,
+        max_blocks=12,
+    )
+    yield Grid((DEPTH,), (Temperature.NEW,), {"files": (TYPICAL,)}, costly=True, engines=wide, max_blocks=4)
 
 
 def layer(index: int, params: Params) -> Layer:

@@ -48,7 +48,7 @@ def grids(profile: str) -> Iterable[Grid]:
     length = {"length": (OPERATIONS.get(profile, MOST),)}
     yield Grid((DEPTH,), (Temperature.NEW,), length, max_blocks=blocks)
     if profile == "full":
-        yield Grid((DEPTH,), (Temperature.NEW,), length, drivers=("zfs",), engines=True, max_blocks=1)
+        yield Grid((DEPTH,), (Temperature.NEW,), length, costly=True, engines=True, max_blocks=1)
 
 
 def layer(index: int, params: Params) -> Layer:

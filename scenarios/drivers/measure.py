@@ -39,7 +39,7 @@ def grids(profile: str) -> Iterable[Grid]:
     if profile == "quick":
         return
     yield Grid((DEPTH,), (Temperature.NEW,))
-    yield Grid((DEPTH,), (Temperature.NEW,), drivers=("zfs",), engines=True)
+    yield Grid((DEPTH,), (Temperature.NEW,), costly=True, engines=True)
     if profile == "full":
         yield Grid(STEP, (Temperature.NEW,), drivers=("docker/overlay2", "overlay2"))
 

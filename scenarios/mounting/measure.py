@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from bench.model import Cell
 
 DOCKER = f"{Docker.name}/overlay2"
-MOUNTED = ("overlay2", "overlay", "fuse-overlayfs")  # by hand
 DEPTHS = (1, 16, 32, 64, 96, 125)
 AROUND = (1, 32, 48, 56, 64, 72, 80, 96, 125)  # Docker's step lies among them wherever its home is: at 72 by default
 SEEN = "/seen"  # a file of the bottom layer, of which Docker is asked
@@ -37,7 +36,7 @@ MOST_OPTIONS = mmap.PAGESIZE - 1  # bytes, beyond which Docker takes the other w
 def grids(profile: str) -> Iterable[Grid]:
     """Depths; Docker's own around its step."""
     if profile != "quick":
-        yield Grid(DEPTHS, (Temperature.HOT,), drivers=MOUNTED)
+        yield Grid(DEPTHS, (Temperature.HOT,))
         yield Grid(AROUND, (Temperature.HOT,), drivers=(DOCKER,), max_blocks=8)
 
 
@@ -48,9 +47,9 @@ def layer(index: int, params: Params) -> Layer:
 
 def applies(cell: Cell, driver: Driver) -> str:
     """Where something is mounted, and of engines the one that can be asked to mount."""
-    if isinstance(driver, EngineDriver):
+    if driver.daemon:
         return "" if driver.name == DOCKER else "it cannot be asked to mount a container and no more"
-    return "" if driver.name in MOUNTED else "nothing is mounted, or not from layers"
+    return "" if driver.mounts_layers else "nothing is mounted, or not from layers"
 
 
 def operate(unit: Unit) -> None:

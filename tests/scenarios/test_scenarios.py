@@ -23,7 +23,6 @@ from bench.model import Cell, Temperature, parse_size
 from bench.scenario import reference
 from scenarios.copy_up import measure as copy_up
 from scenarios.copy_up.reading import FILES
-from scenarios.mounting.measure import MOUNTED
 from tests.host.isolated import isolated
 from tests.integration.places import BY_HAND, LOOPED, own_volume, require
 from tests.measure.fakes import FOREVER, Quiet
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from bench.scenario.contract import Unit
 
 pytestmark = pytest.mark.root
+MOUNTED = tuple(name for name in BY_HAND if discovery.driver(name).mounts_layers)
 SCENARIOS = sorted(name for name, one in discovery.scenarios().items() if not one.needs_engine)
 DEPTHS, SIZES = (1, 4), (0, 4096, parse_size("1MiB"))
 
