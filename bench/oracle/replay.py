@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.oracle.operations import ABSENT, Look, Seen
+from bench.oracle.access import ABSENT, Seen
+from bench.oracle.operations import Look
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

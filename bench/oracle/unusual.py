@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from bench.oracle.operations import Append, Create, Look, RemoveAttribute, SetAttribute, Unlink
+from bench.oracle.attributes import RemoveAttribute, SetAttribute
+from bench.oracle.contents import Append, Create
+from bench.oracle.entries import Unlink
+from bench.oracle.operations import Look
 
 __all__ = ["CreateHidden", "SetMark", "UnlinkLong", "WriteAndUnlinkLong"]
 

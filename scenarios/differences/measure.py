@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING
 from bench.layers.content import Directory, File, HardLink, Layer, Link, materialise
 from bench.layers.tree import flatten
 from bench.model import Temperature
-from bench.oracle.operations import CreateLong, CreateMarked, Look, MakeWhiteout, Unlink, WriteLinked, stream
+from bench.oracle.contents import CreateLong, CreateMarked
+from bench.oracle.entries import MakeWhiteout, Unlink, WriteLinked
+from bench.oracle.operations import Look
 from bench.oracle.replay import compared, tree
+from bench.oracle.streams import stream
 from bench.oracle.unusual import CreateHidden, SetMark
 from bench.scenario.contract import Grid, Params, Scenario, Unit
 from scenarios.differences.reading import READING, SOURCE

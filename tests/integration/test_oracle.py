@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from bench import discovery
 from bench.layers.content import File, materialise
 from bench.layers.tree import flatten
-from bench.oracle import operations as ops
-from bench.oracle import unusual
-from bench.oracle.operations import stream
+from bench.oracle import attributes, contents, entries, operations, unusual
 from bench.oracle.replay import Replay, compared
+from bench.oracle.streams import stream
 from scenarios.differences.measure import DEPTH, DIRECTORIES, MARKED, NAMES, TREE, layer, once
 from tests.host.isolated import isolated
 from tests.integration.places import BY_HAND, made, own_volume, require
@@ -110,18 +109,18 @@ def test_overlay2_under_streams_that_hypothesis_finds(place: Path) -> None:
 BREAK_LINK = once()[0]
 # What a declaration says, as short as it can be done, and what is seen then.
 SHOWN: list[tuple[str, list[Operation], str]] = [
-    ("overlay2", [ops.Rename("bottom", "new")], "EXDEV"),
-    ("overlay", [ops.Rename("bottom", "new")], "EXDEV"),
-    ("overlay2", [ops.MapOlder("all/a", b"new")], "map-open-file"),
-    ("overlay", [ops.Look("bottom/b")], "links=3"),
+    ("overlay2", [entries.Rename("bottom", "new")], "EXDEV"),
+    ("overlay", [entries.Rename("bottom", "new")], "EXDEV"),
+    ("overlay2", [contents.MapOlder("all/a", b"new")], "map-open-file"),
+    ("overlay", [operations.Look("bottom/b")], "links=3"),
     ("overlay2", [BREAK_LINK], "write-linked"),
     ("overlay", [BREAK_LINK], "write-linked"),
     ("unionfs-fuse", [BREAK_LINK], "write-linked"),
-    ("overlay2", [ops.MakeWhiteout("new")], "EPERM"),
-    ("overlay", [ops.MakeWhiteout("new")], "EPERM"),
-    ("fuse-overlayfs", [ops.MakeWhiteout("new")], "ENOENT"),
-    ("fuse-overlayfs", [ops.CreateMarked(".wh.d", 0o600)], "EINVAL"),
-    ("fuse-overlayfs", [ops.CreateLong("n" * 252, 0o600)], "ENAMETOOLONG"),
+    ("overlay2", [entries.MakeWhiteout("new")], "EPERM"),
+    ("overlay", [entries.MakeWhiteout("new")], "EPERM"),
+    ("fuse-overlayfs", [entries.MakeWhiteout("new")], "ENOENT"),
+    ("fuse-overlayfs", [contents.CreateMarked(".wh.d", 0o600)], "EINVAL"),
+    ("fuse-overlayfs", [contents.CreateLong("n" * 252, 0o600)], "ENAMETOOLONG"),
     ("fuse-overlayfs", [unusual.UnlinkLong(DELETED * 252)], "ECONNABORTED"),
     ("fuse-overlayfs", [unusual.WriteAndUnlinkLong(REWRITTEN * 252, b"more")], "ECONNABORTED"),
     ("fuse-overlayfs", [unusual.SetMark(MARKED, "trusted.overlay.opaque", b"y")], "EPERM"),
@@ -130,10 +129,18 @@ SHOWN: list[tuple[str, list[Operation], str]] = [
     ("unionfs-fuse", [unusual.UnlinkLong(DELETED * 248)], "ENAMETOOLONG"),
     ("unionfs-fuse", [unusual.WriteAndUnlinkLong(REWRITTEN * 248, b"more")], "kind='absent'"),
     ("unionfs-fuse", [unusual.CreateHidden(".fuse_hidden1", 0o600)], "'.fuse_hidden1'"),
-    ("fuse-overlayfs", [ops.Create("new", 0o600), ops.Rename("new", "bottom/a"), ops.Unlink("bottom/a")], "unlink"),
-    ("unionfs-fuse", [ops.SetAttribute("d", "user.one", b"1")], "ENOTSUP"),
-    ("unionfs-fuse", [ops.HardLink("d", "new")], "False"),
-    ("unionfs-fuse", [ops.Create("all/e", 0o600), ops.Rename("all", "new"), ops.Look("new")], "look('new')"),
+    (
+        "fuse-overlayfs",
+        [contents.Create("new", 0o600), entries.Rename("new", "bottom/a"), entries.Unlink("bottom/a")],
+        "unlink",
+    ),
+    ("unionfs-fuse", [attributes.SetAttribute("d", "user.one", b"1")], "ENOTSUP"),
+    ("unionfs-fuse", [entries.HardLink("d", "new")], "False"),
+    (
+        "unionfs-fuse",
+        [contents.Create("all/e", 0o600), entries.Rename("all", "new"), operations.Look("new")],
+        "look('new')",
+    ),
 ]
 
 

@@ -20,8 +20,8 @@ from bench.errors import BenchError
 from bench.layers.archive import export
 from bench.layers.changes import PRESENT, Change, naive
 from bench.layers.unpack import apply
-from bench.oracle.operations import stream
 from bench.oracle.replay import replay, tree
+from bench.oracle.streams import stream
 from tests.host.isolated import needs_root
 from tests.layers.archives import DIRECTORY, FIFO, Given, crafted, hard, link
 

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.oracle import operations as ops
-from bench.oracle import unusual
-from bench.oracle.operations import ABSENT, KINDS, Operation, Seen, stream
+from bench.oracle import attributes, contents, entries, operations, unusual
+from bench.oracle.access import ABSENT, Seen, digest
 from bench.oracle.replay import replay, tree
+from bench.oracle.streams import KINDS, stream
 from tests.host.isolated import needs_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from bench.oracle.operations import Operation
 
 DIRECTORIES, NAMES = ("", "a", "a/b"), ("x", "y", "z")
 
@@ -40,27 +42,27 @@ def file(size: int, links: int = 1, mode: str = "0o644") -> Seen:
 
 def test_what_operations_do_and_say(root: int, tmp_path: Path) -> None:
     for operation, said in (
-        (ops.Create("new", 0o600), file(0, mode="0o600")),
-        (ops.Append("file", b"ab"), ops._digest(b"0123456789ab")),
-        (ops.Write("file", 1, b"--"), ops._digest(b"0--3456789ab")),
-        (ops.Truncate("file", 4), ops._digest(b"0--3")),
-        (ops.MapAndWrite("file", b"++"), ops._digest(b"++-3")),
-        (ops.ReadOlder("file", b"!"), ops._digest(b"++-3!")),
-        (ops.MapOlder("file", b"="), ops._digest(b"=+-3!")),
-        (ops.HardLink("file", "other"), (file(5, 2), file(5, 2), True)),
-        (ops.Overwrite("other", b"x"), ops._digest(b"x")),
-        (ops.Unlink("other"), Seen(ABSENT)),
-        (ops.Rename("file", "moved"), (Seen(ABSENT), file(1))),
-        (ops.ChangeMode("moved", 0o755), file(1, mode="0o755")),
-        (ops.ChangeTimes("moved", 1234567), 1234567),
-        (ops.SymbolicLink("link", "moved"), "moved"),
-        (ops.ChangeMode("link", 0o600), "a link"),
-        (ops.MakeDirectory("directory/sub", 0o700), (Seen("directory", "0o700", os.getuid(), os.getgid()), [])),
-        (ops.RemoveDirectory("directory/sub"), Seen(ABSENT)),
-        (ops.ListWhileChanging("directory", "made", "gone"), ([], True, ["made"])),
-        (ops.Look("directory"), (Seen("directory", oct((tmp_path / "directory").stat().st_mode & 0o7777), os.getuid(),
-                                      os.getgid()), ["made"])),
-        (ops.Look("link"), (Seen("link", "0o777", os.getuid(), os.getgid(), 5, 1), "moved")),
+        (contents.Create("new", 0o600), file(0, mode="0o600")),
+        (contents.Append("file", b"ab"), digest(b"0123456789ab")),
+        (contents.Write("file", 1, b"--"), digest(b"0--3456789ab")),
+        (contents.Truncate("file", 4), digest(b"0--3")),
+        (contents.MapAndWrite("file", b"++"), digest(b"++-3")),
+        (contents.ReadOlder("file", b"!"), digest(b"++-3!")),
+        (contents.MapOlder("file", b"="), digest(b"=+-3!")),
+        (entries.HardLink("file", "other"), (file(5, 2), file(5, 2), True)),
+        (contents.Overwrite("other", b"x"), digest(b"x")),
+        (entries.Unlink("other"), Seen(ABSENT)),
+        (entries.Rename("file", "moved"), (Seen(ABSENT), file(1))),
+        (attributes.ChangeMode("moved", 0o755), file(1, mode="0o755")),
+        (attributes.ChangeTimes("moved", 1234567), 1234567),
+        (entries.SymbolicLink("link", "moved"), "moved"),
+        (attributes.ChangeMode("link", 0o600), "a link"),
+        (entries.MakeDirectory("directory/sub", 0o700), (Seen("directory", "0o700", os.getuid(), os.getgid()), [])),
+        (entries.RemoveDirectory("directory/sub"), Seen(ABSENT)),
+        (entries.ListWhileChanging("directory", "made", "gone"), ([], True, ["made"])),
+        (operations.Look("directory"), (Seen("directory", oct((tmp_path / "directory").stat().st_mode & 0o7777),
+                                             os.getuid(), os.getgid()), ["made"])),
+        (operations.Look("link"), (Seen("link", "0o777", os.getuid(), os.getgid(), 5, 1), "moved")),
     ):  # fmt: skip
         assert replay(operation, root) == ("ok", said), operation
     assert (tmp_path / "moved").read_bytes() == b"x"
@@ -68,7 +70,7 @@ def test_what_operations_do_and_say(root: int, tmp_path: Path) -> None:
 
 def test_what_unusual_operations_do_and_say(root: int, tmp_path: Path) -> None:
     directory = Seen("directory", oct((tmp_path / "directory").stat().st_mode & 0o7777), os.getuid(), os.getgid())
-    written = ops._digest(b"0123456789ab"), (Seen(ABSENT), None)
+    written = digest(b"0123456789ab"), (Seen(ABSENT), None)
     for operation, said in (
         (unusual.CreateHidden("directory/new", 0o600), (file(0, mode="0o600"), (directory, ["new"]))),
         (unusual.UnlinkLong("directory/new"), Seen(ABSENT)),
@@ -89,14 +91,14 @@ def test_a_mark_is_set_looked_at_and_removed(root: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("operation", "error"),
     [
-        (ops.Create("file", 0o600), "EEXIST"),
-        (ops.Unlink("nothing"), "ENOENT"),
-        (ops.Write("directory", 0, b"x"), "EISDIR"),
-        (ops.RemoveDirectory("."), "EINVAL"),
-        (ops.Unlink("file/below"), "ENOTDIR"),
-        (ops.Append("pipe", b"x"), "ENXIO"),
-        (ops.Overwrite("pipe", b"x"), "ENXIO"),
-        (ops.ListWhileChanging(".", "pipe", "x"), "ENXIO"),
+        (contents.Create("file", 0o600), "EEXIST"),
+        (entries.Unlink("nothing"), "ENOENT"),
+        (contents.Write("directory", 0, b"x"), "EISDIR"),
+        (entries.RemoveDirectory("."), "EINVAL"),
+        (entries.Unlink("file/below"), "ENOTDIR"),
+        (contents.Append("pipe", b"x"), "ENXIO"),
+        (contents.Overwrite("pipe", b"x"), "ENXIO"),
+        (entries.ListWhileChanging(".", "pipe", "x"), "ENXIO"),
     ],
 )
 def test_an_error_is_what_it_did_and_nothing_waits_at_a_pipe(operation: Operation, error: str, root: int) -> None:
@@ -106,18 +108,18 @@ def test_an_error_is_what_it_did_and_nothing_waits_at_a_pipe(operation: Operatio
 def test_either_word_for_a_directory_that_is_not_empty_is_the_same(root: int, tmp_path: Path) -> None:
     (tmp_path / "directory/inside").touch()
     (tmp_path / "empty").mkdir()
-    assert replay(ops.Rename("empty", "directory"), root) == ("ENOTEMPTY", None)
-    assert replay(ops.RemoveDirectory("directory"), root) == ("ENOTEMPTY", None)
-    assert replay(ops.MakeDirectory("empty", 0o700), root) == ("EEXIST", None)
+    assert replay(entries.Rename("empty", "directory"), root) == ("ENOTEMPTY", None)
+    assert replay(entries.RemoveDirectory("directory"), root) == ("ENOTEMPTY", None)
+    assert replay(entries.MakeDirectory("empty", 0o700), root) == ("EEXIST", None)
 
 
 @needs_root
 def test_what_needs_root(root: int) -> None:
-    assert replay(ops.MakeNode("device", 3), root) == ("ok", Seen("device", "0o600", 0, 0, 0, 1, os.makedev(1, 3)))
-    assert replay(ops.ChangeOwner("device", 1000, 1000), root)[1] == Seen(
+    assert replay(entries.MakeNode("device", 3), root) == ("ok", Seen("device", "0o600", 0, 0, 0, 1, os.makedev(1, 3)))
+    assert replay(attributes.ChangeOwner("device", 1000, 1000), root)[1] == Seen(
         "device", "0o600", 1000, 1000, 0, 1, os.makedev(1, 3)
     )
-    assert replay(ops.MakeFifo("fifo"), root) == ("ok", Seen("fifo", "0o600", 0, 0, 0, 1))
+    assert replay(entries.MakeFifo("fifo"), root) == ("ok", Seen("fifo", "0o600", 0, 0, 0, 1))
 
 
 def test_a_stream_is_drawn_from_its_seed_and_has_every_kind() -> None:
@@ -130,7 +132,7 @@ def test_a_stream_is_drawn_from_its_seed_and_has_every_kind() -> None:
 def test_about_half_of_a_stream_is_done(root: int) -> None:
     """A stream that mostly fails tests how errors agree, and little else."""
     for name in DIRECTORIES[1:]:
-        replay(ops.MakeDirectory(name, 0o755), root)
+        replay(entries.MakeDirectory(name, 0o755), root)
     said = Counter(replay(one, root)[0] for one in stream(random.Random(3), 5000, DIRECTORIES, NAMES))
     assert said["ok"] > 0.35 * 5000
 
@@ -144,5 +146,5 @@ def test_no_operation_leaves_the_directory(root: int, tmp_path: Path) -> None:
 
 
 def test_it_is_written_so_that_a_person_can_do_it_again() -> None:
-    assert str(ops.Rename("a/x", "b")) == "rename('a/x', 'b')"
-    assert str(ops.Write("a", 4095, b"xyz")) == "write('a', 4095, 3 bytes)"
+    assert str(entries.Rename("a/x", "b")) == "rename('a/x', 'b')"
+    assert str(contents.Write("a", 4095, b"xyz")) == "write('a', 4095, 3 bytes)"

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.drivers.base import Difference
-from bench.oracle.operations import Append, Create, Look, MakeDirectory, Rename, Unlink
+from bench.oracle.contents import Append, Create
+from bench.oracle.entries import MakeDirectory, Rename, Unlink
+from bench.oracle.operations import Look
 from bench.oracle.replay import TREE_EVERY, compared
 from tests.oracle.shrink import shrunk
 
