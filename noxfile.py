@@ -111,6 +111,13 @@ def report(session: nox.Session) -> None:
 
 
 @nox.session
+def reference(session: nox.Session) -> None:
+    """Make docs/reference.md from the code."""
+    _install(session)
+    session.run("python", "docs/make_reference.py")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and layout of the code with ruff, and which room imports which with import-linter."""
     _install(session, groups=("lint",), project=False)
@@ -124,7 +131,7 @@ def typecheck(session: nox.Session) -> None:
     """Check types with mypy, strictly."""
     _install(session, f"nox=={version('nox')}", groups=("tests", "typecheck"))
     session.run("python", "-m", "mypy", *session.posargs, "-p", "bench", "-p", "scenarios", "-p", "tests")
-    session.run("python", "-m", "mypy", *session.posargs, "noxfile.py", "noxw")
+    session.run("python", "-m", "mypy", *session.posargs, "noxfile.py", "noxw", "docs/make_reference.py")
 
 
 @nox.session

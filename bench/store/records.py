@@ -27,36 +27,38 @@ _MISMATCH = re.compile(r"(.+?) is (\S+), expected (\S+) \((.*)\)", re.DOTALL)  #
 class Pace(msgspec.Struct, gc=False):
     """Where and how fast the clock ran (bench.measure.pace); NaN: not recorded."""
 
-    cpu: float = float("nan")
-    slowness: float = float("nan")
-    slowness_after: float = float("nan")
-    waited: float = float("nan")
+    cpu: Annotated[float, "the CPU of the last timed part"] = float("nan")
+    slowness: Annotated[float, "at the start of the timed part that began worst; 1: as fast as at its best"] = float(
+        "nan"
+    )
+    slowness_after: Annotated[float, "the same after the last timed part"] = float("nan")
+    waited: Annotated[float, "nanoseconds waited for a quiet moment"] = float("nan")
 
 
 class Row(msgspec.Struct, gc=False, kw_only=True):
-    """One unit, as a line of samples.jsonl has it; `bench.model.Sample` says what the fields are."""
+    """One unit: what was observed of a cell from one fresh set-up, and how."""
 
-    schema: int
-    sequence: Int64
-    block: Int64
-    scenario: str
-    arm: str
-    driver: str
-    options: dict[str, str] = {}
-    volume: str
-    depth: Int64
-    temperature: Temperature
-    params: dict[str, Int64 | str]
-    started: float
-    metrics: dict[str, float]
-    operations: dict[str, Int64]
-    counters: dict[str, float]
-    expected: dict[str, tuple[float, float] | str]
-    mismatches: list[Mismatch | str]
-    proofs: list[str]
-    pace: Pace = msgspec.field(default_factory=Pace)
-    how: dict[str, str]
-    error: str
+    schema: Annotated[int, "version of the row"]
+    sequence: Annotated[Int64, "number of the unit in its run; rises"]
+    block: Annotated[Int64, "units of one block ran one after the other, in random order"]
+    scenario: Annotated[str, "its name"]
+    arm: Annotated[str, "driver with options on a volume, as it is written"]
+    driver: Annotated[str, "the driver alone"]
+    options: Annotated[dict[str, str], "of the driver"] = {}
+    volume: Annotated[str, "the volume alone"]
+    depth: Annotated[Int64, "layers of the image"]
+    temperature: Annotated[Temperature, "what the kernel held in memory"]
+    params: Annotated[dict[str, Int64 | str], "the scenario's own parameters"]
+    started: Annotated[float, "seconds since the epoch, by time.time"]
+    metrics: Annotated[dict[str, float], "nanoseconds by time.perf_counter_ns, unless the metric says otherwise"]
+    operations: Annotated[dict[str, Int64], "timed calls behind each metric, which is their median"]
+    counters: Annotated[dict[str, float], "what was counted"]
+    expected: Annotated[dict[str, tuple[float, float] | str], "bounds of counters; up to schema 2 a text"]
+    mismatches: Annotated[list[Mismatch | str], "counters beyond their bounds; up to schema 2 texts"]
+    proofs: Annotated[list[str], "what was shown to have happened"]
+    pace: Annotated[Pace, "where and how fast the clock ran; since schema 2"] = msgspec.field(default_factory=Pace)
+    how: Annotated[dict[str, str], "how it was mounted and made"]
+    error: Annotated[str, "why the unit is no sample; empty if it is one"]
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -101,28 +103,24 @@ class StreamRecord(Compares, frozen=True, kw_only=True):
 
 
 class Provenance(msgspec.Struct, kw_only=True):
-    """What run.json says, as far as something depends on it; the file may have more.
+    """What run.json says, as far as something depends on it."""
 
-    `started` is a time of day (ISO 8601, UTC), `seconds` is how long it measured; `asked` are the options of a test of
-    the suite.
-    """
-
-    schema: int
-    version: str = ""
-    kind: str = ""
-    command: list[str] = []
-    request: dict[str, Any] = {}
-    host: dict[str, Any] = {}
-    started: str = ""
-    seconds: float = 0.0
-    complete: bool = False
-    skips: list[Skip] = []
-    warnings: list[RunWarning | str] = []
-    comparisons: list[Compares] | None = None
-    streams: list[StreamRecord] | None = None
-    earlier: list[dict[str, Any]] = []
-    alpha: float | None = None
-    asked: dict[str, Any] | None = None
+    schema: Annotated[int, "version of the file"]
+    version: Annotated[str, "of the suite"] = ""
+    kind: Annotated[str, "`ab`, `gate` or `aa`; empty for a survey"] = ""
+    command: Annotated[list[str], "that made the run"] = []
+    request: Annotated[dict[str, Any], "what was asked for"] = {}
+    host: Annotated[dict[str, Any], "machine, kernel, tools and packages"] = {}
+    started: Annotated[str, "time of day, ISO 8601, UTC"] = ""
+    seconds: Annotated[float, "how long it measured"] = 0.0
+    complete: Annotated[bool, "whether it ended by itself"] = False
+    skips: Annotated[list[Skip], "what was left out, why, and what would add it"] = []
+    warnings: Annotated[list[RunWarning | str], "what makes its figures less sure; up to schema 2 texts"] = []
+    comparisons: Annotated[list[Compares] | None, "of a run that compares"] = None
+    streams: Annotated[list[StreamRecord] | None, "of a test of the suite"] = None
+    earlier: Annotated[list[dict[str, Any]], "stretches before the last, of a run that went on"] = []
+    alpha: Annotated[float | None, "error of a gate, of a test of the suite"] = None
+    asked: Annotated[dict[str, Any] | None, "options of a test of the suite"] = None
 
     def __post_init__(self) -> None:
         """Make records of what schema 2 has as text."""
