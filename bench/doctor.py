@@ -98,7 +98,7 @@ def attempt(work: Callable[[], str], *, user_namespace: bool) -> Support:
         status = run_isolated(child, user_namespace=user_namespace)
     except OSError as error:
         told = refused_namespaces(error, user_namespace=user_namespace)
-        return Support.no(f"the kernel refuses new namespaces: {told.reason}", told.mend)
+        return Support.no(f"the kernel refuses new namespaces: {told.reason}", told.fix)
     finally:
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
@@ -122,7 +122,7 @@ def _workdir(directory: Path) -> tuple[Path, Support]:
     try:
         place = workdir.check(directory)
     except BenchError as error:
-        return workdir.DEFAULT, Support.no(error.why, error.mend)
+        return workdir.DEFAULT, Support.no(error.why, error.fix)
     state = os.statvfs(place)
     free = state.f_bavail * state.f_frsize >> 20
     return place, Support.yes(f"{mounts.mount_entry(place).fstype}, {free} MiB free")
@@ -139,9 +139,9 @@ def _mount_api(place: Path) -> Iterator[Check]:
         "overlay option volatile": (lambda at: _mount2(at, [*flags, "volatile"]), option),
         "overlay option metacopy=on": (lambda at: _mount2(at, [*flags, "metacopy=on"]), option),
     }
-    for name, (way, mend) in ways.items():
+    for name, (way, fix) in ways.items():
         support = attempt(partial(_trial, place, way), user_namespace=rootless)
-        yield Check("mount API", name, support if support.ok or support.mend else Support.no(support.reason, mend))
+        yield Check("mount API", name, support if support.ok or support.fix else Support.no(support.reason, fix))
 
 
 def _trial(place: Path, way: Callable[[Path], None]) -> str:

@@ -1,4 +1,4 @@
-"""The errors a user can meet, each of which says what, why and how to mend it.
+"""The errors a user can meet, each of which says what, why and how to fix it.
 
 Anything else that reaches the top is a bug of this suite.
 """
@@ -29,18 +29,18 @@ EXIT_INCONCLUSIVE = 3  # ab, gate
 
 
 class BenchError(Exception):
-    """Something the user can mend; printed as one line, exit status 2."""
+    """Something the user can fix; printed as one line, exit status 2."""
 
-    def __init__(self, what: str, *, why: str = "", mend: str = "") -> None:
-        self.what, self.why, self.mend = what, why, mend
-        super().__init__(what, why, mend)
+    def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
+        self.what, self.why, self.fix = what, why, fix
+        super().__init__(what, why, fix)
 
     def __str__(self) -> str:
         text = self.what
         if self.why:
             text += f": {self.why}"
-        if self.mend:
-            text += f"; {self.mend}"
+        if self.fix:
+            text += f"; {self.fix}"
         return " ".join(text.split())
 
 
@@ -61,7 +61,7 @@ class Interrupted(BaseException):
 
 def no_run(directory: Path) -> BenchError:
     """Return the error for a run that is not there."""
-    return BenchError(f"no run at {directory}", mend="`ls results` shows the runs; give one's directory or name")
+    return BenchError(f"no run at {directory}", fix="`ls results` shows the runs; give one's directory or name")
 
 
 def nearest(kind: str, word: str, known: Iterable[str]) -> BenchError:
@@ -71,4 +71,4 @@ def nearest(kind: str, word: str, known: Iterable[str]) -> BenchError:
     names = sorted(known)
     match = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     hint = f"did you mean {match[0]!r}?" if match else f"known: {', '.join(names) or 'none'}"
-    return BenchError(f"unknown {kind} {word!r}", mend=hint)
+    return BenchError(f"unknown {kind} {word!r}", fix=hint)

@@ -47,7 +47,7 @@ def parse_size(text: str) -> int:
     """Return the bytes that `64`, `4K`, `4KiB` or `1 GiB` mean (powers of 1024)."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise BenchError(f"{text!r} is not a size", mend="write it like 4096, 4KiB, 16MiB or 1GiB")
+        raise BenchError(f"{text!r} is not a size", fix="write it like 4096, 4KiB, 16MiB or 1GiB")
     return int(match[1]) << (10 * _POWERS[match[2].upper()])
 
 
@@ -55,7 +55,7 @@ def parse_seconds(text: str) -> float:
     """Return the seconds that `90`, `90s`, `5m` or `1h` mean."""
     match = _BUDGET.fullmatch(text.strip())
     if match is None:
-        raise BenchError(f"{text!r} is not a time", mend="write it like 90s, 5m or 1h")
+        raise BenchError(f"{text!r} is not a time", fix="write it like 90s, 5m or 1h")
     return float(match[1]) * _SECONDS[match[2]]
 
 
@@ -74,7 +74,7 @@ class Support:
 
     ok: bool
     reason: str = ""
-    mend: str = ""
+    fix: str = ""
 
     @staticmethod
     def yes(detail: str = "") -> Support:
@@ -82,9 +82,9 @@ class Support:
         return Support(True, detail)
 
     @staticmethod
-    def no(reason: str, mend: str = "") -> Support:
+    def no(reason: str, fix: str = "") -> Support:
         """Unsupported, with the reason."""
-        return Support(False, reason, mend)
+        return Support(False, reason, fix)
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class Skip:
 
     what: str
     reason: str = ""
-    mend: str = ""
+    fix: str = ""
     by_choice: bool = False  # of the profile, rather than something that the machine lacks
     scenario: str = ""
 

@@ -1,4 +1,4 @@
-"""Examining this machine leaves nothing, and what fails has a reason and a way to mend it."""
+"""Examining this machine leaves nothing, and what fails has a reason and a way to fix it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_bad_work_directory_is_one_failed_check(tmp_path: Path) -> None:
     checks = examine(tmp_path / "nothing")
     [check] = [check for check in checks if check.area == "work directory"]
     assert check.support.reason == "it does not exist"
-    assert "mkdir" in check.support.mend
+    assert "mkdir" in check.support.fix
 
 
 @needs_root
@@ -83,15 +83,15 @@ def test_refused_namespaces_give_the_command(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(doctor, "run_isolated", refuse)
     support = attempt(lambda: "", user_namespace=True)
     assert support.reason == "the kernel refuses new namespaces: unshare: Operation not permitted"
-    assert support.mend
+    assert support.fix
 
 
 def test_a_missing_program_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "find_program", lambda program: None)
     support = doctor._program("mkfs.xfs")
     assert support.reason == "not installed; it adds xfs and xfs-noreflink volumes"
-    assert support.mend == "apt-get install xfsprogs"
-    assert doctor._compiler().mend == "apt-get install gcc libc6-dev"
+    assert support.fix == "apt-get install xfsprogs"
+    assert doctor._compiler().fix == "apt-get install gcc libc6-dev"
 
 
 def test_a_compiler_without_headers_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

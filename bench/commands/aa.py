@@ -144,7 +144,7 @@ def _go_on(directory: Path, workdir: Path | None) -> tuple[Path, int]:
     asked = _asked_of(run)
     work = Streams(asked.streams, run)
     if not work.open:
-        raise BenchError(f"run {run.id} has all of its verdicts", mend="start a new one")
+        raise BenchError(f"run {run.id} has all of its verdicts", fix="start a new one")
     budget = context.params["budget"]
     seconds = parse_seconds(budget) if budget else asked.seconds
     plan = asked.plan(run.provenance.seconds + seconds)
@@ -163,13 +163,13 @@ def _asked_of(run: Run) -> Asked:
 
     told = run.provenance
     if told.kind != KIND:
-        raise BenchError(f"run {run.id} does not test the suite", mend="`python -m bench run --resume` goes on with it")
+        raise BenchError(f"run {run.id} does not test the suite", fix="`python -m bench run --resume` goes on with it")
     if other := Machine.of(told).difference(Machine.of(Provenance(schema=SCHEMA, host=fingerprint()))):
-        raise BenchError(f"run {run.id} is from another machine", why=other, mend="start a new one")
+        raise BenchError(f"run {run.id} is from another machine", why=other, fix="start a new one")
     try:
         asked = msgspec.convert(told.asked, Asked)
     except msgspec.ValidationError as error:
         raise BenchError(f"{run.directory / 'run.json'} does not say what was asked for", why=str(error)) from error
     if [stream.described() for stream in asked.streams] != told.streams:
-        raise BenchError(f"run {run.id} is from another version", why="its streams differ", mend="start a new one")
+        raise BenchError(f"run {run.id} is from another version", why="its streams differ", fix="start a new one")
     return asked

@@ -95,7 +95,7 @@ def _where(asked: dict[str, Any]) -> dict[str, str]:
     for text in asked["others"]:
         key, equals, value = text.partition("=")
         if not equals:
-            raise BenchError(f"{text!r} is not PARAMETER=VALUE", mend="write it like --set position=top")
+            raise BenchError(f"{text!r} is not PARAMETER=VALUE", fix="write it like --set position=top")
         where[key] = value
     return where
 

@@ -46,9 +46,9 @@ def doctor(workdir: Path | None, socket: Path | None, as_json: bool) -> None:
 
 
 def _support(support: Support) -> dict[str, Any]:
-    return {"ok": support.ok, "reason": support.reason, "mend": support.mend}
+    return {"ok": support.ok, "reason": support.reason, "fix": support.fix}
 
 
 def _state(what: str, support: Support) -> None:
-    text = "; ".join(part for part in (support.reason, support.mend and f"to add it: {support.mend}") if part)
+    text = "; ".join(part for part in (support.reason, support.fix and f"to add it: {support.fix}") if part)
     click.echo(f"{'yes' if support.ok else 'no ':<4} {what:<44} {text}".rstrip())

@@ -79,7 +79,7 @@ def gate(runs: tuple[str, ...], results: Path, as_json: bool, **asked: Any) -> i
     for name in discovery.outputs():
         path = asked[name]
         if path and not path.parent.is_dir():
-            raise BenchError(f"cannot write {path}", why=f"{path.parent} is no directory", mend="make it first")
+            raise BenchError(f"cannot write {path}", why=f"{path.parent} is no directory", fix="make it first")
     status = 0
     if not runs:
         directory, status = _measure(config, asked, results, quiet=as_json)
@@ -88,7 +88,7 @@ def gate(runs: tuple[str, ...], results: Path, as_json: bool, **asked: Any) -> i
         if not (directory / "samples.jsonl").stat().st_size:
             if status:
                 return status
-            raise BenchError("nothing was measured", why="the time was up before the first unit", mend=MORE_TIME)
+            raise BenchError("nothing was measured", why="the time was up before the first unit", fix=MORE_TIME)
         directories = [directory]
     else:
         directories = [directory_of(results, name) for name in runs]
@@ -135,7 +135,7 @@ def _measure(config: GateConfig, asked: dict[str, Any], results: Path, *, quiet:
     )
     comparisons = [] if asked["update"] else _comparisons(config, asked, rootless=rootless)
     if asked["no_counters"] and not comparisons:
-        raise BenchError("nothing to judge", why="no counters and no comparison", mend="give --compare A B")
+        raise BenchError("nothing to judge", why="no counters and no comparison", fix="give --compare A B")
     plans: list[Plan] = []
     counters = None if asked["no_counters"] else gating.counters_plan(request)
     compare = None
@@ -191,7 +191,7 @@ def _comparisons(config: GateConfig, asked: dict[str, Any], *, rootless: bool) -
             procedure=compare.procedure_of(
                 config.alpha / family if config.blocks(one.scenario) else config.alpha,
                 config.delta_of(one.scenario),
-                mend="set a larger alpha in [tool.bench.gate]",
+                fix="set a larger alpha in [tool.bench.gate]",
             ),
         )
         for one in found
@@ -241,12 +241,12 @@ def _update(path: Path, analyses: list[Analysis]) -> None:
     from bench.gate.baseline_file import write_baseline
 
     if len(analyses) != 1:
-        raise BenchError("a baseline is made of one run", mend="name one")
+        raise BenchError("a baseline is made of one run", fix="name one")
     (analysis,) = analyses
     failed = int((analysis.run.units["error"] != "").sum())
     if failed or not analysis.run.provenance.complete:
         why = f"{failed} of its units failed" if failed else "it is not complete"
-        raise BenchError(f"run {analysis.run.id} makes no baseline", why=why, mend="measure again")
+        raise BenchError(f"run {analysis.run.id} makes no baseline", why=why, fix="measure again")
     baseline = make_baseline(analysis, discovery.readings())
     write_baseline(path, baseline)
     click.echo(f"baseline: {path}, {len(baseline.counters):,} counters and {len(baseline.ratios):,} ratios to native")
@@ -279,5 +279,5 @@ def _write(path: Path, text: str, *, mode: str = "w") -> None:
             file.write(text)
     except OSError as error:
         raise BenchError(
-            f"cannot write {path}", why=error.strerror or str(error), mend="give another path, or make room"
+            f"cannot write {path}", why=error.strerror or str(error), fix="give another path, or make room"
         ) from error

@@ -33,11 +33,11 @@ def list_things(as_json: bool) -> None:
             state = {True: "yes ", False: "no  ", None: ""}[item.get("ok")]
             click.echo(f"  {state}{item['name']:<16} {item['title']}")
             if item.get("ok") is False:
-                click.echo(f"      {'':<16} {item['reason']}{'; ' + item['mend'] if item['mend'] else ''}")
+                click.echo(f"      {'':<16} {item['reason']}{'; ' + item['fix'] if item['fix'] else ''}")
 
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:
-    """Return scenarios, drivers, volumes and claims, each as name, title and, where it can fail, ok, reason, mend."""
+    """Return scenarios, drivers, volumes and claims, each as name, title and, where it can fail, ok, reason, fix."""
     from bench import discovery
     from bench.measure.support import driver_support
     from bench.reading.claims import CLAIMS
@@ -77,4 +77,4 @@ def _programs(names: tuple[str, ...]) -> Support:
 
 
 def _state(support: Support) -> dict[str, Any]:
-    return {"ok": support.ok, "reason": support.reason, "mend": support.mend}
+    return {"ok": support.ok, "reason": support.reason, "fix": support.fix}

@@ -65,7 +65,7 @@ def check_item(item: Any) -> None:
 
     for mark in item.iter_markers(MARK):
         if mark.args:
-            raise BenchError(f"marker {MARK} takes no positional argument", mend=f"write {MARK}(driver=…, depth=…)")
+            raise BenchError(f"marker {MARK} takes no positional argument", fix=f"write {MARK}(driver=…, depth=…)")
         for key, value in mark.kwargs.items():
             if key not in ARGUMENTS:
                 raise nearest(f"argument of marker {MARK}", key, ARGUMENTS)

@@ -38,13 +38,13 @@ class Choice:
         """Raise BenchError for a driver, option, volume or depth that there is nowhere."""
         for what, text in (("driver", self.driver), ("volume", self.volume)):
             if not isinstance(text, str):
-                raise BenchError(f"{what} {text!r} is not a name", mend=f"write it like {what}='xfs'")
+                raise BenchError(f"{what} {text!r} is not a name", fix=f"write it like {what}='xfs'")
         most = discovery.driver(parse_driver(self.driver)[0]).max_depth or MAX_DEPTH
         if not discovery.volume(self.volume).filesystem:
             raise BenchError(
                 f"volume {self.volume} is not for containers of tests",
                 why="what they write in a directory would stay when they are killed",
-                mend=f"choose one of {', '.join(one.name for one in discovery.volumes().values() if one.filesystem)}",
+                fix=f"choose one of {', '.join(one.name for one in discovery.volumes().values() if one.filesystem)}",
             )
         if not isinstance(self.depth, int) or isinstance(self.depth, bool) or not 1 <= self.depth <= most:
-            raise BenchError(f"{self.depth!r} is not a depth of {self.driver}", mend=f"give 1 to {most} layers")
+            raise BenchError(f"{self.depth!r} is not a depth of {self.driver}", fix=f"give 1 to {most} layers")

@@ -114,7 +114,7 @@ class Stacks:
             undo.callback(volume.close)
             support = driver.admits(volume.path)
             if not support.ok:
-                raise UnavailableError(f"no {choice.arm} here", why=support.reason, mend=support.mend)
+                raise UnavailableError(f"no {choice.arm} here", why=support.reason, fix=support.fix)
             try:
                 stack = driver.build(volume.path / driver.name, layers, (choice.depth,), SEED)
             except OSError as error:
@@ -141,7 +141,7 @@ class Stacks:
             mounts.mount("tmpfs", self.place, "tmpfs", options="mode=0700")
         except OSError as error:
             told = refused_namespaces(error, user_namespace=False)
-            raise UnavailableError("no private mount namespace here", why=told.reason, mend=told.mend) from error
+            raise UnavailableError("no private mount namespace here", why=told.reason, fix=told.fix) from error
         self._undo.callback(mounts.unmount, self.place, detach=True)
         self._namespace = os.readlink(THREAD)
 
@@ -151,7 +151,7 @@ def _require_thread(namespace: str) -> None:
         raise BenchError(
             "no container in this thread",
             why="the mounts are those of another, which made the first container",
-            mend="make all containers in the thread that runs the tests",
+            fix="make all containers in the thread that runs the tests",
         )
 
 
@@ -162,24 +162,24 @@ def _require_space(work: Path, size: int, choice: Choice) -> None:
         raise BenchError(
             f"not enough space in {work}",
             why=f"{why}, and {format_size(free)} are free",
-            mend="give a --workdir on a larger file system, or less --space",
+            fix="give a --workdir on a larger file system, or less --space",
         )
 
 
 def _require(choice: Choice, arm: Arm, driver: Driver) -> None:
     if driver.daemon:
         why = "a test runner that is killed would leave the engine behind"
-        raise BenchError(f"no {choice.arm} in tests", why=why, mend="choose overlay2, which is built alike")
+        raise BenchError(f"no {choice.arm} in tests", why=why, fix="choose overlay2, which is built alike")
     support = arm_support(arm)
     if not support.ok:
-        raise UnavailableError(f"no {choice.arm} here", why=support.reason, mend=support.mend)
+        raise UnavailableError(f"no {choice.arm} here", why=support.reason, fix=support.fix)
 
 
 def _workable(path: Path) -> Path:
     try:
         return workdir.check(path)
     except BenchError as error:
-        raise UnavailableError(error.what, why=error.why, mend=error.mend) from None
+        raise UnavailableError(error.what, why=error.why, fix=error.fix) from None
 
 
 def _volume(recipe: Recipe, path: Path, work: Path, size: int, inodes: int) -> LoopVolume:
@@ -191,7 +191,7 @@ def _volume(recipe: Recipe, path: Path, work: Path, size: int, inodes: int) -> L
         raise UnavailableError(f"no volume {recipe.name} here", why=error.strerror or str(error)) from error
     except BenchError as error:
         if isinstance(error.__cause__, forbidden):
-            raise UnavailableError(error.what, why=error.why, mend=error.mend) from error
+            raise UnavailableError(error.what, why=error.why, fix=error.fix) from error
         raise
     assert isinstance(volume, LoopVolume)
     return volume
@@ -200,7 +200,7 @@ def _volume(recipe: Recipe, path: Path, work: Path, size: int, inodes: int) -> L
 @contextmanager
 def _mounted(driver: Driver, container: Container) -> Iterator[Path]:
     """Mount as the driver does; what a test left open in it does not keep it mounted, but is told of."""
-    mounting = driver.get(container)
+    mounting = driver.mount(container)
     merged = mounting.__enter__()
     try:
         yield merged

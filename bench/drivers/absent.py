@@ -52,7 +52,7 @@ class Absent(Driver):
         """Refuse."""
         self._refuse()
 
-    def get(self, container: Container) -> NoReturn:
+    def mount(self, container: Container) -> NoReturn:
         """Refuse."""
         self._refuse()
 

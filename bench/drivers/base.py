@@ -149,7 +149,7 @@ class Driver(ABC):
                 raise nearest(f"option of {self.name}", key, self.options)
             if self.options[key] and value not in self.options[key]:
                 raise BenchError(
-                    f"{self.name} option {key}={value!r} is not known", mend=f"one of: {', '.join(self.options[key])}"
+                    f"{self.name} option {key}={value!r} is not known", fix=f"one of: {', '.join(self.options[key])}"
                 )
 
     @property
@@ -174,7 +174,7 @@ class Driver(ABC):
         """Create a container's layer on the image of the lowest `depth` layers."""
 
     @abstractmethod
-    def get(self, container: Container) -> AbstractContextManager[Path]:
+    def mount(self, container: Container) -> AbstractContextManager[Path]:
         """Mount `container`; the context's value is the merged path, and leaving it unmounts (Put)."""
 
     def remove(self, container: Container) -> None:

@@ -76,7 +76,7 @@ class Btrfs(Driver):
         return Container(stack, depth, path, None, {"mount": "none: a snapshot"})
 
     @contextmanager
-    def get(self, container: Container) -> Iterator[Path]:
+    def mount(self, container: Container) -> Iterator[Path]:
         """Nothing to mount."""
         yield container.path
 

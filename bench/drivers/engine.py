@@ -135,7 +135,7 @@ class EngineDriver(Driver):
         return EngineContainer(stack, depth, stack.home, None, identity=identity)
 
     @contextmanager
-    def get(self, container: Container) -> Iterator[Path]:
+    def mount(self, container: Container) -> Iterator[Path]:
         """Have the engine start it; its process sleeps."""
         assert isinstance(container, EngineContainer)
         engine = _engine(container.stack)

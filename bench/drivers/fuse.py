@@ -61,7 +61,7 @@ class FuseUnion(LinkedLayout):
         return require_program(self.program)
 
     @contextmanager
-    def get(self, container: Container) -> Iterator[Path]:
+    def mount(self, container: Container) -> Iterator[Path]:
         """Start the daemon, wait for its mount, and end both."""
         home, path = container.stack.home, container.path
         lower = [str(home / link) for link in self.lower(container)]
@@ -72,7 +72,7 @@ class FuseUnion(LinkedLayout):
                 raise BenchError(
                     f"{self.program} cannot be told of {len(lower)} layers in {home}",
                     why=f"their paths take {longest} bytes, and one argument of a program at most {ARGUMENT_BYTES - 1}",
-                    mend="choose a directory with a shorter path, or fewer layers",
+                    fix="choose a directory with a shorter path, or fewer layers",
                 )
             # A session of its own: a ^C at the terminal must reach the run, not the daemon.
             daemon = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
@@ -111,7 +111,7 @@ class FuseUnion(LinkedLayout):
         return BenchError(
             f"the {self.program} daemon died (status {daemon.returncode})",
             why=lines[-1] if lines else "it said nothing",
-            mend="its unit is recorded as an error; run again, or leave the driver out",
+            fix="its unit is recorded as an error; run again, or leave the driver out",
         )
 
 

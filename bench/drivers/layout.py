@@ -53,7 +53,7 @@ class LinkedLayout(Driver):
                 raise BenchError(
                     f"{self.name} cannot build layer {number}: it deletes or hides what lies below",
                     why="its marks are others than overlayfs's, and it would show those as names",
-                    mend="choose another driver, or layers that hide nothing",
+                    fix="choose another driver, or layers that hide nothing",
                 )
         home.mkdir(mode=0o710)
         (home / "l").mkdir(mode=0o700)

@@ -47,7 +47,7 @@ class Native(Driver):
         return Container(stack, depth, path, None, {"mount": "none: a directory"})
 
     @contextmanager
-    def get(self, container: Container) -> Iterator[Path]:
+    def mount(self, container: Container) -> Iterator[Path]:
         """Nothing to mount."""
         yield container.path
 

@@ -82,7 +82,7 @@ class Overlay(OverlayFs):
         return Container(stack, depth, path, path / "upper")
 
     @contextmanager
-    def get(self, container: Container) -> Iterator[Path]:
+    def mount(self, container: Container) -> Iterator[Path]:
         """Mount the container at its `merged`."""
         path = container.path
         merged = path / "merged"

@@ -53,7 +53,7 @@ class Overlay2(OverlayFs, LinkedLayout):
         volatile, fsync = self.chosen.get("volatile"), self.chosen.get("fsync")
         if volatile and fsync and (volatile == "on") != (fsync == "volatile"):
             raise BenchError(
-                f"volatile={volatile} and fsync={fsync} contradict each other", mend="volatile=on is fsync=volatile"
+                f"volatile={volatile} and fsync={fsync} contradict each other", fix="volatile=on is fsync=volatile"
             )
 
     def probe(self, volume: Recipe) -> Support:
@@ -77,7 +77,7 @@ class Overlay2(OverlayFs, LinkedLayout):
         return [*wanted.items(), *flags]
 
     @contextmanager
-    def get(self, container: Container) -> Iterator[Path]:
+    def mount(self, container: Container) -> Iterator[Path]:
         """Mount the container at its `merged`."""
         with self.merged(container) as merged:
             container.how["mount"] = self._mount(container, merged)
@@ -115,7 +115,7 @@ class Overlay2(OverlayFs, LinkedLayout):
             f"the kernel refuses overlay with {len(lower)} lower layers and options "
             f"{','.join(key if value is None else f'{key}={value}' for key, value in self.mount_options())}",
             why=error.strerror or str(error),
-            mend=f"at most {MAX_LOWER} layers; see fs/overlayfs in the kernel's documentation for the options",
+            fix=f"at most {MAX_LOWER} layers; see fs/overlayfs in the kernel's documentation for the options",
         )
 
     def _fsconfig(self, container: Container, merged: Path, lower: list[str]) -> str:

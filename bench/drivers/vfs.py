@@ -67,7 +67,7 @@ class Vfs(Driver):
         return self._clones and all(cloned)
 
     @contextmanager
-    def get(self, container: Container) -> Iterator[Path]:
+    def mount(self, container: Container) -> Iterator[Path]:
         """Nothing to mount."""
         yield container.path
 

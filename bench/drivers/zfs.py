@@ -79,7 +79,7 @@ class Zfs(Driver):
         return Container(stack, depth, stack.home / identity, None)
 
     @contextmanager
-    def get(self, container: Container) -> Iterator[Path]:
+    def mount(self, container: Container) -> Iterator[Path]:
         """Mount the clone."""
         name = _dataset(container.stack.home, container.path.name)
         zfs("mount", name)

@@ -53,11 +53,11 @@ def info(path: Path) -> dict[str, Any]:
                 raise BenchError(what, why=f"to /info it says {answer.status} {answer.reason}")
             told = json.loads(content)
     except PermissionError as error:
-        raise BenchError(what, why="no permission", mend=_permitted(path)) from error
+        raise BenchError(what, why="no permission", fix=_permitted(path)) from error
     except (http.client.HTTPException, ValueError) as error:
         raise BenchError(what, why="what listens there does not speak Docker's API") from error
     except OSError as error:
-        raise BenchError(what, why=error.strerror or str(error), mend="name the socket of one that runs") from error
+        raise BenchError(what, why=error.strerror or str(error), fix="name the socket of one that runs") from error
     if not isinstance(told, dict) or "Driver" not in told:
         raise BenchError(what, why="what listens there does not speak Docker's API")
     return told

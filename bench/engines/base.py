@@ -188,7 +188,7 @@ class Engine(ABC):
             raise BenchError(
                 f"{self.name} {told} is not known here",
                 why=f"where it keeps a container's files is known of {', '.join(self.versions)}",
-                mend=f"leave {self.name}/{self.driver} out",
+                fix=f"leave {self.name}/{self.driver} out",
             )
 
     def make_private(self) -> None:

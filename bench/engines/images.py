@@ -97,11 +97,11 @@ def top_layer(archive: Path, target: Path) -> None:
             ids = json.loads(_content(opened, image["Config"]))["rootfs"]["diff_ids"]
             content = _content(opened, image["Layers"][-1])
     except (tarfile.TarError, EOFError, OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise BenchError(f"{archive} is no image's archive", why=str(error), mend="save it again") from error
+        raise BenchError(f"{archive} is no image's archive", why=str(error), fix="save it again") from error
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     if digest != ids[-1]:
         why = f"it should be {ids[-1]} and is {digest}"
-        raise BenchError(f"a layer of {archive} has a wrong digest", why=why, mend="save it again")
+        raise BenchError(f"a layer of {archive} has a wrong digest", why=why, fix="save it again")
     target.write_bytes(content)
 
 

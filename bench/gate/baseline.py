@@ -104,13 +104,13 @@ def check_suite(baseline: Baseline, path: Path, analysis: Analysis, readings: Ma
         raise BenchError(
             f"{path} has figures of scenario {gone[0]!r}",
             why=f"version {baseline.version} had it, this one has not",
-            mend="make a new baseline",
+            fix="make a new baseline",
         )
     if not set(baseline.scenarios) & set(analysis.scenarios):
         raise BenchError(
             f"{path} has no figure of run {analysis.run.id}",
             why=f"it is about {', '.join(baseline.scenarios)}; the run, about {', '.join(analysis.scenarios)}",
-            mend="measure these scenarios, or make a new baseline",
+            fix="measure these scenarios, or make a new baseline",
         )
 
 

@@ -32,7 +32,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
         temporary.replace(path)
     except OSError as error:
         raise BenchError(
-            f"cannot write the baseline to {path}", why=error.strerror or str(error), mend="give another path"
+            f"cannot write the baseline to {path}", why=error.strerror or str(error), fix="give another path"
         ) from error
 
 
@@ -88,23 +88,23 @@ def read_baseline(path: Path) -> Baseline:
     try:
         told = msgspec.json.decode(path.read_bytes())
     except FileNotFoundError:
-        raise BenchError(f"no baseline {path}", mend="make one from a run you trust, and commit it") from None
+        raise BenchError(f"no baseline {path}", fix="make one from a run you trust, and commit it") from None
     except OSError as error:
         raise BenchError(f"cannot read {path}", why=error.strerror or str(error)) from error
     except (ValueError, RecursionError) as error:
-        raise BenchError(f"{path} is not JSON", why=str(error), mend=ANEW) from error
+        raise BenchError(f"{path} is not JSON", why=str(error), fix=ANEW) from error
     if isinstance(told, dict) and isinstance(schema := told.get("schema"), int) and schema > SCHEMA:
         raise BenchError(
             f"{path} was written by a newer version",
             why=f"schema {schema}, this version reads up to {SCHEMA}",
-            mend="use that version, or make a new baseline",
+            fix="use that version, or make a new baseline",
         )
     if isinstance(told, dict):
         known_keys(told, _File, f"key in {path},")
     try:
         return _baseline(taken(told, _File, str(path), ANEW))
     except ValueError as error:
-        raise BenchError(f"{path} is not a baseline", why=str(error), mend=ANEW) from error
+        raise BenchError(f"{path} is not a baseline", why=str(error), fix=ANEW) from error
 
 
 def _baseline(told: _File) -> Baseline:

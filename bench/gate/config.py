@@ -169,16 +169,16 @@ def _section(path: Path) -> Mapping[str, Any]:
     try:
         told: Any = tomllib.loads(path.read_bytes().decode())
     except FileNotFoundError:
-        raise BenchError(f"no {path}", mend="give the pyproject.toml that has the gate's settings") from None
+        raise BenchError(f"no {path}", fix="give the pyproject.toml that has the gate's settings") from None
     except OSError as error:
         raise BenchError(f"cannot read {path}", why=error.strerror or str(error)) from error
     except (ValueError, RecursionError) as error:
-        raise BenchError(f"{path} is not TOML", why=str(error), mend="see https://toml.io") from error
+        raise BenchError(f"{path} is not TOML", why=str(error), fix="see https://toml.io") from error
     for depth, key in enumerate(SECTION.split("."), 1):
         told = told.get(key, {})
         if not isinstance(told, dict):
             name = ".".join(SECTION.split(".")[:depth])
-            raise BenchError(f"{name} in {path} is {told!r}", mend=f"write it as a table, [{SECTION}]")
+            raise BenchError(f"{name} in {path} is {told!r}", fix=f"write it as a table, [{SECTION}]")
     return dict(told)
 
 
@@ -188,7 +188,7 @@ def _budget(text: str | None, name: str) -> str | None:
     try:
         seconds = parse_seconds(text)
     except BenchError as error:
-        raise BenchError(f"{name} budget: {error.what}", mend=error.mend) from error
+        raise BenchError(f"{name} budget: {error.what}", fix=error.fix) from error
     if seconds <= 0:
         raise BenchError(f"{name} budget is {text!r}", why="nothing can be measured in no time")
     return text
@@ -221,6 +221,6 @@ def _tolerance(told: Mapping[str, Any]) -> dict[str, float]:
         scenario, _, counter = key.partition(".")
         if not scenario or not counter or counter == ANY:
             raise BenchError(
-                f"{name} {key!r} names no counter", mend='write it like "copy_up.open_bytes" or "*.open_bytes"'
+                f"{name} {key!r} names no counter", fix='write it like "copy_up.open_bytes" or "*.open_bytes"'
             )
     return {key: taken(value, Share, f"{name} {key}") for key, value in flat.items()}

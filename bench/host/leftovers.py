@@ -71,7 +71,7 @@ class WorkDirectory:
                 raise BenchError(
                     f"cannot make a directory for the run in {self.parent}",
                     why=error.strerror or str(error),
-                    mend="give another --workdir",
+                    fix="give another --workdir",
                 ) from error
             undo.pop_all()
         self.path = path
@@ -191,13 +191,13 @@ def _delete(path: Path) -> None:
         raise BenchError(f"not removing {path}", why="it is a symbolic link")
     below = _mounts_below(path)
     if below:
-        raise BenchError(f"not removing {path}", why=f"{below[0]} is mounted", mend=f"`umount {below[0]}` first")
+        raise BenchError(f"not removing {path}", why=f"{below[0]} is mounted", fix=f"`umount {below[0]}` first")
     try:
         _open_up(path)
         shutil.rmtree(path)
     except FileNotFoundError:
         if path.exists():  # another deletes it too
-            raise BenchError(f"cannot remove {path}", why="it changes meanwhile", mend="try again") from None
+            raise BenchError(f"cannot remove {path}", why="it changes meanwhile", fix="try again") from None
     except OSError as error:
         raise BenchError(f"cannot remove all of {path}", why=str(error)) from error
 

@@ -28,21 +28,21 @@ def check(path: Path) -> Path:
     """Return `path` with its parents resolved; raise BenchError unless it can be worked in safely."""
     what = f"cannot work in {path}"
     if path.is_symlink():
-        raise BenchError(what, why="it is a symbolic link", mend=f"give the directory itself: {os.path.realpath(path)}")
+        raise BenchError(what, why="it is a symbolic link", fix=f"give the directory itself: {os.path.realpath(path)}")
     resolved = path.resolve()
     try:
         state = resolved.stat()
     except FileNotFoundError as error:
-        raise BenchError(what, why="it does not exist", mend=f"`mkdir {resolved}`, or {_OTHER}") from error
+        raise BenchError(what, why="it does not exist", fix=f"`mkdir {resolved}`, or {_OTHER}") from error
     except OSError as error:
-        raise BenchError(what, why=error.strerror or str(error), mend=_OTHER) from error
+        raise BenchError(what, why=error.strerror or str(error), fix=_OTHER) from error
     if not stat.S_ISDIR(state.st_mode):
-        raise BenchError(what, why="it is not a directory", mend=_OTHER)
+        raise BenchError(what, why="it is not a directory", fix=_OTHER)
     _require_ours(what, state)
     if os.statvfs(resolved).f_flag & os.ST_RDONLY:
-        raise BenchError(what, why="its file system is mounted read-only", mend=f"mount it read-write, or {_OTHER}")
+        raise BenchError(what, why="its file system is mounted read-only", fix=f"mount it read-write, or {_OTHER}")
     if not os.access(resolved, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
-        raise BenchError(what, why="no permission to write in it", mend=_OTHER)
+        raise BenchError(what, why="no permission to write in it", fix=_OTHER)
     _require_backing(what, resolved)
     return resolved
 
@@ -54,7 +54,7 @@ def require_space(path: Path, needed: int) -> None:
         raise BenchError(
             f"not enough space in {path}",
             why=f"the run needs {format_size(needed)} and {format_size(free)} are free",
-            mend="give a --workdir on a larger file system, or fewer cells (--profile quick, --depth, --size)",
+            fix="give a --workdir on a larger file system, or fewer cells (--profile quick, --depth, --size)",
         )
 
 
@@ -66,13 +66,13 @@ def _require_ours(what: str, state: os.stat_result) -> None:
         raise BenchError(
             what,
             why=f"it belongs to user {state.st_uid}, who could replace files in it, and this is user {user}",
-            mend="give a --workdir of your own",
+            fix="give a --workdir of your own",
         )
     if state.st_mode & stat.S_IWOTH and not sticky:
         raise BenchError(
             what,
             why="everybody may rename and delete everybody's files in it",
-            mend="give a --workdir of your own, or `chmod +t` it",
+            fix="give a --workdir of your own, or `chmod +t` it",
         )
 
 
@@ -83,5 +83,5 @@ def _require_backing(what: str, resolved: Path) -> None:
         raise BenchError(
             what,
             why=f"it lies on {fstype}, as a container's own files do, and a stack on it would measure both",
-            mend="give a --workdir on a disk's file system; in a container, on a volume (docker run -v)",
+            fix="give a --workdir on a disk's file system; in a container, on a volume (docker run -v)",
         )

@@ -40,8 +40,8 @@ def refused_namespaces(error: OSError, *, user_namespace: bool) -> Support:
         for name, (forbids, allows) in FORBIDDEN.items():
             if _value(name) == forbids:
                 return Support.no(f"{name} is {forbids}", f"as root: sysctl -w {name}={allows}")
-    mend = "run as root outside of a container, or in a privileged one (--privileged)"
-    return Support.no(said, mend)
+    fix = "run as root outside of a container, or in a privileged one (--privileged)"
+    return Support.no(said, fix)
 
 
 def _value(name: str) -> int | None:

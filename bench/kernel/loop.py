@@ -23,7 +23,7 @@ LOOP_MAJOR = 7  # include/uapi/linux/major.h
 FILLED_AT_ONCE = 4 << 20  # bytes
 CONTROL = "/dev/loop-control"
 CLAIM_SECONDS, CLAIM_PAUSE = 3.0, 0.01
-PASSING = frozenset({errno.EBUSY, errno.EAGAIN, errno.EINTR, errno.ENOENT, errno.ENXIO})  # what another try may mend
+PASSING = frozenset({errno.EBUSY, errno.EAGAIN, errno.EINTR, errno.ENOENT, errno.ENXIO})  # what another try may fix
 
 
 class _LoopInfo64(ctypes.Structure):
@@ -104,14 +104,14 @@ def _refused(path: str, error: OSError) -> BenchError:
     """Return the error for a device that cannot be had, with what would add it."""
     number = path.removeprefix("/dev/loop")
     if isinstance(error, PermissionError):
-        mend = "run as root outside of a container, or give the container its loop devices (--privileged)"
+        fix = "run as root outside of a container, or give the container its loop devices (--privileged)"
     elif error.errno in {errno.ENOENT, errno.ENODEV}:
-        mend = "modprobe loop" if path == CONTROL else f"mknod {path} b {LOOP_MAJOR} {number}"
+        fix = "modprobe loop" if path == CONTROL else f"mknod {path} b {LOOP_MAJOR} {number}"
     elif error.errno in {errno.EBUSY, errno.EAGAIN}:
-        mend = "`losetup -a` shows who has them"
+        fix = "`losetup -a` shows who has them"
     else:
-        mend = "see `python -m bench doctor`"
-    return BenchError(f"no loop device: {path}", why=error.strerror or str(error), mend=mend)
+        fix = "see `python -m bench doctor`"
+    return BenchError(f"no loop device: {path}", why=error.strerror or str(error), fix=fix)
 
 
 class LoopDevice:
@@ -131,7 +131,7 @@ class LoopDevice:
         except OSError as error:
             os.close(self._fd)
             raise BenchError(
-                f"no counters of {self.path}", why=f"{error.strerror}: {error.filename}", mend="mount sysfs at /sys"
+                f"no counters of {self.path}", why=f"{error.strerror}: {error.filename}", fix="mount sysfs at /sys"
             ) from error
 
     def _claim(self, image: int) -> tuple[int, int]:
@@ -139,7 +139,7 @@ class LoopDevice:
 
         Another process may take the device first (EBUSY), the driver may be at work on it (EAGAIN), and devtmpfs may
         make its node a moment later: the next free one is asked for, for CLAIM_SECONDS. Raises BenchError, which names
-        the device and what to do, for what waiting does not mend.
+        the device and what to do, for what waiting does not fix.
         """
         try:
             control = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)

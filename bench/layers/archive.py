@@ -38,7 +38,7 @@ def export(changes: Iterable[Change], tree: Path, target: IO[bytes]) -> int:
                 raise BenchError(
                     f"{change.path!r} cannot be in a layer's archive",
                     why=f"there, a name that begins with {WHITEOUT} says that another one is deleted",
-                    mend="give it another name",
+                    fix="give it another name",
                 )
             if change.kind == DELETED:
                 archive.addfile(tarfile.TarInfo(f"{prefix}{WHITEOUT}{name}"))

@@ -47,22 +47,22 @@ def _layer(given: Given, index: int) -> Layer:
         return _tree(Path(given))
     what = f"the content of layer {index}"
     if not isinstance(given, Iterable):
-        raise BenchError(f"{what} is {given!r}", mend="return entries of bench.layers.content, or a directory")
+        raise BenchError(f"{what} is {given!r}", fix="return entries of bench.layers.content, or a directory")
     found: dict[str, Entry] = {}
     for entry in given:
         if not isinstance(entry, Directory | File | Link | HardLink):
-            raise BenchError(f"{what} has {entry!r}", mend=f"return {_KINDS} of bench.layers.content")
+            raise BenchError(f"{what} has {entry!r}", fix=f"return {_KINDS} of bench.layers.content")
         path = PurePosixPath(entry.path)
         if path.is_absolute() or ".." in path.parts or not path.parts or str(path) != entry.path:
             raise BenchError(
-                f"{what} has the path {entry.path!r}", mend="write it like etc/passwd, from the image's root"
+                f"{what} has the path {entry.path!r}", fix="write it like etc/passwd, from the image's root"
             )
         for parent in reversed(path.parents[:-1]):
             if not isinstance(found.setdefault(str(parent), Directory(str(parent))), Directory):
                 raise BenchError(f"{what} has {entry.path!r}", why=f"{str(parent)!r} is no directory there")
         if isinstance(entry, HardLink) and not isinstance(found.get(entry.target), File):
             raise BenchError(
-                f"{what} has {entry!r}", why=f"no File at {entry.target!r} comes before it", mend="put that first"
+                f"{what} has {entry!r}", why=f"no File at {entry.target!r} comes before it", fix="put that first"
             )
         found[entry.path] = entry
     return tuple(found.values())
@@ -71,7 +71,7 @@ def _layer(given: Given, index: int) -> Layer:
 def _tree(root: Path) -> Layer:
     """Return directories, files with their holes, and links below `root`, with their permissions."""
     if not root.is_dir():
-        raise BenchError(f"no directory {root}", mend="give one whose files the image shall have")
+        raise BenchError(f"no directory {root}", fix="give one whose files the image shall have")
     return tuple(_below(str(root), "", {}))
 
 

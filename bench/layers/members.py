@@ -74,13 +74,13 @@ def opened(source: IO[bytes]) -> tarfile.TarFile:
 
 def refused(name: str, why: str) -> BenchError:
     """Return the error for a member that cannot be part of a layer."""
-    return BenchError(f"the layer's archive has {name!r}", why=why, mend="leave it out of the layer")
+    return BenchError(f"the layer's archive has {name!r}", why=why, fix="leave it out of the layer")
 
 
 def leads_out(name: str) -> BenchError:
     """Return the error for a name that leads out of the image's root."""
     return BenchError(
-        f"the layer's archive leads out of its directory: {name!r}", mend="do not use it; it may be an attack"
+        f"the layer's archive leads out of its directory: {name!r}", fix="do not use it; it may be an attack"
     )
 
 
@@ -145,7 +145,7 @@ def _headers(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 def damaged(error: Exception) -> BenchError:
     """Return the error for an archive that cannot be read to its end."""
-    return BenchError("the layer's archive is damaged", why=str(error), mend="make it again")
+    return BenchError("the layer's archive is damaged", why=str(error), fix="make it again")
 
 
 def _check(info: tarfile.TarInfo, *, devices: bool) -> None:
@@ -170,5 +170,5 @@ def _check(info: tarfile.TarInfo, *, devices: bool) -> None:
             raise BenchError(
                 f"the layer's archive has a device node: {info.name!r}",
                 why=f"it would open the host's device {node}",
-                mend="leave it out of the layer",
+                fix="leave it out of the layer",
             )

@@ -29,7 +29,7 @@ def parse_driver(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     for part in rest:
         key, equals, value = part.partition("=")
         if not equals:
-            raise BenchError(f"{part!r} in {text!r} is not option=value", mend="write it like overlay2,metacopy=on")
+            raise BenchError(f"{part!r} in {text!r} is not option=value", fix="write it like overlay2,metacopy=on")
         options.append((key, value))
     if len({key for key, _ in options}) != len(options):
         raise BenchError(f"{text!r} gives an option twice")
@@ -45,7 +45,7 @@ def parse_arm(text: str) -> tuple[Arm, dict[str, str]]:
     """
     driver, at, rest = text.partition("@")
     if not at:
-        raise BenchError(f"{text!r} is not an arm", mend="write it like overlay2,metacopy=on@xfs,depth=64")
+        raise BenchError(f"{text!r} is not an arm", fix="write it like overlay2,metacopy=on@xfs,depth=64")
     name, options = parse_driver(driver)
     volume, *parts = rest.split(",")
     values: dict[str, str] = {}
@@ -57,7 +57,7 @@ def parse_arm(text: str) -> tuple[Arm, dict[str, str]]:
             continue
         of_mkfs = key == MKFS
         if not equals:
-            raise BenchError(f"{part!r} in {text!r} is not parameter=value", mend="write it like overlay2@xfs,depth=64")
+            raise BenchError(f"{part!r} in {text!r} is not parameter=value", fix="write it like overlay2@xfs,depth=64")
         if key == MKFS:
             volume += f",{part}"
         elif key in values:

@@ -89,16 +89,16 @@ class Comparison:
         )
 
 
-def procedure_of(alpha: float, delta: float, pairs: int | None = None, *, mend: str = "") -> Procedure:
-    """Return the procedure with these numbers; raises BenchError, with `mend`, where they make no sense."""
-    mend = mend or "see `python -m bench ab --help`"
+def procedure_of(alpha: float, delta: float, pairs: int | None = None, *, fix: str = "") -> Procedure:
+    """Return the procedure with these numbers; raises BenchError, with `fix`, where they make no sense."""
+    fix = fix or "see `python -m bench ab --help`"
     if 0 < alpha < ALPHA_LEAST:
-        raise BenchError(f"alpha is {alpha:g}", why=f"it must be at least {ALPHA_LEAST:g}", mend=mend)
+        raise BenchError(f"alpha is {alpha:g}", why=f"it must be at least {ALPHA_LEAST:g}", fix=fix)
     looks = LOOKS if pairs is None else (*(look for look in LOOKS if look < pairs), pairs)
     try:
         return Procedure(alpha, delta, looks)
     except ValueError as error:
-        raise BenchError(str(error), mend=mend) from error
+        raise BenchError(str(error), fix=fix) from error
 
 
 def make(
@@ -126,7 +126,7 @@ def make(
         point = scenario.compared
         if point is None:
             able = ", ".join(name for name, one in known.items() if one.compared)
-            raise BenchError(f"the times of scenario {scenario.name} are not compared", mend=f"choose of: {able}")
+            raise BenchError(f"the times of scenario {scenario.name} are not compared", fix=f"choose of: {able}")
         wanted = metric or point.metric
         if wanted not in (known_metrics := [metric.name for metric in scenario.reading.metrics]):
             raise nearest(f"metric of {scenario.name}", wanted, known_metrics)
@@ -149,7 +149,7 @@ def _cell(scenario: Scenario, text: str, where: Mapping[str, str | int], *, root
     depth, temperature = int(values.pop("depth")), Temperature(str(values.pop("temperature")))
     for support in (arm_support(arm, rootless=rootless), cell_support(arm, depth, temperature)):
         if not support.ok:
-            raise BenchError(f"arm {arm.name} cannot run here", why=support.reason, mend=support.mend)
+            raise BenchError(f"arm {arm.name} cannot run here", why=support.reason, fix=support.fix)
     cell = Cell(scenario.name, arm, depth, temperature, tuple((key, values[key]) for key in point.params))
     reason = scenario.excludes(cell, driver_of(arm, rootless=rootless))
     if reason:

@@ -59,8 +59,8 @@ def make(request: Request) -> Plan:
             continue
         if scenario.needs_engine and not any(driver.daemon for _, driver in arms):
             reason = "no engine is among the drivers of this run"
-            mend = "--profile standard, or --driver docker/overlay2"
-            plan.skips.append(Skip(f"scenario {scenario.name}", reason, mend, by_choice=True, scenario=scenario.name))
+            fix = "--profile standard, or --driver docker/overlay2"
+            plan.skips.append(Skip(f"scenario {scenario.name}", reason, fix, by_choice=True, scenario=scenario.name))
             continue
         cells = cells_of(plan, scenario, arms)
         if cells:
@@ -69,7 +69,7 @@ def make(request: Request) -> Plan:
         ranked = sorted(plan.skips, key=lambda skip: (skip.by_choice, skip.reason.endswith(UNASKED)))
         reasons = "; ".join(f"{skip.what}: {skip.reason}" for skip in ranked[:3])
         raise BenchError(
-            "nothing to measure", why=reasons or "the choice leaves no cell", mend="see `python -m bench doctor`"
+            "nothing to measure", why=reasons or "the choice leaves no cell", fix="see `python -m bench doctor`"
         )
     lay_out(plan)
     return plan

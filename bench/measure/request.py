@@ -59,5 +59,5 @@ def parse_profile(name: str) -> str:
 def parse_depth(text: str) -> int:
     """Return a number of layers, 1 or more."""
     if not text.strip().isdecimal() or int(text) < 1:
-        raise BenchError(f"{text!r} is not a depth", mend="give a number of layers, 1 or more")
+        raise BenchError(f"{text!r} is not a depth", fix="give a number of layers, 1 or more")
     return int(text)

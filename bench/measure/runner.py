@@ -104,13 +104,13 @@ class Runner:
             volume = self.volumes[volume_key(key.driver, key.volume)]
             support = driver.admits(volume.path)
             if not support.ok:
-                raise BenchError(f"{key.driver}@{key.volume} cannot be measured", why=support.reason, mend=support.mend)
+                raise BenchError(f"{key.driver}@{key.volume} cannot be measured", why=support.reason, fix=support.fix)
             if not scenario.needs_container:
                 continue
             if driver.daemon and time.monotonic() > self.deadline:  # an engine takes seconds for each
                 raise BenchError(
                     f"the time was over after building {number} of {len(self.plan.stacks)} stacks",
-                    mend="give a larger --budget, or fewer drivers, volumes or scenarios",
+                    fix="give a larger --budget, or fewer drivers, volumes or scenarios",
                 )
             what = f"building {key.scenario} for {key.driver}@{key.volume}, {len(wanted.layers)} layers"
             self.listener.phase(what)
@@ -122,7 +122,7 @@ class Runner:
                 raise BenchError(
                     f"building {key.scenario} for {key.driver}@{key.volume} failed",
                     why=f"{error.strerror} ({error.filename})" if error.filename else error.strerror or str(error),
-                    mend="leave out the largest sizes or depths, or give a --workdir with more room",
+                    fix="leave out the largest sizes or depths, or give a --workdir with more room",
                 ) from error
             self.build_seconds[f"{key.scenario} {key.driver}@{key.volume}"] = round(time.monotonic() - start, 3)
         for made in self.volumes.values():
@@ -176,7 +176,7 @@ class Runner:
             raise BenchError(
                 f"volume {arm.volume} cannot be written any more",
                 why=f"{cause.strerror} in {scenario.name} on {arm.name}",
-                mend="give a --workdir with more room, or leave out the largest sizes or depths",
+                fix="give a --workdir with more room, or leave out the largest sizes or depths",
             ) from failure
         return samples
 

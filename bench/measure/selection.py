@@ -48,9 +48,9 @@ def volumes_of(plan: Plan) -> list[str]:
         if support.ok:
             chosen.append(recipe.name)
         elif request.volumes:
-            raise BenchError(f"volume {recipe.name} cannot be made here", why=support.reason, mend=support.mend)
+            raise BenchError(f"volume {recipe.name} cannot be made here", why=support.reason, fix=support.fix)
         else:
-            plan.skips.append(Skip(f"volume {recipe.name}", support.reason, support.mend))
+            plan.skips.append(Skip(f"volume {recipe.name}", support.reason, support.fix))
     return chosen
 
 
@@ -85,8 +85,8 @@ def arms_of(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
             arms += unusual
         if refused and request.drivers and name != NATIVE and name not in {arm.driver for arm, _ in arms}:
             arm, support = refused[0]
-            raise BenchError(f"arm {arm.name} cannot run here", why=support.reason, mend=support.mend)
-        plan.skips += [Skip(f"arm {arm.name}", support.reason, support.mend) for arm, support in refused]
+            raise BenchError(f"arm {arm.name} cannot run here", why=support.reason, fix=support.fix)
+        plan.skips += [Skip(f"arm {arm.name}", support.reason, support.fix) for arm, support in refused]
     beside = {arm.volume for arm, _ in arms if arm.driver != NATIVE}
     if request.drivers and not request.volumes and beside:  # native is there to be compared with
         arms = [(arm, driver) for arm, driver in arms if arm.volume in beside or NATIVE in request.drivers]
@@ -127,8 +127,8 @@ def _included(profile: str, request: Request) -> bool:
 
 def unasked(what: str, profile: str, option: str, request: Request) -> Skip:
     """Return a skip of what the profile leaves out unless it is named."""
-    mend = ", or ".join(part for part in (profile and f"--profile {profile}", option) if part)
-    return Skip(what, f"profile {request.profile} {UNASKED}", mend, by_choice=True)
+    fix = ", or ".join(part for part in (profile and f"--profile {profile}", option) if part)
+    return Skip(what, f"profile {request.profile} {UNASKED}", fix, by_choice=True)
 
 
 def check_depths(request: Request, arms: Iterable[tuple[Arm, Driver]]) -> None:
@@ -185,7 +185,7 @@ def cells_of(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> 
                     found.setdefault(replace(cell, max_blocks=None), cell)
             if not support.ok:
                 what = f"{scenario.name} on {arm.name} at depth {depth} {_words(params)}".rstrip()
-                skip = Skip(what, support.reason, support.mend, by_choice=True, scenario=scenario.name)
+                skip = Skip(what, support.reason, support.fix, by_choice=True, scenario=scenario.name)
                 skipped.setdefault(what, skip)
     plan.skips.extend(skipped.values())
     return list(found.values())

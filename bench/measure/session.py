@@ -76,7 +76,7 @@ def start(made: Plan, session: Session, run_id: str, work: Work, **facts: Any) -
     """Do `work` on the plan `made` as a new run whose provenance has `facts` too; return as `execute`."""
     directory = session.results / run_id
     if (directory / "run.json").exists():
-        raise BenchError(f"run {directory.name} exists", mend="wait a second, or give another --results")
+        raise BenchError(f"run {directory.name} exists", fix="wait a second, or give another --results")
     return directory, _run(made, session, directory, work, facts)
 
 
@@ -88,9 +88,9 @@ def resume(directory: Path, session: Session) -> tuple[Path, int]:
     provenance = earlier.provenance
     if provenance.kind:
         why = "pairs are compared within one stretch of time"
-        raise BenchError(f"run {directory.name} is no survey and cannot go on", why=why, mend="start a new one")
+        raise BenchError(f"run {directory.name} is no survey and cannot go on", why=why, fix="start a new one")
     if provenance.complete:
-        raise BenchError(f"run {directory.name} is complete", mend="start a new one")
+        raise BenchError(f"run {directory.name} is complete", fix="start a new one")
     _require_unpacked(earlier)
     try:
         if not provenance.request:
@@ -102,7 +102,7 @@ def resume(directory: Path, session: Session) -> tuple[Path, int]:
         raise BenchError(f"{directory / 'run.json'} does not say what was asked for", why=str(error)) from error
     spent = provenance.seconds
     if spent >= request.seconds:
-        raise BenchError(f"run {directory.name} has used its {request.seconds:.0f} s", mend="start a new one")
+        raise BenchError(f"run {directory.name} has used its {request.seconds:.0f} s", fix="start a new one")
     moved = dataclasses.replace(session, started=session.started - spent)
     return directory, _run(make(request), moved, directory, Blocks(_observed(earlier)), {})
 
@@ -126,10 +126,10 @@ def _require_unpacked(run: Run) -> None:
         raise BenchError(
             f"run {run.id} has its pairs only",
             why="its rows are kept elsewhere",
-            mend="put samples.jsonl beside run.json",
+            fix="put samples.jsonl beside run.json",
         )
     if run.samples.suffix == PACKED:
-        raise BenchError(f"run {run.id} is packed", mend=f"`unxz {run.samples}`")
+        raise BenchError(f"run {run.id} is packed", fix=f"`unxz {run.samples}`")
 
 
 def _observed(run: Run) -> list[dict[str, Any]]:
@@ -163,7 +163,7 @@ def _run(made: Plan, session: Session, directory: Path, task: Work, facts: Mappi
             status = namespaces.run_isolated(worker.main, user_namespace=made.request.rootless)
         except OSError as error:
             told = refused_namespaces(error, user_namespace=made.request.rootless)
-            raise BenchError("cannot make a private namespace", why=told.reason, mend=told.mend) from error
+            raise BenchError("cannot make a private namespace", why=told.reason, fix=told.fix) from error
     return status
 
 
@@ -171,9 +171,9 @@ def _left_out(made: Plan) -> list[str]:
     """Return a line for each reason why something is left out that could be added, with what it takes."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for skip in made.skips:
-        if skip.mend and not skip.by_choice:
-            grouped.setdefault((skip.reason, skip.mend), []).append(skip.what)
-    return [f"without {', '.join(whats)}: {reason}; {mend}" for (reason, mend), whats in grouped.items()]
+        if skip.fix and not skip.by_choice:
+            grouped.setdefault((skip.reason, skip.fix), []).append(skip.what)
+    return [f"without {', '.join(whats)}: {reason}; {fix}" for (reason, fix), whats in grouped.items()]
 
 
 @contextmanager
@@ -189,7 +189,7 @@ def _alone() -> Iterator[None]:
         raise BenchError(
             "another run is measuring on this machine",
             why="two at a time would disturb each other",
-            mend="wait for it to end",
+            fix="wait for it to end",
         ) from None
     with lock:
         yield
@@ -299,13 +299,13 @@ class _Worker:
             if stage.is_dir() and not any(path.is_relative_to(stage) for path in paths):
                 mounts.mount("tmpfs", stage, "tmpfs", options="mode=0700")
                 return stage
-        raise BenchError("no directory to mount on", why=f"none of {', '.join(STAGES)} is free", mend="mkdir /srv")
+        raise BenchError("no directory to mount on", why=f"none of {', '.join(STAGES)} is free", fix="mkdir /srv")
 
     def _tools(self, stage: Path) -> tuple[dict[str, str], list[Skip]]:
         program, support = reference.compile_reference(stage)
         if support.ok:
             return {reference.NAME: program}, []
-        skip = Skip("harness: comparison with C", support.reason, support.mend, scenario="harness")
+        skip = Skip("harness: comparison with C", support.reason, support.fix, scenario="harness")
         for name, cells in list(self.plan.cells.items()):
             self.plan.cells[name] = [cell for cell in cells if cell.values.get("clock") != "c"]
         return {}, [skip]

@@ -84,11 +84,11 @@ def fits(
     footprint = driver.footprint(layers, (depth,), discovery.volume(arm.volume))
     if footprint.inodes > profile.stack_inodes or footprint.bytes > profile.stack_bytes:
         larger = [other.name for other in PROFILES.values() if other.stack_inodes > profile.stack_inodes]
-        mend = f"--profile {larger[0]} builds more" if larger else ""
+        fix = f"--profile {larger[0]} builds more" if larger else ""
         return Support.no(
             f"the stack takes {footprint.inodes:,} inodes and {footprint.bytes >> 20:,} MiB here; profile "
             f"{profile.name} builds up to {profile.stack_inodes:,} and {profile.stack_bytes >> 20:,}",
-            mend,
+            fix,
         )
     return Support.yes()
 

@@ -98,7 +98,7 @@ def place(reports: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise BenchError(
-            f"cannot write the page to {reports}", why=error.strerror or str(error), mend="give another --reports"
+            f"cannot write the page to {reports}", why=error.strerror or str(error), fix="give another --reports"
         ) from error
 
 
@@ -121,5 +121,5 @@ def _write_suites(run: Run, known: Mapping[str, Reading]) -> None:
         raise BenchError(
             f"cannot write {run.directory}",
             why=error.strerror or str(error),
-            mend="make room, then report again",
+            fix="make room, then report again",
         ) from error

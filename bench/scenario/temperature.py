@@ -54,7 +54,7 @@ def mounted(
     if temperature is Temperature.NEW:
         spare = driver.create_read_write(container.stack, container.depth)
         try:
-            with driver.get(spare) as merged:
+            with driver.mount(spare) as merged:
                 touch(merged)
         finally:
             driver.remove(spare)
@@ -62,9 +62,9 @@ def mounted(
         volume.sync()
         cold = volume.remount()
         if not cold.ok:
-            raise BenchError("no cold cell here", why=cold.reason, mend=cold.mend)
+            raise BenchError("no cold cell here", why=cold.reason, fix=cold.fix)
     start = perf_counter_ns()
-    with driver.get(container) as merged:
+    with driver.mount(container) as merged:
         container.took["mount"] = perf_counter_ns() - start
         if temperature is Temperature.HOT:
             touch(merged)

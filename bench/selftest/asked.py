@@ -91,7 +91,7 @@ class Asked:
         found = [one for one in self._found if isinstance(one, Stream)]
         if not found:
             raise BenchError(
-                "nothing to test", why="no gates, no trials and no pairs of arms that differ", mend="ask for some"
+                "nothing to test", why="no gates, no trials and no pairs of arms that differ", fix="ask for some"
             )
         return found
 
@@ -145,7 +145,7 @@ def _streams(asked: Asked) -> Iterator[Stream | Skip]:
             try:
                 both = [make(other, procedure=small, first=next(number), apart=apart) for apart in (False, True)]
             except BenchError as error:
-                yield Skip(f"{label}, {volume}: {other}", f"{error.what}: {error.why}", error.mend)
+                yield Skip(f"{label}, {volume}: {other}", f"{error.what}: {error.why}", error.fix)
                 continue
             for (one,) in both:
                 yield Stream(one, f"{label}, {volume}", DIFFERENT, pairs=asked.different)

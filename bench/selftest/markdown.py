@@ -31,7 +31,7 @@ def as_lines(told: Trusted, run: Run, tools: Sequence[Tool]) -> list[str]:
     if told.records.stretches > 1:
         lines += ["", stretches(run)]
     lines += [f"Warning: {text}." for text in cautions(told, run)]
-    lines += [f"Left out: {one.what}: {one.reason} ({one.mend})." for one in run.provenance.skips]
+    lines += [f"Left out: {one.what}: {one.reason} ({one.fix})." for one in run.provenance.skips]
     for part in parts(told, tools):
         lines += ["", f"## {part.title}", "", *part.text]
         if part.sheet:

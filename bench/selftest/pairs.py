@@ -64,7 +64,7 @@ def records(run: Run) -> Records:
         return of_rows(run)
     found = _read(run.samples)
     if found.streams.keys() != {facts.number for facts in run.provenance.streams or ()}:
-        raise BenchError(f"{run.samples} has other streams than run.json", mend="restore the files")
+        raise BenchError(f"{run.samples} has other streams than run.json", fix="restore the files")
     return found
 
 
@@ -87,7 +87,7 @@ def pack(run: Run) -> Path:
         temporary.write_bytes(lzma.compress(msgspec.json.encode(told)))
         temporary.replace(path)
     except OSError as error:
-        raise BenchError(f"cannot write {path}", why=error.strerror or str(error), mend="make room") from error
+        raise BenchError(f"cannot write {path}", why=error.strerror or str(error), fix="make room") from error
     return path
 
 
@@ -98,11 +98,11 @@ def _read(path: Path) -> Records:
     except OSError as error:
         raise BenchError(f"cannot read {path}", why=error.strerror or str(error)) from error
     except lzma.LZMAError as error:
-        raise BenchError(f"{path} is damaged", why=str(error), mend="restore the file") from error
+        raise BenchError(f"{path} is damaged", why=str(error), fix="restore the file") from error
     except ValueError as error:
-        raise BenchError(f"{path} does not have a run's pairs", why=str(error), mend="restore the file") from error
+        raise BenchError(f"{path} does not have a run's pairs", why=str(error), fix="restore the file") from error
     if told.schema > SCHEMA:
-        raise BenchError(f"{path} was written by a newer version", mend="use that version to read it")
+        raise BenchError(f"{path} was written by a newer version", fix="use that version to read it")
     streams = {
         number: Recorded(
             tuple((np.array(part.a), np.array(part.b)) for part in one.parts),

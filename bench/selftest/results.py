@@ -149,7 +149,7 @@ def trusted(run: Run) -> Trusted:
     """Return what the streams of `run` say; raises BenchError where it has none."""
     told = run.provenance.streams
     if not told or run.provenance.alpha is None:
-        raise BenchError(f"run {run.id} does not test the suite", mend="`python -m bench aa` makes one that does")
+        raise BenchError(f"run {run.id} does not test the suite", fix="`python -m bench aa` makes one that does")
     try:
         longest = max((_procedure(facts) for facts in told), key=lambda one: one.cap)
         found = records(run)
@@ -161,7 +161,7 @@ def trusted(run: Run) -> Trusted:
         alpha = run.provenance.alpha
     except ValueError as error:
         path = run.directory / "run.json"
-        raise BenchError(f"{path} does not tell its streams", why=str(error), mend="restore the file") from error
+        raise BenchError(f"{path} does not tell its streams", why=str(error), fix="restore the file") from error
     equal = [one for one in streams if one.kind == EQUAL]
     cap = max((one.procedure.cap for one in equal), default=0)
     gates = _gates([one.trials for one in equal], cap, alpha)

@@ -142,7 +142,7 @@ class Streams:
         able = hyperfine.probe(shop.tools)
         left = [stream for stream in self.open if able.ok or not stream.program]
         if not able.ok and any(stream.program for stream in self.streams):
-            skip = Skip("what hyperfine says", able.reason, able.mend)
+            skip = Skip("what hyperfine says", able.reason, able.fix)
             shop.writer.save(skips=[*shop.writer.provenance["skips"], skip])
         with shop.runner() as runner:
             runner.around = _around

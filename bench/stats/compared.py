@@ -84,14 +84,14 @@ def compared(run: Run) -> list[Compared]:
     """Return every comparison of `run`; raises BenchError where the run compared nothing."""
     told = run.provenance.comparisons
     if not told:
-        raise BenchError(f"run {run.id} compares no arms", mend="`python -m bench ab` makes one that does")
+        raise BenchError(f"run {run.id} compares no arms", fix="`python -m bench ab` makes one that does")
     if run.units.empty:
-        raise BenchError(f"run {run.id} has no unit", why="it ended before the first one", mend="give it more time")
+        raise BenchError(f"run {run.id} has no unit", why="it ended before the first one", fix="give it more time")
     try:
         return [_compared(run, number, facts) for number, facts in enumerate(told)]
     except ValueError as error:
         path = run.directory / "run.json"
-        raise BenchError(f"{path} does not tell its comparisons", why=str(error), mend="restore the file") from error
+        raise BenchError(f"{path} does not tell its comparisons", why=str(error), fix="restore the file") from error
 
 
 def _compared(run: Run, number: int, facts: Compares) -> Compared:

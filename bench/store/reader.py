@@ -9,7 +9,7 @@ import msgspec
 
 from bench.errors import BenchError, no_run
 from bench.store.effects import without_effect
-from bench.store.records import SCHEMA, Provenance
+from bench.store.records import SCHEMA, Provenance, upgraded
 from bench.store.rows import RESERVED, read, rows_of
 from bench.store.typed import fault
 
@@ -101,15 +101,15 @@ def _provenance(directory: Path) -> tuple[Provenance, dict[str, Any]]:
         raise no_run(directory)
     try:
         whole = msgspec.json.decode(path.read_bytes())
-        provenance = msgspec.convert(whole, Provenance)
+        provenance = msgspec.convert(upgraded(whole), Provenance)
     except FileNotFoundError:
         raise BenchError(f"{directory} is not a run", why="it has no run.json") from None
     except msgspec.ValidationError as error:
         if isinstance(whole, dict) and isinstance(whole.get("schema"), int) and whole["schema"] > SCHEMA:
             raise _newer(path, whole["schema"]) from None
-        raise BenchError(f"{path} is not a run's provenance", why=fault(error), mend="restore the file") from error
+        raise BenchError(f"{path} is not a run's provenance", why=fault(error), fix="restore the file") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise BenchError(f"cannot read {path}", why=str(error), mend="restore the file, or run again") from error
+        raise BenchError(f"cannot read {path}", why=str(error), fix="restore the file, or run again") from error
     if provenance.schema > SCHEMA:
         raise _newer(path, provenance.schema)
     return provenance, whole
@@ -119,7 +119,7 @@ def _newer(path: Path, schema: int) -> BenchError:
     return BenchError(
         f"{path} was written by a newer version",
         why=f"schema {schema}, this version reads up to {SCHEMA}",
-        mend="use that version to read it",
+        fix="use that version to read it",
     )
 
 
@@ -127,5 +127,5 @@ def latest(results: Path) -> Path:
     """Return the newest run below `results`, by name (which begins with its time)."""
     runs = sorted(path.parent for path in results.glob("*/run.json") if path.parent.name[:1].isdigit())
     if not runs:
-        raise BenchError(f"no run in {results}", mend="`python -m bench run` makes one")
+        raise BenchError(f"no run in {results}", fix="`python -m bench run` makes one")
     return runs[-1]

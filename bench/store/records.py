@@ -8,14 +8,13 @@ scenario only in its text.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
 
 from bench.model import Mismatch, Param, RunWarning, Skip, Temperature
 
-__all__ = ["SCHEMA", "Compares", "Pace", "Provenance", "Row", "Side", "StreamRecord", "bounds", "mismatch"]
+__all__ = ["SCHEMA", "Compares", "Pace", "Provenance", "Row", "Side", "StreamRecord", "bounds", "mismatch", "upgraded"]
 
 SCHEMA = 3
 """Of run.json and samples.jsonl. A reader takes older ones and refuses newer ones."""
@@ -115,18 +114,29 @@ class Provenance(msgspec.Struct, kw_only=True):
     seconds: Annotated[float, "how long it measured"] = 0.0
     complete: Annotated[bool, "whether it ended by itself"] = False
     skips: Annotated[list[Skip], "what was left out, why, and what would add it"] = []
-    warnings: Annotated[list[RunWarning | str], "what makes its figures less sure; up to schema 2 texts"] = []
+    warnings: Annotated[list[RunWarning], "what makes its figures less sure"] = []
     comparisons: Annotated[list[Compares] | None, "of a run that compares"] = None
     streams: Annotated[list[StreamRecord] | None, "of a test of the suite"] = None
     earlier: Annotated[list[dict[str, Any]], "stretches before the last, of a run that went on"] = []
     alpha: Annotated[float | None, "error of a gate, of a test of the suite"] = None
     asked: Annotated[dict[str, Any] | None, "options of a test of the suite"] = None
 
-    def __post_init__(self) -> None:
-        """Make records of what schema 2 has as text."""
-        self.warnings = [RunWarning("", one) if isinstance(one, str) else one for one in self.warnings]
-        if self.schema < 3:
-            self.skips = [replace(skip, scenario=_scenario(skip.what)) for skip in self.skips]
+
+def upgraded(whole: Any) -> Any:
+    """Return run.json of schema 1 or 2 as the present one has it; anything else as it is."""
+    if not isinstance(whole, dict) or not isinstance(schema := whole.get("schema"), int) or schema > 2:
+        return whole
+    warnings, skips = whole.get("warnings"), whole.get("skips")
+    if isinstance(warnings, list):
+        whole = {**whole, "warnings": [{"code": "", "text": one} for one in warnings]}
+    if isinstance(skips, list) and all(isinstance(skip, dict) for skip in skips):
+        whole = {**whole, "skips": [_skip(skip) for skip in skips]}
+    return whole
+
+
+def _skip(skip: dict[str, Any]) -> dict[str, Any]:
+    renamed = {"fix" if key == "mend" else key: value for key, value in skip.items()}
+    return {**renamed, "scenario": _scenario(str(skip.get("what")))}
 
 
 def _scenario(what: str) -> str:

@@ -63,7 +63,7 @@ def read(path: Path) -> tuple[Columns, list[RunWarning]]:
                 row = _row(line, f"{path} line {number}")
                 if row.sequence <= last:
                     why = f"its sequence numbers do not rise at line {number}"
-                    raise BenchError(f"{path} was edited", why=why, mend="restore the file")
+                    raise BenchError(f"{path} was edited", why=why, fix="restore the file")
                 last = row.sequence
                 try:
                     columns.add(row)
@@ -74,7 +74,7 @@ def read(path: Path) -> tuple[Columns, list[RunWarning]]:
     except OSError as error:
         raise BenchError(f"cannot read {path}", why=error.strerror or str(error)) from error
     except (EOFError, lzma.LZMAError) as error:
-        raise BenchError(f"{path} is damaged", why=str(error), mend="restore the file") from error
+        raise BenchError(f"{path} is damaged", why=str(error), fix="restore the file") from error
     return columns, warnings
 
 
@@ -83,12 +83,12 @@ def _row(line: bytes, where: str) -> Row:
         row = _decode(line)
     except msgspec.ValidationError as error:
         if _is_newer(line):  # its fields may be others
-            raise BenchError(f"{where} was written by a newer version", mend="use that version") from None
+            raise BenchError(f"{where} was written by a newer version", fix="use that version") from None
         raise _no_sample(where, fault(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BenchError(f"{where} is not JSON", why=str(error), mend="restore the file") from error
+        raise BenchError(f"{where} is not JSON", why=str(error), fix="restore the file") from error
     if row.schema > SCHEMA:
-        raise BenchError(f"{where} was written by a newer version", mend="use that version")
+        raise BenchError(f"{where} was written by a newer version", fix="use that version")
     if strange := RESERVED & row.params.keys():
         raise _no_sample(where, f"a parameter cannot be called {min(strange)!r}")
     return row
@@ -102,4 +102,4 @@ def _is_newer(line: bytes) -> bool:
 
 
 def _no_sample(where: str, why: str) -> BenchError:
-    return BenchError(f"{where} is not a sample", why=why, mend="restore the file")
+    return BenchError(f"{where} is not a sample", why=why, fix="restore the file")

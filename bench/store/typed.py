@@ -29,14 +29,14 @@ _WORDS = {
 _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
 
-def taken(value: Any, kind: type[T] | Any, name: str, mend: str = "") -> T:
+def taken(value: Any, kind: type[T] | Any, name: str, fix: str = "") -> T:
     """Return `value` (of JSON or TOML) as `kind`; raises BenchError, calling it `name`, where it is none."""
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         place, why = _parts(error)
         what = f"{name} {place}".rstrip() if place else name
-        raise BenchError(f"{what}{_shown(value, place)}", why=why, mend=mend) from error
+        raise BenchError(f"{what}{_shown(value, place)}", why=why, fix=fix) from error
 
 
 def fault(error: msgspec.ValidationError) -> str:

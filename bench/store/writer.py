@@ -73,14 +73,14 @@ class RunWriter:
             self._samples = os.open(directory / "samples.jsonl", flags, 0o644)
         except OSError as error:
             raise BenchError(
-                f"cannot write results to {directory}", why=error.strerror or str(error), mend="give another --results"
+                f"cannot write results to {directory}", why=error.strerror or str(error), fix="give another --results"
             ) from error
         try:
             fcntl.flock(self._samples, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._samples)
             raise BenchError(
-                f"another process is writing run {directory.name}", mend="wait for it, or start a new run"
+                f"another process is writing run {directory.name}", fix="wait for it, or start a new run"
             ) from None
         self._end_broken_line()
         self.provenance = {"schema": SCHEMA, "complete": False, **provenance}
@@ -107,7 +107,7 @@ class RunWriter:
         return BenchError(
             f"cannot write {self.directory / name}",
             why=error.strerror or str(error),
-            mend="make room; the rows so far are kept, `--resume` goes on",
+            fix="make room; the rows so far are kept, `--resume` goes on",
         )
 
     def save(self, **changes: Any) -> None:

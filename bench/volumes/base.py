@@ -108,7 +108,7 @@ class Recipe:
             words = [word for argument in arguments for word in shlex.split(argument)]
         except ValueError as error:
             raise BenchError(
-                f"volume {name} has no arguments for mkfs", why=str(error), mend="close the quote"
+                f"volume {name} has no arguments for mkfs", why=str(error), fix="close the quote"
             ) from error
         return replace(self, name=name, title=title, arguments=(*self.arguments, *words))
 
@@ -192,7 +192,7 @@ class LoopVolume(_Mounted):
                 raise BenchError(
                     f"cannot make a loop device of {size >> 20} MiB for {recipe.name} in {work}",
                     why=error.strerror or str(error),
-                    mend="give another --workdir, or see `python -m bench doctor`",
+                    fix="give another --workdir, or see `python -m bench doctor`",
                 ) from error
         with ExitStack() as undo:
             undo.callback(self.device.close)
@@ -227,7 +227,7 @@ class LoopVolume(_Mounted):
                 raise BenchError(
                     f"the kernel does not mount the volume {self.recipe.name}",
                     why="; ".join(said) or error.strerror or str(error),
-                    mend="leave out the arguments for mkfs" if f",{MKFS}=" in self.recipe.name else "see dmesg",
+                    fix="leave out the arguments for mkfs" if f",{MKFS}=" in self.recipe.name else "see dmesg",
                 ) from error
 
     def remount(self) -> Support:
@@ -237,7 +237,7 @@ class LoopVolume(_Mounted):
             self.device.drop_buffers()
             self._mount()
         except BenchError as error:
-            raise LostVolumeError(error.what, why=error.why, mend=error.mend) from error
+            raise LostVolumeError(error.what, why=error.why, fix=error.fix) from error
         return Support.yes()
 
     def written(self) -> tuple[int, int]:

@@ -105,7 +105,7 @@ def operate(unit: Unit) -> None:
         return
     spare = unit.driver.create_read_write(unit.container.stack, unit.depth)
     try:
-        with unit.driver.get(spare) as before:
+        with unit.driver.mount(spare) as before:
             unit.settle()
             took, changes = once(found, unit, before)
             unit.record("find", [took])

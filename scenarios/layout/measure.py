@@ -102,9 +102,9 @@ def _compare(unit: Unit, driver: EngineDriver, stack: EngineStack) -> None:
         if driver.storage == Btrfs.name:  # its tree is sorted by them, and what it costs follows from that
             images = (driver.layer_path(container, 0), by_hand.layer_path(mine, 0))
             _expect(unit, "numbers", compare(*map(numbered, images)))
-        with by_hand.get(mine):  # dockerd mounts a container when it creates it, and again to start it
+        with by_hand.mount(mine):  # dockerd mounts a container when it creates it, and again to start it
             pass
-        with driver.get(container) as merged, by_hand.get(mine) as other:
+        with driver.mount(container) as merged, by_hand.mount(mine) as other:
             for tree in (merged, other):
                 _change(tree, unit.depth)
             identity = _identity(container.path)

@@ -79,7 +79,7 @@ def _cycles(unit: Unit, driver: Driver, stack: Stack) -> list[int]:
     container = driver.create_read_write(stack, unit.depth)
 
     def cycle(_: int) -> None:
-        with driver.get(container):
+        with driver.mount(container):
             pass
 
     try:

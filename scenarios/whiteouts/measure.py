@@ -134,7 +134,7 @@ def after(unit: Unit) -> None:
         return
     if not unit.driver.mounts_again:
         return
-    with unit.driver.get(unit.container) as merged:
+    with unit.driver.mount(unit.container) as merged:
         unit.record("list_restarted", each(os.listdir, [str(merged / "victims")]))
 
 

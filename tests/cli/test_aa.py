@@ -139,7 +139,7 @@ def test_other_tools_are_asked_about_batches_of_their_own(bench: Bench) -> None:
     [run] = bench.runs()
     rows = load(run)
     if not tools.ok:
-        assert f"Left out: what hyperfine says: {tools.reason} ({tools.mend})." in done.out
+        assert f"Left out: what hyperfine says: {tools.reason} ({tools.fix})." in done.out
         return
     told = [one for one in rows.whole["streams"] if one.get("tool") == "hyperfine"]
     assert len(told) == 6
@@ -164,7 +164,7 @@ def test_why_hyperfine_cannot_be_asked(
     told = probe(tools)
     assert not told.ok
     assert reason in told.reason
-    assert told.mend.startswith("apt-get install ")
+    assert told.fix.startswith("apt-get install ")
 
 
 @pytest.mark.root

@@ -101,7 +101,7 @@ def test_a_socket_without_permission_is_refused_with_who_may() -> None:
                 api.info(path)
         finally:
             os.seteuid(0)
-    assert (caught.value.why, caught.value.mend) == ("no permission", "run as root")
+    assert (caught.value.why, caught.value.fix) == ("no permission", "run as root")
 
 
 def test_a_socket_that_is_not_there_or_on_which_nobody_listens_is_refused(tmp_path: Path) -> None:

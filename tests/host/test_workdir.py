@@ -21,7 +21,7 @@ def refusal(path: Path) -> str:
     with pytest.raises(BenchError) as caught:
         workdir.check(path)
     assert caught.value.what == f"cannot work in {path}"
-    assert caught.value.mend
+    assert caught.value.fix
     return caught.value.why
 
 

@@ -58,7 +58,7 @@ def merged_tree(driver: Driver, chain: list[Layer], home: Path, depth: int) -> o
     """Build, run and remove; return what a container shows."""
     stack = driver.build(home, chain, (depth,), SEED)
     container = driver.create_read_write(stack, depth)
-    with driver.get(container) as merged:
+    with driver.mount(container) as merged:
         seen = written(merged)
     driver.remove(container)
     return seen
@@ -91,7 +91,7 @@ def test_a_container_shows_the_flattened_layers_and_the_footprint_is_exact(
                 assert after.bytes - before.bytes >= want.bytes
                 for depth in depths:
                     container = driver.create_read_write(stack, depth)
-                    with driver.get(container) as merged:
+                    with driver.mount(container) as merged:
                         (shown, files), (wanted, linked) = written(merged), expected(flatten(chain[:depth]), SEED)
                         assert shown == wanted
                         assert files == linked or name in OWN_INODES
@@ -119,7 +119,7 @@ def test_what_a_container_writes_is_in_it_alone(name: str, place: Path) -> None:
             driver = discovery.driver(name)()
             stack = driver.build(volume.path / "home", SAMPLE, (3,), SEED)
             one, other = (driver.create_read_write(stack, 3) for _ in range(2))
-            merged, clean = (undo.enter_context(driver.get(container)) for container in (one, other))
+            merged, clean = (undo.enter_context(driver.mount(container)) for container in (one, other))
             (merged / "a/common").write_bytes(b"changed")
             (merged / "a/b/bottom").unlink()
             (merged / "fresh").touch()
@@ -143,7 +143,7 @@ def test_what_a_container_writes_is_in_it_alone(name: str, place: Path) -> None:
             for container in (one, other):
                 driver.remove(container)
             fresh = driver.create_read_write(stack, 3)
-            with driver.get(fresh) as again:
+            with driver.mount(fresh) as again:
                 assert written(again) == expected(flatten(SAMPLE), SEED)
             driver.remove(fresh)
 
@@ -172,14 +172,14 @@ def test_copies_and_links_are_as_they_were_given(name: str, place: Path) -> None
             assert after is not None
             assert after - before == driver.footprint(chain, (2, 3), volume.recipe).inodes
             container = driver.create_read_write(stack, 2)
-            with driver.get(container) as merged:
+            with driver.mount(container) as merged:
                 assert (merged / "a/link").read_bytes() == b"source" * 1000
                 assert (merged / "a/copy").stat().st_mode & 0o7777 == 0o755
                 assert os.readlink(merged / "a/out") == str(outside)
                 assert os.readlink(merged / "b") == "/no/such"
             driver.remove(container)
             container = driver.create_read_write(stack, 3)
-            with driver.get(container) as merged:
+            with driver.mount(container) as merged:
                 assert os.readlink(merged / "a/copy") == "link"
                 assert (merged / "top").read_bytes() == (merged / "a/link").read_bytes()
                 assert (merged / "a/link").stat().st_size == 3
@@ -250,7 +250,7 @@ def test_the_layout_is_dockers_at_rest_while_mounted_and_after(name: str, place:
             committed = True
             container = driver.create_read_write(stack, 3)
             check(container)
-            with driver.get(container) as merged:
+            with driver.mount(container) as merged:
                 assert merged == container.path / "merged"
                 check(container, mounted=True)
             check(container)
@@ -274,7 +274,7 @@ def in_container(volume: LoopVolume, options: dict[str, str], look: Any, chain: 
     home = volume.path / f"home-{len(os.listdir(volume.path))}"
     stack = driver.build(home, chain or SAMPLE, (len(chain or SAMPLE),), SEED)
     container = driver.create_read_write(stack, len(chain or SAMPLE))
-    with driver.get(container) as merged:
+    with driver.mount(container) as merged:
         seen = look(merged, container)
     driver.remove(container)
     return seen
@@ -358,7 +358,7 @@ def test_500_layers_mount_and_one_more_is_refused_with_the_reason(place: Path) -
         with made("ext4", place) as volume:
             driver = discovery.driver("overlay2")()
             container = small_stack(volume, driver, MAX_LOWER + 1)
-            with pytest.raises(BenchError) as caught, driver.get(container):
+            with pytest.raises(BenchError) as caught, driver.mount(container):
                 raise AssertionError("it mounted")
             text = str(caught.value)
             assert f"the kernel refuses overlay with {MAX_LOWER + 1} lower layers" in text
@@ -366,7 +366,7 @@ def test_500_layers_mount_and_one_more_is_refused_with_the_reason(place: Path) -
             assert not (container.path / "merged").exists()
             driver.remove(container)
             most = driver.create_read_write(container.stack, MAX_LOWER)
-            with driver.get(most) as merged:
+            with driver.mount(most) as merged:
                 assert len(os.listdir(merged / "d")) == MAX_LOWER
                 assert most.how["options"].endswith(f"lowerdir×{MAX_LOWER}")
             driver.remove(most)
@@ -381,12 +381,12 @@ def test_options_longer_than_a_page_are_refused_and_never_cut(place: Path) -> No
         with made("ext4", place) as volume:
             driver = discovery.driver("overlay2")({"via": "mount2"})
             container = small_stack(volume, driver, 200)
-            with pytest.raises(BenchError) as caught, driver.get(container):
+            with pytest.raises(BenchError) as caught, driver.mount(container):
                 raise AssertionError("it mounted")
             assert isinstance(caught.value.__cause__, OptionsTooLongError)
             assert "mount(2) copies 4095" in str(caught.value) or "mount(2) copies" in str(caught.value)
             fits = driver.create_read_write(container.stack, 120)
-            with driver.get(fits) as merged:
+            with driver.mount(fits) as merged:
                 assert len(os.listdir(merged / "d")) == 120
 
     isolated(work)
@@ -417,7 +417,7 @@ def test_a_busy_container_says_so_and_can_be_unmounted_later(place: Path) -> Non
         with made("ext4", place) as volume:
             driver = discovery.driver("overlay2")()
             container = small_stack(volume, driver, 2)
-            with ExitStack() as held, pytest.raises(OSError, match="busy"), driver.get(container) as merged:
+            with ExitStack() as held, pytest.raises(OSError, match="busy"), driver.mount(container) as merged:
                 held.enter_context((merged / "d/0").open("rb"))
             mounts.unmount(container.path / "merged")
             (container.path / "merged").rmdir()
@@ -459,7 +459,7 @@ def test_a_daemon_that_is_killed_is_named_and_leaves_nothing(what: str, place: P
             container = driver.create_read_write(stack, 3)
 
             def unit() -> None:
-                with driver.get(container) as merged:
+                with driver.mount(container) as merged:
                     use[what](merged)
                     [daemon] = daemons(merged)
                     os.kill(daemon, signal.SIGKILL)
@@ -473,7 +473,7 @@ def test_a_daemon_that_is_killed_is_named_and_leaves_nothing(what: str, place: P
             assert not (container.path / "merged").exists()
             assert mounts.mount_entry(container.path).target == str(volume.path)
             driver.remove(container)
-            with driver.get(driver.create_read_write(stack, 3)) as again:
+            with driver.mount(driver.create_read_write(stack, 3)) as again:
                 assert written(again) == expected(flatten(SAMPLE), SEED)
 
     isolated(work)
@@ -506,7 +506,7 @@ def test_a_daemon_that_never_serves_is_named_and_leaves_nothing(
             container = driver.create_read_write(driver.build(volume.path / "home", SAMPLE, (3,), SEED), 3)
 
             def unit() -> None:
-                with driver.get(container) as merged:
+                with driver.mount(container) as merged:
                     os.listdir(merged)
                     time.sleep(1)
                     os.listdir(merged)
@@ -544,7 +544,7 @@ def test_vfs_copies_and_shares_no_block(place: Path) -> None:
             driver = discovery.driver("vfs")()
             stack = driver.build(volume.path / "home", SAMPLE, (3,), SEED)
             container = driver.create_read_write(stack, 3)
-            with driver.get(container) as merged:
+            with driver.mount(container) as merged:
                 for entry in flatten(SAMPLE):
                     if isinstance(entry, File) and entry.size > BLOCK:
                         assert extents(merged / entry.path).shared == 0
@@ -577,7 +577,7 @@ def test_a_copy_up_skips_holes_in_steps(
             stack = driver.build(volume.path / "home", [[file]], (1,), SEED)
             container = driver.create_read_write(stack, 1)
             expectation = driver.copy_up(volume.recipe, size)
-            with driver.get(container) as merged:
+            with driver.mount(container) as merged:
                 volume.sync()
                 before, _ = volume.written()
                 os.close(os.open(merged / "sparse", os.O_WRONLY | os.O_APPEND))
@@ -628,7 +628,7 @@ def test_vfs_clones_if_it_is_asked_to_and_the_volume_can(volume_name: str, share
             container = driver.create_read_write(stack, 3)
             volume.sync()
             assert (extents(container.path / "c/new").shared > 0) == shares
-            with driver.get(container) as merged:
+            with driver.mount(container) as merged:
                 assert written(merged) == expected(flatten(SAMPLE), SEED)
                 (merged / "c/new").write_bytes(b"changed")
             assert written(driver.layer_path(container, 2)) == expected(flatten(SAMPLE), SEED)
@@ -661,7 +661,7 @@ def test_overlay_links_files_and_has_one_lower_directory(place: Path) -> None:
             assert state(container.path / "lower-id") == ("file", 0o600)
             assert state(container.path / "upper") == ("directory", 0o755)
             assert state(container.path / "work") == ("directory", 0o700)
-            with driver.get(container) as merged:
+            with driver.mount(container) as merged:
                 assert merged == container.path / "merged"
                 assert state(merged.parent / "merged")[0] == "directory"
                 shown = mounts.mount_entry(merged).options.split(",")
@@ -685,7 +685,7 @@ def test_btrfs_layers_are_snapshots_and_a_container_is_one(place: Path) -> None:
             one, other = (driver.create_read_write(stack, 3) for _ in range(2))
             volume.sync()
             assert extents(one.path / "c/new").shared >= 70_000 // BLOCK * BLOCK
-            with driver.get(one) as merged, driver.get(other) as clean:
+            with driver.mount(one) as merged, driver.mount(other) as clean:
                 (merged / "a/common").write_bytes(b"changed")
                 (merged / "a/b/bottom").unlink()
                 assert written(clean) == expected(flatten(SAMPLE), SEED)
@@ -694,7 +694,7 @@ def test_btrfs_layers_are_snapshots_and_a_container_is_one(place: Path) -> None:
                 driver.remove(container)
             assert sorted(os.listdir(root)) == sorted(stack.ids)
             shallow = driver.create_read_write(stack, 1)
-            with driver.get(shallow) as merged:
+            with driver.mount(shallow) as merged:
                 assert written(merged) == expected(flatten(SAMPLE[:1]), SEED)
 
     isolated(work)
@@ -702,7 +702,7 @@ def test_btrfs_layers_are_snapshots_and_a_container_is_one(place: Path) -> None:
 
 def test_btrfs_needs_a_volume_of_its_own(place: Path) -> None:
     told = discovery.driver("btrfs")().probe(discovery.volume("ext4"))
-    assert (told.ok, told.reason, told.mend) == (False, "its layers are subvolumes of btrfs", "--volume btrfs")
+    assert (told.ok, told.reason, told.fix) == (False, "its layers are subvolumes of btrfs", "--volume btrfs")
 
 
 @pytest.mark.parametrize("name", DRIVERS)

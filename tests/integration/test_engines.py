@@ -301,7 +301,7 @@ def test_a_daemon_that_dies_is_told_and_the_next_unit_fails_alike(place: Path) -
             assert stack.engine.daemon is not None
             os.kill(stack.engine.daemon.process.pid, signal.SIGKILL)
             stack.engine.daemon.process.wait()
-            with pytest.raises(BenchError, match=r"dockerd has ended \(status -9\)"), driver.get(container):
+            with pytest.raises(BenchError, match=r"dockerd has ended \(status -9\)"), driver.mount(container):
                 pass
 
     isolated(work)
@@ -361,7 +361,7 @@ def test_outside_of_a_namespace_of_ours_nothing_is_started(tmp_path: Path) -> No
 def test_an_absent_program_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "find_program", lambda name: None if name == "runc" else "/bin/true")
     support = Docker.probe()
-    assert (support.ok, support.reason, support.mend) == (
+    assert (support.ok, support.reason, support.fix) == (
         False,
         "the program runc is not installed",
         "apt-get install runc",
@@ -389,7 +389,7 @@ def test_nothing_is_left_of_it(place: Path) -> None:
     def work() -> None:
         with made("ext4", place, size=ROOM) as volume, built("docker/overlay2", volume) as (driver, stack):
             container = driver.create_read_write(stack, 3)
-            with driver.get(container) as merged:
+            with driver.mount(container) as merged:
                 assert (merged / "d" / "common").exists()
             # the container is not removed, and its process is ended by nobody
 

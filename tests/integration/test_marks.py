@@ -73,7 +73,7 @@ def test_a_driver_takes_its_own_marks_and_shows_others(name: str, mark: str, pla
             MARKS[mark](driver.layer_path(container, 1))
             driver.remove(container)
             container = driver.create_read_write(stack, 2)
-            with driver.get(container) as merged:
+            with driver.mount(container) as merged:
                 hidden = "x" not in os.listdir(merged) or "old" not in os.listdir(merged / "d")
                 assert hidden == (mark in HIDES[name])
 
@@ -113,9 +113,9 @@ def test_what_a_container_makes_hides_where_it_is_the_drivers_mark(name: str, ma
         with made("ext4", place) as volume:
             driver = discovery.driver(name)()
             container = driver.create_read_write(driver.build(volume.path / "home", [BOTTOM], (1,), 1), 1)
-            with driver.get(container) as merged:
+            with driver.mount(container) as merged:
                 MADE[mark](merged)
-            with driver.get(container) as merged:
+            with driver.mount(container) as merged:
                 hidden = "x" not in os.listdir(merged) or "old" not in os.listdir(merged / "d")
                 assert hidden == (mark in own.get(name, ()))
 

@@ -55,7 +55,7 @@ def test_fsync_says_what_a_copy_up_flushes(options: dict[str, str], volume_name:
             driver = discovery.driver("overlay2")(options)
             stack = driver.build(volume.path / "home", [IMAGE], (1,), 1)
             container = driver.create_read_write(stack, 1)
-            with driver.get(container) as merged:
+            with driver.mount(container) as merged:
                 assert WITHOUT_EFFECT not in container.how
                 os.close(os.open(merged / "d/other", os.O_RDWR))  # the directory, too
                 for size, prefix in ((4096, ""), (0, "empty-")):
@@ -83,7 +83,7 @@ def test_metadata_alone_is_flushed_under_strict_only(options: dict[str, str], ea
         with made("ext4", place) as volume:
             driver = discovery.driver("overlay2")({"metacopy": "on", **options})
             container = driver.create_read_write(driver.build(volume.path / "home", [IMAGE], (1,), 1), 1)
-            with driver.get(container) as merged:
+            with driver.mount(container) as merged:
                 os.chown(merged / "d/0", 5, 5)
                 volume.sync()
                 before = volume.written()[1]
@@ -180,7 +180,7 @@ def test_the_record_says_which_option_had_no_effect(name: str, value: str, place
         with made("ext4", place) as volume:
             driver = discovery.driver("overlay2")({name: value})
             container = driver.create_read_write(driver.build(volume.path / "home", [IMAGE], (1,), 1), 1)
-            with driver.get(container):
+            with driver.mount(container):
                 ignored = name == "xino" and value != default("xino")
                 assert container.how.get(WITHOUT_EFFECT) == (f"{name}={value}" if ignored else None)
 
@@ -212,7 +212,7 @@ def test_a_layer_has_all_that_changed_whatever_the_options(options: dict[str, st
             driver = discovery.driver("overlay2")(options)
             stack = driver.build(volume.path / "home", [IMAGE], (1,), 1)
             container, spare = (driver.create_read_write(stack, 1) for _ in range(2))
-            with driver.get(container) as merged, driver.get(spare) as before:
+            with driver.mount(container) as merged, driver.mount(spare) as before:
                 (merged / "d/0").open("ab").write(b"more")
                 os.chmod(merged / "d/1", 0o600)
                 if options.get("redirect_dir") == "on" or options.get("metacopy") == "on":
@@ -249,7 +249,7 @@ def test_paths_beyond_what_one_option_takes_are_mounted_relatively(depth: int, p
             layers = [(Directory("all"), File(f"all/{index}", 1)) for index in range(depth)]
             stack = driver.build(volume.path / LONG / "home", layers, (depth,), 1)
             container = driver.create_read_write(stack, depth)
-            with driver.get(container) as merged:
+            with driver.mount(container) as merged:
                 assert len(os.listdir(merged / "all")) == depth
                 assert container.how["mount"] == "fsconfig lowerdir+ relative to the driver's home"
                 assert container.how["options"].endswith(f",lowerdir×{depth}")
@@ -271,10 +271,10 @@ def test_paths_beyond_what_one_argument_takes_are_named(name: str, place: Path) 
             stack = driver.build(volume.path / LONG / "home", [(File("f", 1),)] * 400, (400,), 1)
             container = driver.create_read_write(stack, 400)
             refused = pytest.raises(BenchError, match=r"cannot be told of 400 layers in .* at most 131071; choose")
-            with refused, driver.get(container):
+            with refused, driver.mount(container):
                 pass
             shallow = driver.create_read_write(stack, 300)
-            with driver.get(shallow) as merged:
+            with driver.mount(shallow) as merged:
                 assert os.listdir(merged) == ["f"]
 
     isolated(work)

@@ -55,7 +55,7 @@ def beside(driver: Driver, volume: LoopVolume, operations: Sequence[Operation], 
         STACKS[home] = driver.build(home, LAYERS, (DEPTH,), 1)
     container = driver.create_read_write(STACKS[home], DEPTH)
     try:
-        with driver.get(container) as merged:
+        with driver.mount(container) as merged:
             known = (*driver.differences, *volume.recipe.differences)
             return compared(operations, merged / TREE, plain / TREE, known if declared else ())
     finally:

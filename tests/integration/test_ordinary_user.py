@@ -118,7 +118,7 @@ def test_overlay2_and_native_are_measured_on_his_directory(nobody: Nobody) -> No
     assert overlay2["how"].str.contains("userxattr").all()
     assert (directory / "samples.jsonl").stat().st_uid == nobody.user
     assert list(nobody.work.iterdir()) == []
-    told = {skip["what"]: skip["mend"] for skip in run.whole["skips"]}
+    told = {skip["what"]: skip["fix"] for skip in run.whole["skips"]}
     for what in ("volume ext4", "volume xfs", "volume xfs-noreflink", "lookup: cold cells"):
         assert told[what] == "run as root"
     [page] = (nobody.home / "reports").iterdir()

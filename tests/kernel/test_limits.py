@@ -21,7 +21,7 @@ try:
     run_isolated(lambda: 0, user_namespace={user})
 except OSError as error:
     told = refused_namespaces(error, user_namespace={user})
-    print(f"{{told.reason}}; {{told.mend}}")
+    print(f"{{told.reason}}; {{told.fix}}")
 """
 
 
@@ -46,7 +46,7 @@ def test_a_limit_of_zero_is_named(name: str, user: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "settings", "user", "reason", "mend"),
+    ("number", "settings", "user", "reason", "fix"),
     [
         (errno.EPERM, {"kernel/unprivileged_userns_clone": "0"}, True, "kernel.unprivileged_userns_clone is 0", "=1"),
         (
@@ -74,7 +74,7 @@ def test_the_setting_at_fault_is_named(
     settings: dict[str, str],
     user: bool,
     reason: str,
-    mend: str,
+    fix: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -84,4 +84,4 @@ def test_the_setting_at_fault_is_named(
     monkeypatch.setattr(limits, "SETTINGS", tmp_path)
     told = refused_namespaces(OSError(number, os.strerror(number)), user_namespace=user)
     assert told.reason.startswith(reason)
-    assert mend in told.mend
+    assert fix in told.fix

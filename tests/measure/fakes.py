@@ -73,7 +73,7 @@ class RecordingDriver(Driver):
         return container
 
     @contextmanager
-    def get(self, container: Container) -> Iterator[Path]:
+    def mount(self, container: Container) -> Iterator[Path]:
         self.note(f"mount {container.path}")
         try:
             yield container.path / "merged"

@@ -57,4 +57,4 @@ def test_an_unknown_word_gets_the_nearest_known_one_or_all_of_them() -> None:
 
 
 def test_an_error_is_one_line_with_what_why_and_how_to_mend_it() -> None:
-    assert str(BenchError("it failed", why="two\nlines", mend="try\tagain")) == "it failed: two lines; try again"
+    assert str(BenchError("it failed", why="two\nlines", fix="try\tagain")) == "it failed: two lines; try again"

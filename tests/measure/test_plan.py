@@ -136,14 +136,14 @@ def test_a_stack_too_large_for_the_profile_is_left_out_with_the_reason(scenario:
     assert all(cell.depth == 1 for cell in plan.cells[scenario] if cell.arm.driver == "vfs")
     [skip] = [skip for skip in plan.skips if skip.what.startswith(f"{scenario} on vfs@ext4 at depth 125")][:1]
     assert "profile quick builds up to 20,000" in skip.reason
-    assert skip.mend == "--profile standard builds more"
+    assert skip.fix == "--profile standard builds more"
 
 
 def test_the_largest_profile_names_no_larger_one() -> None:
     plan = make(Request(profile="full", scenarios=("inodes",), volumes=("ext4",), drivers=("vfs",), depths=(1, 500)))
     [skip, *_] = [skip for skip in plan.skips if "at depth 500" in skip.what]
     assert "profile full builds up to 500,000" in skip.reason
-    assert skip.mend == ""
+    assert skip.fix == ""
 
 
 def test_a_size_larger_than_any_disk_leaves_nothing_and_says_why() -> None:
@@ -170,7 +170,7 @@ def test_every_scenario_driver_and_volume_is_planned_unless_left_out() -> None:
     assert set(plan.cells) == usual_ones
     left = {skip.what: skip for skip in plan.skips if skip.by_choice}
     assert {"scenario drivers", "scenario mounting", "scenario layout", "scenario choice"} <= set(left)
-    assert left["scenario drivers"].mend == "--profile standard"
+    assert left["scenario drivers"].fix == "--profile standard"
     assert set(plan.volumes) == set(VOLUMES)
     arms = {cell.arm.name for cells in plan.cells.values() for cell in cells}
     usual = [name for name, kind in discovery.drivers().items() if kind.profile == "quick"]
@@ -190,11 +190,11 @@ def test_a_more_thorough_profile_has_every_driver_where_it_can_be_and_a_quick_on
     assert arms == {*everywhere, *engines, *special}
     assert {cell.arm.driver for cell in plan.cells["drivers"]} >= {*ENGINES, "native"}
     told = {skip.what: skip for skip in make(Request()).skips}
-    for what, mend in (
+    for what, fix in (
         ("driver overlay", "--profile standard, or --driver overlay"),
         ("volume btrfs", "--profile standard, or --volume btrfs"),
     ):
-        assert (told[what].reason, told[what].mend) == ("profile quick leaves it out", mend)
+        assert (told[what].reason, told[what].fix) == ("profile quick leaves it out", fix)
         assert told[what].by_choice
 
 
@@ -297,7 +297,7 @@ def test_an_ordinary_user_gets_the_directory_no_cold_cells_and_the_reasons() -> 
     assert Temperature.COLD not in {cell.temperature for cell in cells}
     told = {skip.what: skip for skip in plan.skips}
     for what in ("volume ext4", "volume xfs", "lookup: cold cells"):
-        assert told[what].mend == "run as root"
+        assert told[what].fix == "run as root"
 
 
 def test_a_directory_is_never_cold_for_root_either() -> None:
@@ -313,7 +313,7 @@ def test_an_absent_program_leaves_out_its_scenario_and_says_how_to_add_it(monkey
     assert "steady" not in plan.cells
     [skip] = [skip for skip in plan.skips if skip.what == "scenario steady"]
     assert skip.reason == "the program fio is not installed"
-    assert "fio" in skip.mend
+    assert "fio" in skip.fix
     with pytest.raises(BenchError, match="nothing to measure: scenario steady: the program fio is not installed"):
         make(Request(volumes=("ext4",), scenarios=("steady",)))
 
@@ -326,7 +326,7 @@ def test_what_does_not_work_here_is_left_out_unless_asked_for(monkeypatch: pytes
     monkeypatch.setattr(type(discovery.volume("xfs")), "probe", refuse("no xfs"))
     monkeypatch.setattr(discovery.driver("fuse-overlayfs"), "probe", refuse("no fuse"))
     told = {skip.what: skip for skip in make(Request(scenarios=("lookup",))).skips}
-    assert (told["volume xfs"].reason, told["volume xfs"].mend) == ("no xfs", "add it")
+    assert (told["volume xfs"].reason, told["volume xfs"].fix) == ("no xfs", "add it")
     assert told["arm fuse-overlayfs@ext4"].reason == "no fuse"
     with pytest.raises(BenchError, match="volume xfs cannot be made here: no xfs; add it"):
         make(Request(volumes=("xfs",)))

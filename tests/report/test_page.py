@@ -156,7 +156,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
         ),
     ]
     run = read_back(
-        tmp_path / "run", samples, warnings=[HOSTILE], skips=[{"what": HOSTILE, "reason": HOSTILE, "mend": HOSTILE}],
+        tmp_path / "run", samples, warnings=[HOSTILE], skips=[{"what": HOSTILE, "reason": HOSTILE, "fix": HOSTILE}],
         host={"cpu_model": HOSTILE}, command=[HOSTILE], volumes={HOSTILE: {HOSTILE: HOSTILE}},
     )  # fmt: skip
     page = own(render(run, {}, tmp_path / "page.html").read_text())

@@ -51,10 +51,10 @@ def test_what_schema_2_wrote_as_text_is_read(tmp_path: Path) -> None:
 )
 def test_a_skip_of_schema_2_is_about_its_scenario(tmp_path: Path, what: str, scenario: str) -> None:
     directory = write_run(tmp_path / "run", [])
-    told = {"schema": 2, "skips": [{"what": what, "reason": "why"}], "warnings": ["it was noisy"]}
+    told = {"schema": 2, "skips": [{"what": what, "reason": "why", "mend": "how"}], "warnings": ["it was noisy"]}
     (directory / "run.json").write_text(json.dumps(told))
     provenance = load(directory).provenance
-    assert [skip.scenario for skip in provenance.skips] == [scenario]
+    assert [(skip.scenario, skip.reason, skip.fix) for skip in provenance.skips] == [(scenario, "why", "how")]
     assert [str(warning) for warning in provenance.warnings] == ["it was noisy"]
 
 
