@@ -216,7 +216,7 @@ def asked(socket: Path) -> Support:
     return Support.yes("; ".join(parts))
 
 
-def _engine(engine: engines.Engine) -> Support:
+def _engine(engine: engines.InstalledEngine) -> Support:
     path = engines.find(engine)
     if path is None:
         return Support.no("not installed; nothing of the suite needs it", f"apt-get install {engine.package}")

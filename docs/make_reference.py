@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bench.cli import cli
-from bench.store.records import Pace, Provenance, Row
+from bench.store.records import PaceRecord, Provenance, Row
 
 TARGET = Path(__file__).with_name("reference.md")
 HEAD = """# Reference
@@ -68,7 +68,7 @@ def reference() -> str:
         "## Results",
         "`results/<run>/samples.jsonl` has a row per unit; `run.json` says how the run was made, and may have more.",
         record_part("A row", Row),
-        record_part("Its pace", Pace),
+        record_part("Its pace", PaceRecord),
         record_part("run.json", Provenance),
     ]
     return "\n\n".join(parts) + "\n"

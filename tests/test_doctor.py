@@ -103,7 +103,7 @@ def test_a_compiler_without_headers_is_found_out(tmp_path: Path, monkeypatch: py
     assert support.reason == f"{compiler} cannot compile: time.h: No such file or directory"
 
 
-def engine(name: str) -> engines.Engine:
+def engine(name: str) -> engines.InstalledEngine:
     return next(item for item in engines.ENGINES if item.name == name)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bench.measure.compare import Comparison
     from bench.measure.plan import Plan
-    from bench.measure.workshop import Work
+    from bench.measure.workshop import Workload
 
 __all__ = ["measured"]
 
@@ -25,7 +25,7 @@ def measured(
     kind: str,
     *,
     quiet: bool,
-    work: Work | None = None,
+    work: Workload | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> tuple[Path, int]:
     """Measure comparisons (or do other `work` on the plan) as a new run; return its directory and exit status."""

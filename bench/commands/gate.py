@@ -157,7 +157,7 @@ def _comparisons(config: GateConfig, asked: dict[str, Any], *, rootless: bool) -
     """Return the comparisons to measure; the error budget is split evenly between those that block."""
     from dataclasses import replace
 
-    from bench.gate.config import Comparison as Wanted
+    from bench.gate.config import ComparisonSetting as Wanted
     from bench.measure import compare
 
     only = listed(asked["scenario"], str)

@@ -14,7 +14,7 @@ from bench.errors import no_run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.measure.workshop import Session
+    from bench.measure.workshop import RunContext
 
 __all__ = [
     "DIRECTORY",
@@ -59,13 +59,13 @@ def directory_of(results: Path, name: str) -> Path:
     return directory
 
 
-def session_of(results: Path, workdir: Path | None, seconds: float, *, quiet: bool) -> Session:
+def session_of(results: Path, workdir: Path | None, seconds: float, *, quiet: bool) -> RunContext:
     """Return where a command's run works and writes; a person is told how it goes on for `seconds`, unless `quiet`."""
     from bench.commands.console import Console
     from bench.host import workdir as places
-    from bench.measure.workshop import Session
+    from bench.measure.workshop import RunContext
 
-    return Session(
+    return RunContext(
         workdir=workdir or places.default(),
         results=results,
         command=["python", "-m", "bench", *sys.argv[1:]],

@@ -18,7 +18,7 @@ from bench.store.typed import known_keys, taken
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Comparison", "GateConfig", "ScenarioOverride", "Settings", "StoredTimes", "load_config"]
+__all__ = ["ComparisonSetting", "GateConfig", "ScenarioOverride", "Settings", "StoredTimes", "load_config"]
 
 SECTION = "tool.bench.gate"
 ANY = "*"  # stands for every scenario in a tolerance
@@ -38,7 +38,7 @@ class StoredTimes(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ComparisonSetting:
     """Two arms that a gate compares, as they are written.
 
     `scenarios`: in which (empty: every scenario that gates). `where`: depth, size, temperature and other
@@ -73,7 +73,7 @@ class GateConfig:
     baseline: Path = Path("bench-baseline.json")
     stored_times: StoredTimes = StoredTimes.ADVISORY
     budget: str | None = None
-    compare: tuple[Comparison, ...] = ()
+    compare: tuple[ComparisonSetting, ...] = ()
     scenarios: Mapping[str, ScenarioOverride] = field(default_factory=dict)
     tolerance: Mapping[str, float] = field(default_factory=dict)
 
@@ -194,14 +194,14 @@ def _budget(text: str | None, name: str) -> str | None:
     return text
 
 
-def _comparison(number: int, told: Mapping[str, Any]) -> Comparison:
+def _comparison(number: int, told: Mapping[str, Any]) -> ComparisonSetting:
     name = f"[{SECTION}] comparison {number}"
     sides: _Sides = taken(told, _Sides, name, 'write it like {a = "overlay2@ext4", b = "overlay2@xfs"}')
     where = {key: value for key, value in told.items() if key not in _Sides.__struct_fields__}
     scenarios = (sides.scenario,) if isinstance(sides.scenario, str) else sides.scenario
     for key, value in where.items():
         taken(value, str | int, f"{name}: {key}")
-    return Comparison(sides.a, sides.b, scenarios, where)
+    return ComparisonSetting(sides.a, sides.b, scenarios, where)
 
 
 def _override(scenario: str, told: Mapping[str, Any]) -> ScenarioOverride:

@@ -19,11 +19,11 @@ from bench.model import Support
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["ENGINES", "Engine", "Storage", "recommended", "storage"]
+__all__ = ["ENGINES", "InstalledEngine", "InstalledStorage", "recommended", "storage"]
 
 
 @dataclass(frozen=True)
-class Engine:
+class InstalledEngine:
     """Where an engine says how it stores, and where it stores unless told otherwise."""
 
     name: str
@@ -37,7 +37,7 @@ class Engine:
 
 
 @dataclass(frozen=True)
-class Storage:
+class InstalledStorage:
     """What an engine's files say of its storage; `problems` are files that could not be read."""
 
     root: Path
@@ -59,7 +59,7 @@ _GRAPHDRIVERS = ("overlay2", "fuse-overlayfs", "btrfs", "zfs", "vfs", "aufs", "o
 _SNAPSHOTTERS = ("overlayfs", "native", "btrfs", "zfs", "devmapper", "erofs")
 
 ENGINES = (
-    Engine(
+    InstalledEngine(
         "docker",
         "docker",
         "dockerd",
@@ -69,7 +69,7 @@ ENGINES = (
         (("data-root",), ("storage-driver",)),
         {name: name for name in _GRAPHDRIVERS},
     ),
-    Engine(
+    InstalledEngine(
         "podman",
         "podman",
         "",
@@ -79,7 +79,7 @@ ENGINES = (
         (("storage", "graphroot"), ("storage", "driver")),
         {name: name for name in ("overlay", "vfs", "btrfs", "zfs")},
     ),
-    Engine(
+    InstalledEngine(
         "containerd",
         "containerd",
         "containerd",
@@ -94,18 +94,18 @@ ENGINES = (
 ROOTLESS_PODMAN = "~/.local/share/containers/storage"
 
 
-def find(engine: Engine) -> str | None:
+def find(engine: InstalledEngine) -> str | None:
     """Return the path of the engine's program; the distribution's own before any other of that name on PATH."""
     return shutil.which(engine.program, path="/usr/bin:/usr/sbin:/bin:/sbin") or shutil.which(engine.program)
 
 
-def version(engine: Engine) -> str | None:
+def version(engine: InstalledEngine) -> str | None:
     """Return the version that the program prints of itself; None if it is not installed."""
     path = find(engine)
     return None if path is None else tool_version(path)
 
 
-def running(engine: Engine) -> bool | None:
+def running(engine: InstalledEngine) -> bool | None:
     """Tell whether the engine's daemon is among the processes; None: it has no daemon."""
     if not engine.process:
         return None
@@ -134,7 +134,7 @@ def recommended(distribution: str | None, filesystem: str | None, *, overlay: Su
     return Support.yes(f"vfs {where}: neither overlay ({overlay.reason}) nor fuse-overlayfs ({fuse.reason}) works")
 
 
-def storage(engine: Engine, *, root: Path = Path("/"), home: Path | None = None) -> Storage:
+def storage(engine: InstalledEngine, *, root: Path = Path("/"), home: Path | None = None) -> InstalledStorage:
     """Return what the engine's files below `root` say."""
     problems: list[str] = []
     below = _placing(root, home or Path.home())
@@ -156,7 +156,7 @@ def storage(engine: Engine, *, root: Path = Path("/"), home: Path | None = None)
     where, driver = (_dig(settings, keys) for keys in engine.keys)
     default = ROOTLESS_PODMAN if engine.name == "podman" and os.geteuid() != 0 else engine.root
     place = below(where or default)
-    return Storage(place, driver, _present(engine, place, problems), _filesystem(place), tuple(problems))
+    return InstalledStorage(place, driver, _present(engine, place, problems), _filesystem(place), tuple(problems))
 
 
 def _placing(root: Path, home: Path) -> Callable[[str], Path]:
@@ -172,7 +172,7 @@ def _dig(settings: Any, keys: tuple[str, ...]) -> str | None:
     return settings if isinstance(settings, str) and settings else None
 
 
-def _present(engine: Engine, place: Path, problems: list[str]) -> tuple[str, ...]:
+def _present(engine: InstalledEngine, place: Path, problems: list[str]) -> tuple[str, ...]:
     try:
         entries = {entry.name for entry in place.iterdir()}
     except FileNotFoundError:

@@ -31,7 +31,7 @@ from bench.measure.pace import PATIENCE
 from bench.measure.plan import Plan, make
 from bench.measure.request import Request
 from bench.measure.runner import interruption
-from bench.measure.workshop import Blocks, Workshop
+from bench.measure.workshop import Survey, Workshop
 from bench.model import RunWarning, Skip
 from bench.scenario import reference
 from bench.store.writer import RunWriter
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from bench.measure.runner import Listener, Runner
-    from bench.measure.workshop import Session, Work
+    from bench.measure.workshop import RunContext, Workload
     from bench.store.reader import Run
 
 __all__ = ["execute", "extend", "new_run_id", "resume", "start"]
@@ -67,12 +67,12 @@ def new_run_id(request: Request, kind: str = "", now: datetime.datetime | None =
     return f"{when:%Y%m%dT%H%M%SZ}-{kind or request.profile}-s{request.seed}"
 
 
-def execute(request: Request, session: Session, run_id: str | None = None) -> tuple[Path, int]:
+def execute(request: Request, session: RunContext, run_id: str | None = None) -> tuple[Path, int]:
     """Run `request`; return (the run's directory, exit status). Raises BenchError before anything is made."""
-    return start(make(request), session, run_id or new_run_id(request), Blocks(()))
+    return start(make(request), session, run_id or new_run_id(request), Survey(()))
 
 
-def start(made: Plan, session: Session, run_id: str, work: Work, **facts: Any) -> tuple[Path, int]:
+def start(made: Plan, session: RunContext, run_id: str, work: Workload, **facts: Any) -> tuple[Path, int]:
     """Do `work` on the plan `made` as a new run whose provenance has `facts` too; return as `execute`."""
     directory = session.results / run_id
     if (directory / "run.json").exists():
@@ -80,7 +80,7 @@ def start(made: Plan, session: Session, run_id: str, work: Work, **facts: Any) -
     return directory, _run(made, session, directory, work, facts)
 
 
-def resume(directory: Path, session: Session) -> tuple[Path, int]:
+def resume(directory: Path, session: RunContext) -> tuple[Path, int]:
     """Go on with a run that was cut short, with its own request; return as `execute`."""
     from bench.store.reader import load
 
@@ -104,10 +104,10 @@ def resume(directory: Path, session: Session) -> tuple[Path, int]:
     if spent >= request.seconds:
         raise BenchError(f"run {directory.name} has used its {request.seconds:.0f} s", fix="start a new one")
     moved = dataclasses.replace(session, started=session.started - spent)
-    return directory, _run(make(request), moved, directory, Blocks(_observed(earlier)), {})
+    return directory, _run(make(request), moved, directory, Survey(_observed(earlier)), {})
 
 
-def extend(run: Run, made: Plan, session: Session, work: Work, **facts: Any) -> tuple[Path, int]:
+def extend(run: Run, made: Plan, session: RunContext, work: Workload, **facts: Any) -> tuple[Path, int]:
     """Do more `work` on the plan `made` for `run`, on new volumes; provenance and return as those of `start`.
 
     Its rows follow those that the run has. What run.json said of measuring them goes to its list `earlier`.
@@ -144,7 +144,7 @@ def _observed(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def _run(made: Plan, session: Session, directory: Path, task: Work, facts: Mapping[str, Any]) -> int:
+def _run(made: Plan, session: RunContext, directory: Path, task: Workload, facts: Mapping[str, Any]) -> int:
     work = workdir.check(session.workdir)
     with ExitStack() as undo:
         undo.enter_context(_alone())
@@ -195,7 +195,7 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _provenance(session: Session, made: Plan, run_id: str) -> dict[str, Any]:
+def _provenance(session: RunContext, made: Plan, run_id: str) -> dict[str, Any]:
     return {
         "run": run_id,
         "version": __version__,
@@ -218,10 +218,10 @@ class _Worker:
     """What runs as PID 1 of the private namespaces."""
 
     plan: Plan
-    session: Session
+    session: RunContext
     writer: RunWriter
     work: Path
-    task: Work
+    task: Workload
 
     def main(self) -> int:
         """Run, and turn whatever ends it into provenance and an exit status."""
@@ -238,7 +238,7 @@ class _Worker:
         if (stop := interruption(error)) is not None:
             name = signal.Signals(stop.signum).name
             self._close(interrupted=name)
-            onward = f": `python -m bench run --resume {self._run_id}`" if isinstance(self.task, Blocks) else ""
+            onward = f": `python -m bench run --resume {self._run_id}`" if isinstance(self.task, Survey) else ""
             _say(f"stopped by {name}; the samples so far are kept{onward}")
             return 128 + stop.signum
         if isinstance(error, OSError):

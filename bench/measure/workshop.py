@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from bench.store.writer import RunWriter
     from bench.volumes.base import Volume
 
-__all__ = ["Blocks", "Session", "Work", "Workshop", "place_of"]
+__all__ = ["RunContext", "Survey", "Workload", "Workshop", "place_of"]
 
 
 @dataclass(frozen=True)
-class Session:
+class RunContext:
     """Where a run works and writes, and who listens."""
 
     workdir: Path
@@ -41,7 +41,7 @@ class Workshop:
     """What a run measures with, inside the private namespace."""
 
     plan: Plan
-    session: Session
+    session: RunContext
     writer: RunWriter
     work: Path
     listener: Listener
@@ -104,7 +104,7 @@ def place_of(name: str, names: Sequence[str]) -> str:
     return plain if plain == name else f"{plain}-{names.index(name)}"
 
 
-class Work(Protocol):
+class Workload(Protocol):
     """What a run does in its workshop."""
 
     def __call__(self, shop: Workshop) -> Mapping[str, Any]:
@@ -112,7 +112,7 @@ class Work(Protocol):
 
 
 @dataclass(frozen=True)
-class Blocks:
+class Survey:
     """Run blocks of all scenarios until the time is up; `rows` are what an earlier part of the run observed."""
 
     rows: Sequence[Mapping[str, Any]]

@@ -16,10 +16,10 @@ from bench.oracle.access import (
 from bench.oracle.operations import Operation
 
 __all__ = [
-    "HardLink",
     "ListWhileChanging",
     "MakeDirectory",
     "MakeFifo",
+    "MakeHardLink",
     "MakeNode",
     "MakeWhiteout",
     "RemoveDirectory",
@@ -81,7 +81,7 @@ class Rename(Operation):
 
 
 @dataclass(frozen=True)
-class HardLink(Operation):
+class MakeHardLink(Operation):
     """Give a second name."""
 
     to: str

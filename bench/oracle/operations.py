@@ -13,9 +13,9 @@ from bench.oracle.access import (
     seen_at,
 )
 
-__all__ = ["Look", "Operation", "Outcome"]
+__all__ = ["Look", "Operation", "Result"]
 
-Outcome = tuple[str, object]
+Result = tuple[str, object]
 """What an operation did: ("ok", what it saw), or (the name of errno, None)."""
 
 

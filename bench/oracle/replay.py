@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.drivers.base import Difference
-    from bench.oracle.operations import Operation, Outcome
+    from bench.oracle.operations import Operation, Result
 
-__all__ = ["Mismatch", "Replay", "compared", "replay", "tree"]
+__all__ = ["Disagreement", "Replay", "compared", "replay", "tree"]
 
 TREE_EVERY = 250  # operations, after which the whole trees are compared, and at the end
 
 
 @dataclass(frozen=True)
-class Mismatch:
+class Disagreement:
     """Where the two first differed without a declaration: the number of the operation, and what each said."""
 
     number: int
@@ -43,7 +43,7 @@ class Replay:
 
     operations: int = 0
     declared: Counter[str] = field(default_factory=Counter)
-    mismatch: Mismatch | None = None
+    mismatch: Disagreement | None = None
 
 
 def compared(
@@ -69,7 +69,7 @@ def compared(
             else:
                 there = replay(operation, other)
                 if not _agree(told, known, here, there):
-                    told.mismatch = Mismatch(told.operations, str(operation), here, there)
+                    told.mismatch = Disagreement(told.operations, str(operation), here, there)
                     return told
             told.operations += 1
             if told.operations % TREE_EVERY == 0 and not _same_trees(told, differences, one, other):
@@ -78,7 +78,7 @@ def compared(
     return told
 
 
-def _agree(told: Replay, known: Sequence[Difference], here: Outcome, there: Outcome) -> bool:
+def _agree(told: Replay, known: Sequence[Difference], here: Result, there: Result) -> bool:
     """Tell whether both are the same, but for what is declared, which is counted."""
     if here == there:
         return True
@@ -113,7 +113,7 @@ def tree(path: Path, *, links: bool = True) -> dict[str, object]:
         return {name: told if links else _without(told, "links") for name, told in _tree(root).items()}
 
 
-def replay(operation: Operation, root: int) -> Outcome:
+def replay(operation: Operation, root: int) -> Result:
     """Do one operation; an error of the kernel is what it did, not an exception."""
     try:
         return "ok", operation.do(root)
@@ -127,17 +127,17 @@ def _same_trees(told: Replay, differences: Sequence[Difference], one: int, other
     """Compare everything below both."""
     here, there = _tree(one), _tree(other)
     known = [each for each in differences if each.hides]
-    absent: Outcome = ("ok", Seen(ABSENT))
+    absent: Result = ("ok", Seen(ABSENT))
     for path in sorted(here.keys() | there.keys()):
         pair = here.get(path, absent), there.get(path, absent)
         if not _agree(told, known, *pair):
-            told.mismatch = Mismatch(told.operations, f"the trees afterwards, {path}", *pair)
+            told.mismatch = Disagreement(told.operations, f"the trees afterwards, {path}", *pair)
             return False
     return True
 
 
-def _tree(root: int) -> dict[str, Outcome]:
-    found: dict[str, Outcome] = {}
+def _tree(root: int) -> dict[str, Result]:
+    found: dict[str, Result] = {}
     for top, directories, files in os.walk(f"/proc/self/fd/{root}/."):
         relative = os.path.relpath(top, f"/proc/self/fd/{root}/.")
         for name in [*directories, *files]:

@@ -17,10 +17,10 @@ from bench.oracle.contents import (
     Write,
 )
 from bench.oracle.entries import (
-    HardLink,
     ListWhileChanging,
     MakeDirectory,
     MakeFifo,
+    MakeHardLink,
     MakeNode,
     RemoveDirectory,
     Rename,
@@ -42,7 +42,7 @@ XATTRS = ("user.one", "user.two")
 
 
 KINDS: tuple[type[Operation], ...] = (
-    *(Create, Write, Append, Truncate, Overwrite, Unlink, MakeDirectory, RemoveDirectory, Rename, HardLink),
+    *(Create, Write, Append, Truncate, Overwrite, Unlink, MakeDirectory, RemoveDirectory, Rename, MakeHardLink),
     *(SymbolicLink, ChangeMode, ChangeOwner, ChangeTimes, SetAttribute, RemoveAttribute, MakeNode, MakeFifo),
     *(MapAndWrite, ReadOlder, MapOlder, ListWhileChanging, Look),
 )
@@ -50,7 +50,7 @@ KINDS: tuple[type[Operation], ...] = (
 
 # Names that are there are what operations need, so that what makes them comes more often, and what takes whole
 # directories away less: with equal weights three quarters of all operations ended with an error, now half do.
-_MORE_OR_LESS = {Unlink: 8, Overwrite: 6, Create: 4, HardLink: 4, MakeFifo: 1, MakeNode: 1, RemoveDirectory: 1}
+_MORE_OR_LESS = {Unlink: 8, Overwrite: 6, Create: 4, MakeHardLink: 4, MakeFifo: 1, MakeNode: 1, RemoveDirectory: 1}
 
 
 _WEIGHTS = [_MORE_OR_LESS.get(kind, 2) for kind in KINDS]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.report import marks, rows
 from bench.report.axes import sweep_axis, value_axis
-from bench.report.figures import PANEL_HEIGHT, Figure, Panel
+from bench.report.figures import PANEL_HEIGHT, Chart, Panel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ def counter_unit(name: str) -> str:
     return "bytes" if name.endswith("bytes") else "1"
 
 
-def counter_figure(analysis: Analysis, reading: Reading, palette: Palette) -> Figure | None:
+def counter_figure(analysis: Analysis, reading: Reading, palette: Palette) -> Chart | None:
     """Return the scenario's counters against the x of its first law, a panel for each; None if none varies."""
     if not reading.laws:
         return None
@@ -49,7 +49,7 @@ def counter_figure(analysis: Analysis, reading: Reading, palette: Palette) -> Fi
     if any(panel.layout["meta"]["zero"] for panel in panels):
         notes.append("Zero stands apart, beyond the dotted line: a logarithmic axis has no zero.")
     arms = tuple(dict.fromkeys(str(row["arm"]) for told in shown.values() for row in told))
-    return Figure(f"what was counted against {law.x}", panels, source, tuple(notes), arms)
+    return Chart(f"what was counted against {law.x}", panels, source, tuple(notes), arms)
 
 
 def _grows(told: Sequence[Row], x: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.model import Temperature
 from bench.report import marks, rows
 from bench.report.axes import value_axis
-from bench.report.figures import Figure, Panel, hover
+from bench.report.figures import Chart, Panel, hover
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ LABEL_PIXELS, ARM_PIXELS, PAD_PIXELS, FRAME_PIXELS = 26, 9, 5, 60  # a row's lab
 _Labelled = tuple[str, "Row"]
 
 
-def headline_figure(analysis: Analysis, reading: Reading, palette: Palette) -> Figure | None:
+def headline_figure(analysis: Analysis, reading: Reading, palette: Palette) -> Chart | None:
     """Return all cells of the headline metric; of all metrics where each arm has one cell only."""
     cells = rows.of(analysis.cells, reading.name)
     metric = reading.metric(reading.judged_metric)
@@ -35,10 +35,10 @@ def headline_figure(analysis: Analysis, reading: Reading, palette: Palette) -> F
     labelled = [(rows.pairs_words((key, row[key]) for key in keys if key in row), row) for row in found]
     panel = _panel("", labelled, metric.title, metric.unit, palette, analysis.run.parameters)
     source = f"scenario = {reading.name}, metrics.{metric.name}; n = {sum(int(row['n']) for row in found):,}"
-    return Figure(metric.title, (panel,), source, _NOTES, _arms(found))
+    return Chart(metric.title, (panel,), source, _NOTES, _arms(found))
 
 
-def metrics_figure(analysis: Analysis, reading: Reading, palette: Palette) -> Figure | None:
+def metrics_figure(analysis: Analysis, reading: Reading, palette: Palette) -> Chart | None:
     """Return every metric at the one cell that most arms have: where the time goes."""
     cells = rows.of(analysis.cells, reading.name)
     keys = ("depth", *analysis.run.parameters)
@@ -59,7 +59,7 @@ _NOTES = ("Whiskers are 95 % intervals, and may leave the frame. A mark without 
 
 def _side_by_side(
     analysis: Analysis, reading: Reading, palette: Palette, cells: Sequence[Row], title: str
-) -> Figure | None:
+) -> Chart | None:
     """Return the metrics that share the headline's unit as rows, a panel for each temperature."""
     unit = reading.metric(reading.judged_metric).unit
     metrics = [metric for metric in reading.metrics if metric.unit == unit]
@@ -74,7 +74,7 @@ def _side_by_side(
     names = ", ".join(f"metrics.{metric.name}" for metric in metrics)
     units = sum(int(row["n"]) for row in cells)
     source = f"scenario = {reading.name}, {names}; n = {units:,}"
-    return Figure(title, tuple(panels), source, _NOTES, _arms(cells))
+    return Chart(title, tuple(panels), source, _NOTES, _arms(cells))
 
 
 def _arms(cells: Sequence[Row]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.reading.laws import Law
     from bench.report.palette import Palette
 
-__all__ = ["Figure", "Panel", "fit_words", "law_figures", "law_unit"]
+__all__ = ["Chart", "Panel", "fit_words", "law_figures", "law_unit"]
 
 OPEN = 2  # figures of a scenario that are open at once; the rest wait in a fold
 PANEL_HEIGHT = 340
@@ -41,7 +41,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Figure:
+class Chart:
     """Panels under one title; `source` says which rows of samples.jsonl they show, `notes` what to know."""
 
     title: str
@@ -67,14 +67,14 @@ def fit_words(fitted: FittedLaw, unit: str) -> str:
     )
 
 
-def law_figures(analysis: Analysis, reading: Reading, palette: Palette) -> list[Figure]:
+def law_figures(analysis: Analysis, reading: Reading, palette: Palette) -> list[Chart]:
     """Return one figure for laws that differ by temperature only, a panel for each temperature."""
     cells = rows.of(analysis.cells, reading.name)
     groups: dict[tuple[Any, ...], list[Law]] = {}
     for law in reading.laws:
         others = tuple(sorted((key, value) for key, value in law.where.items() if key != "temperature"))
         groups.setdefault((law.metric, law.x, others), []).append(law)
-    figures: list[Figure] = []
+    figures: list[Chart] = []
     for (metric, x, others), laws in groups.items():
         told = [(law, _cells_of(cells, law)) for law in laws]
         told = [(law, found) for law, found in told if found]
@@ -87,7 +87,7 @@ def law_figures(analysis: Analysis, reading: Reading, palette: Palette) -> list[
         condition = rows.pairs_words(others)
         source = f"scenario = {reading.name}, metrics.{metric}{', ' + condition if condition else ''}; n = {units:,}"
         arms = tuple(dict.fromkeys(str(row["arm"]) for _, found in told for row in found))
-        figures.append(Figure(title, panels, source, _notes(panels), arms, folded=len(figures) >= OPEN))
+        figures.append(Chart(title, panels, source, _notes(panels), arms, folded=len(figures) >= OPEN))
     return figures
 
 

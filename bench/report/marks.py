@@ -13,7 +13,7 @@ from bench.report.rows import number
 if TYPE_CHECKING:
     from bench.reading.analysis import Row
     from bench.report.axes import Axis
-    from bench.report.palette import Look
+    from bench.report.palette import ArmStyle
     from bench.stats.fit import Line
 
 __all__ = ["fit_trace", "layout", "point_trace", "whiskers"]
@@ -68,7 +68,7 @@ def _trace(arm: str) -> dict[str, Any]:
     }
 
 
-def marker(look: Look) -> dict[str, Any]:
+def marker(look: ArmStyle) -> dict[str, Any]:
     """Return an arm's marker."""
     return {
         "color": look.colour,
@@ -85,7 +85,7 @@ def faint(colour: str) -> str:
 
 
 def whiskers(
-    cells: Sequence[Row], axis: Axis, look: Look, keys: tuple[str, str, str] = ("value", "low", "high")
+    cells: Sequence[Row], axis: Axis, look: ArmStyle, keys: tuple[str, str, str] = ("value", "low", "high")
 ) -> dict[str, Any]:
     """Return the intervals as plotly's error bars; a cell without an interval has none."""
     above: list[float | None] = []
@@ -103,7 +103,7 @@ def point_trace(
     arm: str,
     cells: Sequence[Row],
     x_key: str,
-    look: Look,
+    look: ArmStyle,
     axes: Axes,
     labels: Labels,
     keys: tuple[str, str, str] = ("value", "low", "high"),
@@ -122,7 +122,7 @@ def point_trace(
 
 
 def dot_trace(
-    arm: str, cells: Sequence[Row], heights: Sequence[float], look: Look, axis: Axis, labels: Labels
+    arm: str, cells: Sequence[Row], heights: Sequence[float], look: ArmStyle, axis: Axis, labels: Labels
 ) -> dict[str, Any]:
     """Return an arm's cells as markers at `heights`, their values along x."""
     return _trace(arm) | {
@@ -136,7 +136,7 @@ def dot_trace(
     }
 
 
-def fit_trace(arm: str, line: Line, look: Look, axes: Axes, words: str) -> dict[str, Any]:
+def fit_trace(arm: str, line: Line, look: ArmStyle, axes: Axes, words: str) -> dict[str, Any]:
     """Return a fitted line as drawn between the smallest and the largest x of its cells."""
     x, y = axes
     points: list[tuple[float | None, float | None]] = []

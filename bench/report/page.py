@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bench.reading.contract import Reading
-    from bench.report.figures import Figure
+    from bench.report.figures import Chart
     from bench.stats.compared import Compared
     from bench.store.reader import Run
 
@@ -125,7 +125,7 @@ def prose(text: str) -> Markup:
     return Markup(_INTERVAL.sub(r'<span class="interval">\g<0></span>', marked))  # noqa: S704
 
 
-def charts(figures: Iterable[Figure]) -> dict[str, Any]:
+def charts(figures: Iterable[Chart]) -> dict[str, Any]:
     """Return plotly's data and layout of every panel by the id of its place on the page."""
     return {
         f"{figure.id}-{number}": {"data": panel.data, "layout": panel.layout}

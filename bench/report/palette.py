@@ -16,7 +16,7 @@ from bench.model import NATIVE, Arm
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DARK", "LIGHT", "Look", "Palette", "split"]
+__all__ = ["DARK", "LIGHT", "ArmStyle", "Palette", "split"]
 
 GREY = "#808080"  # contrast 3.9 to white and 4.6 to the dark page, so it stands in both
 # Ordered by contrast to a white and a dark page; yellow, the faintest on white, is last.
@@ -66,7 +66,7 @@ DARK = {
 
 
 @dataclass(frozen=True)
-class Look:
+class ArmStyle:
     """How an arm is drawn. `variant` is 0 for a driver without options, else which set of options, or engine."""
 
     colour: str
@@ -128,10 +128,10 @@ class Palette:
         """Return a volume's dash."""
         return DASHES[self._places.get(volume, 0) % len(DASHES)]
 
-    def look(self, arm: str) -> Look:
+    def look(self, arm: str) -> ArmStyle:
         """Return how an arm is drawn."""
         driver, stack, volume = split(arm)
         variant = self._variants.get(stack, 0)
         symbol, suffix = SYMBOLS[self._places.get(volume, 0) % len(SYMBOLS)], VARIANTS[self._suffix(arm)]
         symbol = f"{symbol}-{suffix}" if suffix else symbol
-        return Look(self.colour(driver), symbol, self.dash(volume), self.mark(volume), variant)
+        return ArmStyle(self.colour(driver), symbol, self.dash(volume), self.mark(volume), variant)

@@ -12,7 +12,7 @@ from bench.model import NATIVE, Skip
 from bench.report import sheets
 from bench.report.counted import counter_figure
 from bench.report.dots import headline_figure, metrics_figure
-from bench.report.figures import Figure, law_figures
+from bench.report.figures import Chart, law_figures
 from bench.report.palette import split
 from bench.store.rows import PACKED
 
@@ -83,7 +83,7 @@ class Section:
     anchor: str
     question: str
     method: str
-    figures: tuple[Figure, ...]
+    figures: tuple[Chart, ...]
     sheets: tuple[Sheet, ...]
     precision: str
     skips: tuple[Skip, ...]
@@ -98,7 +98,7 @@ def section(analysis: Analysis, name: str, reading: Reading | None, palette: Pal
     """Return the section of a scenario; one that this version does not know has tables alone."""
     units = analysis.units(name)
     failed = units[units["error"] != ""]
-    figures: list[Figure | None] = []
+    figures: list[Chart | None] = []
     found: list[Sheet | None] = []
     if reading is not None:
         if reading.laws:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.report import marks
 from bench.report.axes import Axis
-from bench.report.figures import Figure, Panel
-from bench.report.palette import DASHES, GREY, OKABE_ITO, SYMBOLS, Look
+from bench.report.figures import Chart, Panel
+from bench.report.palette import DASHES, GREY, OKABE_ITO, SYMBOLS, ArmStyle
 from bench.selftest import WORK
 from bench.selftest.rates import CONFIDENCE, POWER, interval, rate
 
@@ -28,7 +28,7 @@ SHARES = Axis("called slower", "% of trials", 0.01, linear_range=(-4.0, 104.0))
 SOURCE = "the streams of run.json, cut into comparisons in the order measured"
 
 
-def power_figure(told: Trusted) -> Figure | None:
+def power_figure(told: Trusted) -> Chart | None:
     """Return how often B was called slower against what it is slower by in the long run, a panel for each volume."""
     panels = []
     operations = list(dict.fromkeys(_split(one.label)[0] for one in told.streams))
@@ -48,10 +48,10 @@ def power_figure(told: Trusted) -> Figure | None:
         f"The dotted line is {POWER:.0%}. Whiskers are exact {CONFIDENCE:.0%} intervals of the share. Open marks: B "
         "does more work; others: a delay, and at 0 equal arms, whose comparisons are cut by the longest procedure.",
     )
-    return Figure("Found, against how much slower", tuple(panels), SOURCE, notes, id="power") if panels else None
+    return Chart("Found, against how much slower", tuple(panels), SOURCE, notes, id="power") if panels else None
 
 
-def tools_figure(tools: Sequence[Tool]) -> Figure | None:
+def tools_figure(tools: Sequence[Tool]) -> Chart | None:
     """Return what each tool called slower against how long its verdict took, a panel for each operation."""
     panels = []
     names = list(dict.fromkeys(tool.name for tool in tools))
@@ -72,10 +72,10 @@ def tools_figure(tools: Sequence[Tool]) -> Figure | None:
         f"Filled marks: B is {shares[0]:.0%} slower, and the higher the better. Open marks: equal arms, and the lower "
         f"the better. Left is sooner. Whiskers are exact {CONFIDENCE:.0%} intervals of the share.",
     )
-    return Figure("What each tool says, against how long it takes", tuple(panels), SOURCE, notes, id="tools")
+    return Chart("What each tool says, against how long it takes", tuple(panels), SOURCE, notes, id="tools")
 
 
-def _power_trace(operation: str, streams: Sequence[Streamed], look: Look, x: Axis, *, real: bool) -> dict[str, Any]:
+def _power_trace(operation: str, streams: Sequence[Streamed], look: ArmStyle, x: Axis, *, real: bool) -> dict[str, Any]:
     points = []
     for one in sorted(streams, key=lambda one: one.long_run.value):
         said = rate(one.told)
@@ -85,7 +85,7 @@ def _power_trace(operation: str, streams: Sequence[Streamed], look: Look, x: Axi
     return _trace(name, points, look, hollow=real, line=not real)
 
 
-def _tool_trace(name: str, tools: Sequence[Tool], share: float, look: Look, x: Axis) -> dict[str, Any]:
+def _tool_trace(name: str, tools: Sequence[Tool], share: float, look: ArmStyle, x: Axis) -> dict[str, Any]:
     points = [
         (
             x.place(tool.seconds),
@@ -99,7 +99,7 @@ def _tool_trace(name: str, tools: Sequence[Tool], share: float, look: Look, x: A
 
 
 def _trace(
-    name: str, points: Iterable[tuple[float | None, int, int, str]], look: Look, *, hollow: bool, line: bool
+    name: str, points: Iterable[tuple[float | None, int, int, str]], look: ArmStyle, *, hollow: bool, line: bool
 ) -> dict[str, Any]:
     known = [(at, count, trials, words) for at, count, trials, words in points if trials and at is not None]
     rates = [100 * count / trials for _, count, trials, _ in known]
@@ -143,9 +143,9 @@ def _seconds_axis(values: Sequence[float]) -> Axis:
     return Axis("time of a verdict", "s", log=True, log_range=reach)
 
 
-def _look(place: int) -> Look:
+def _look(place: int) -> ArmStyle:
     kind = place % len(OKABE_ITO)
-    return Look(OKABE_ITO[kind], SYMBOLS[place % len(SYMBOLS)], DASHES[place % len(DASHES)], "", 0)
+    return ArmStyle(OKABE_ITO[kind], SYMBOLS[place % len(SYMBOLS)], DASHES[place % len(DASHES)], "", 0)
 
 
 def _split(label: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bench.report.figures import Figure
+    from bench.report.figures import Chart
     from bench.selftest.peers import Tool
     from bench.selftest.results import Trusted
     from bench.store.reader import Run
@@ -43,7 +43,7 @@ def publish(run: Run, reports: Path) -> Product:
 def _render(told: Trusted, tools: Sequence[Tool], run: Run, target: Path) -> Path:
     """Write the page to `target` (its directory must exist) and return it; OSError if it cannot."""
     said = parts(told, tools)
-    figures: dict[str, list[Figure]] = {part.title: [] for part in said}
+    figures: dict[str, list[Chart]] = {part.title: [] for part in said}
     for part, figure in zip(said[1:3], (power_figure(told), tools_figure(tools)), strict=True):
         if figure is not None:
             figures[part.title].append(figure)

@@ -14,7 +14,18 @@ import msgspec
 
 from bench.model import Mismatch, Param, RunWarning, Skip, Temperature
 
-__all__ = ["SCHEMA", "Compares", "Pace", "Provenance", "Row", "Side", "StreamRecord", "bounds", "mismatch", "upgraded"]
+__all__ = [
+    "SCHEMA",
+    "Compares",
+    "PaceRecord",
+    "Provenance",
+    "Row",
+    "Side",
+    "StreamRecord",
+    "bounds",
+    "mismatch",
+    "upgraded",
+]
 
 SCHEMA = 3
 """Of run.json and samples.jsonl. A reader takes older ones and refuses newer ones."""
@@ -23,7 +34,7 @@ Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _MISMATCH = re.compile(r"(.+?) is (\S+), expected (\S+) \((.*)\)", re.DOTALL)  # as schema 2 has it
 
 
-class Pace(msgspec.Struct, gc=False):
+class PaceRecord(msgspec.Struct, gc=False):
     """Where and how fast the clock ran (bench.measure.pace); NaN: not recorded."""
 
     cpu: Annotated[float, "the CPU of the last timed part"] = float("nan")
@@ -55,7 +66,9 @@ class Row(msgspec.Struct, gc=False, kw_only=True):
     expected: Annotated[dict[str, tuple[float, float] | str], "bounds of counters; up to schema 2 a text"]
     mismatches: Annotated[list[Mismatch | str], "counters beyond their bounds; up to schema 2 texts"]
     proofs: Annotated[list[str], "what was shown to have happened"]
-    pace: Annotated[Pace, "where and how fast the clock ran; since schema 2"] = msgspec.field(default_factory=Pace)
+    pace: Annotated[PaceRecord, "where and how fast the clock ran; since schema 2"] = msgspec.field(
+        default_factory=PaceRecord
+    )
     how: Annotated[dict[str, str], "how it was mounted and made"]
     error: Annotated[str, "why the unit is no sample; empty if it is one"]
 

@@ -73,7 +73,7 @@ def _touch(merged: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Side:
+class MountedSide:
     """A mounted container, and what the names of its metrics begin with."""
 
     driver: Driver
@@ -89,7 +89,7 @@ class Side:
 def operate(unit: Unit) -> None:
     """Look up, write, delete; of an engine, in its container and in two that are built by hand on the same volume."""
     with ExitStack() as undo:
-        sides = [Side(unit.driver, unit.container, unit.merged)]
+        sides = [MountedSide(unit.driver, unit.container, unit.merged)]
         if isinstance(unit.driver, EngineDriver):
             stack = unit.container.stack
             assert isinstance(stack, EngineStack)
@@ -125,18 +125,18 @@ def operate(unit: Unit) -> None:
 
 
 @contextmanager
-def _by_hand(unit: Unit, driver: Driver, stack: Stack, prefix: str) -> Iterator[Side]:
+def _by_hand(unit: Unit, driver: Driver, stack: Stack, prefix: str) -> Iterator[MountedSide]:
     """Mount a container of the same image that is built by hand, as the engine's was: after another one of it."""
     took, container = once(driver.create_read_write, stack, unit.depth)
     container.took["create"] = took
     try:
         with mounted(driver, container, unit.volume, Temperature.NEW, _touch) as merged:
-            yield Side(driver, container, merged, prefix)
+            yield MountedSide(driver, container, merged, prefix)
     finally:
         driver.remove(container)
 
 
-def _either_first(unit: Unit, sides: Sequence[Side]) -> Sequence[Side]:
+def _either_first(unit: Unit, sides: Sequence[MountedSide]) -> Sequence[MountedSide]:
     return unit.random.sample(sides, len(sides))
 
 
@@ -163,10 +163,10 @@ def _write(unit: Unit, directory: Path, count: int) -> list[int]:
 
 def prove(unit: Unit) -> None:
     """The names exist, the writes landed in files that are otherwise the image's, the victims are gone."""
-    _prove(unit, Side(unit.driver, unit.container, unit.merged))
+    _prove(unit, MountedSide(unit.driver, unit.container, unit.merged))
 
 
-def _prove(unit: Unit, side: Side) -> None:
+def _prove(unit: Unit, side: MountedSide) -> None:
     unit.require_proof(all((side.merged / os.fsdecode(path)).exists() for path in paths()), "the names looked up exist")
     bottom = next(side.layers())
     for name, size, count in (SMALL, LARGE):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.errors import BenchError
-from bench.gate.config import Comparison, GateConfig, ScenarioOverride, StoredTimes, load_config
+from bench.gate.config import ComparisonSetting, GateConfig, ScenarioOverride, StoredTimes, load_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,9 +62,9 @@ def test_everything_that_can_be_set(tmp_path: Path) -> None:
     assert told.baseline == tmp_path / "ci" / "counters.json"
     assert told.stored_times is StoredTimes.BLOCKING
     assert told.compare == (
-        Comparison("overlay2@ext4", "overlay2,volatile=on@ext4", ("copy_up",), {"size": "4KiB", "depth": 8}),
-        Comparison("overlay2@ext4", "overlay2@xfs", ("lookup", "copy_up")),
-        Comparison("vfs@ext4", "vfs@xfs"),
+        ComparisonSetting("overlay2@ext4", "overlay2,volatile=on@ext4", ("copy_up",), {"size": "4KiB", "depth": 8}),
+        ComparisonSetting("overlay2@ext4", "overlay2@xfs", ("lookup", "copy_up")),
+        ComparisonSetting("vfs@ext4", "vfs@xfs"),
     )
     assert told.scenarios == {"lookup": ScenarioOverride(0.2, False), "limits": ScenarioOverride(None, True)}
     assert [told.delta_of(name) for name in ("lookup", "limits", "inodes")] == [0.2, 0.1, 0.1]

@@ -135,7 +135,7 @@ SHOWN: list[tuple[str, list[Operation], str]] = [
         "unlink",
     ),
     ("unionfs-fuse", [attributes.SetAttribute("d", "user.one", b"1")], "ENOTSUP"),
-    ("unionfs-fuse", [entries.HardLink("d", "new")], "False"),
+    ("unionfs-fuse", [entries.MakeHardLink("d", "new")], "False"),
     (
         "unionfs-fuse",
         [contents.Create("all/e", 0o600), entries.Rename("all", "new"), operations.Look("new")],

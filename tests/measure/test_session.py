@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.measure import session
 from bench.measure.request import Request
 from bench.measure.session import _observed, _of_volumes
-from bench.measure.workshop import Session, _go_on
+from bench.measure.workshop import RunContext, _go_on
 from bench.model import Temperature
 from tests.builders import make_sample, read_back, write_run
 from tests.measure.fakes import Quiet, make_cell, make_runner
@@ -49,8 +49,8 @@ def sample(number: int, cell: Cell, block: int, **rest: Any) -> Sample:
     )
 
 
-def make_session(path: Path) -> Session:
-    return Session(path, path, ["bench"], Quiet, 0.0)
+def make_session(path: Path) -> RunContext:
+    return RunContext(path, path, ["bench"], Quiet, 0.0)
 
 
 def resumed(monkeypatch: pytest.MonkeyPatch, directory: Path, have: list[Sample]) -> tuple[Runner, list[Sample]]:

@@ -49,7 +49,7 @@ def test_what_operations_do_and_say(root: int, tmp_path: Path) -> None:
         (contents.MapAndWrite("file", b"++"), digest(b"++-3")),
         (contents.ReadOlder("file", b"!"), digest(b"++-3!")),
         (contents.MapOlder("file", b"="), digest(b"=+-3!")),
-        (entries.HardLink("file", "other"), (file(5, 2), file(5, 2), True)),
+        (entries.MakeHardLink("file", "other"), (file(5, 2), file(5, 2), True)),
         (contents.Overwrite("other", b"x"), digest(b"x")),
         (entries.Unlink("other"), Seen(ABSENT)),
         (entries.Rename("file", "moved"), (Seen(ABSENT), file(1))),

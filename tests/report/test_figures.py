@@ -10,7 +10,7 @@ import pytest
 from bench.reading.analysis import Analysis
 from bench.report.counted import counter_figure
 from bench.report.dots import headline_figure, metrics_figure
-from bench.report.figures import Figure, law_figures
+from bench.report.figures import Chart, law_figures
 from bench.report.palette import Palette
 from tests.report.conftest import ARMS, SIZES
 
@@ -25,17 +25,17 @@ def analysis(run: Run, known: dict[str, Reading]) -> Analysis:
 
 
 @pytest.fixture(scope="module")
-def laws(analysis: Analysis, known: dict[str, Reading]) -> list[Figure]:
+def laws(analysis: Analysis, known: dict[str, Reading]) -> list[Chart]:
     return law_figures(analysis, known["sweep"], Palette(ARMS))
 
 
-def test_laws_that_differ_by_temperature_share_a_figure(laws: list[Figure]) -> None:
+def test_laws_that_differ_by_temperature_share_a_figure(laws: list[Chart]) -> None:
     assert [figure.title for figure in laws] == ["the whole time against size"]
     assert [panel.title for panel in laws[0].panels] == ["hot", "cold"]
     assert laws[0].arms == ("native@ext4", "overlay2,metacopy=on@ext4", "overlay2@ext4", "overlay2@xfs")
 
 
-def test_every_arm_has_its_points_and_its_line(laws: list[Figure]) -> None:
+def test_every_arm_has_its_points_and_its_line(laws: list[Chart]) -> None:
     traces = laws[0].panels[0].data
     points = [trace for trace in traces if trace["mode"] == "markers"]
     assert [len(trace["x"]) for trace in points] == [len(SIZES)] * len(ARMS)
@@ -45,7 +45,7 @@ def test_every_arm_has_its_points_and_its_line(laws: list[Figure]) -> None:
     assert all("per MiB" in trace["text"] and "R²" in trace["text"] for trace in lines)
 
 
-def test_a_point_says_what_it_is(laws: list[Figure]) -> None:
+def test_a_point_says_what_it_is(laws: list[Chart]) -> None:
     trace = next(trace for trace in laws[0].panels[0].data if trace["mode"] == "markers")
     cell, value, units, calls, spread, far = trace["customdata"][1]
     assert cell == "depth 8, hot, size 4 KiB"
@@ -57,14 +57,14 @@ def test_a_point_says_what_it_is(laws: list[Figure]) -> None:
     assert trace["name"] == "native@ext4"
 
 
-def test_zero_is_shown_and_explained(laws: list[Figure]) -> None:
+def test_zero_is_shown_and_explained(laws: list[Chart]) -> None:
     layout = laws[0].panels[0].layout
     assert layout["xaxis"]["type"] == "log"
     assert "0 B" in layout["xaxis"]["ticktext"]
     assert any("Zero stands apart" in note for note in laws[0].notes)
 
 
-def test_sources_name_scenario_metric_and_units(laws: list[Figure]) -> None:
+def test_sources_name_scenario_metric_and_units(laws: list[Chart]) -> None:
     units = 2 * len(SIZES) * len(ARMS) * 8
     assert laws[0].source == f"scenario = sweep, metrics.time; n = {units:,}"
 
@@ -83,7 +83,7 @@ def test_without_a_law_there_are_dots_with_intervals(analysis: Analysis, known: 
     assert all("error_x" in trace for trace in figure.panels[0].data)
 
 
-def test_every_chart_has_units_and_is_valid(analysis: Analysis, known: dict[str, Reading], laws: list[Figure]) -> None:
+def test_every_chart_has_units_and_is_valid(analysis: Analysis, known: dict[str, Reading], laws: list[Chart]) -> None:
     palette = Palette(ARMS)
     others = [
         counter_figure(analysis, known["sweep"], palette),
