@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
-import socket
-import struct
 import sys
 import tempfile
 from pathlib import Path
@@ -18,12 +15,10 @@ from hypothesis import HealthCheck, settings
 
 from bench.errors import BenchError
 from bench.host import workdir
+from tests import apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-CLONE_NEWNET = 0x40000000  # linux/sched.h
-SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # linux/sockios.h, net/if.h
 
 # Without deadline: on a shared machine a slow example proves nothing. `differing_executors`: a property
 # that mounts runs in a forked child.
@@ -35,22 +30,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Have SIGINT as it is by default: a shell's job in the background ignores it, and so would all that tests start.
 
     pytest itself could not be interrupted either, and a test that sends SIGINT to a child would wait for ever.
-    Where several processes run tests (pytest-xdist), each has namespaces of its own.
+    As root, each process that runs tests has namespaces of its own, and a work directory in memory where there is room.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if hasattr(config, "workerinput") and sys.platform == "linux" and os.geteuid() == 0:
-        _go_apart()
-
-
-def _go_apart() -> None:
-    """Leave the network namespace, which the lock of a run is of, and the mounts to the other processes."""
-    from bench.kernel import libc, namespaces
-
-    namespaces.private_mounts()
-    libc.call("unshare", CLONE_NEWNET)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:  # the browser's driver listens on lo
-        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP).ljust(40, b"\0"))
+    controls = getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput")
+    if sys.platform == "linux" and os.geteuid() == 0 and not controls:
+        apart.leave()
+        if "BENCH_WORKDIR" not in os.environ and (directory := apart.memory_directory()):
+            os.environ["BENCH_WORKDIR"] = str(directory)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

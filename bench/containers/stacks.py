@@ -170,9 +170,12 @@ def _require(choice: Choice, arm: Arm, driver: Driver) -> None:
     if driver.daemon:
         why = "a test runner that is killed would leave the engine behind"
         raise BenchError(f"no {choice.arm} in tests", why=why, fix="choose overlay2, which is built alike")
-    support = arm_support(arm)
-    if not support.ok:
-        raise UnavailableError(f"no {choice.arm} here", why=support.reason, fix=support.fix)
+    for what, support in (
+        (f"volume {choice.volume}", discovery.volume(choice.volume).probe()),
+        (choice.arm, arm_support(arm)),
+    ):
+        if not support.ok:
+            raise UnavailableError(f"no {what} here", why=support.reason, fix=support.fix)
 
 
 def _workable(path: Path) -> Path:

@@ -121,7 +121,7 @@ def test_a_standard_output_that_is_full(bench: Bench) -> None:
 @pytest.mark.root
 def test_a_volume_too_small_for_its_stacks(bench: Bench) -> None:
     require(volume="ext4")
-    code = "import bench.measure.plan as p; p.MARGIN, p.SPARE_BYTES = 0.1, 128 << 20"
+    code = "import bench.measure.sizing as p; p.MARGIN, p.SPARE_BYTES = 0.1, 128 << 20"
     with bench.nothing_left(results=True):
         done = bench(
             *("run", "--scenario", "copy_up", "--driver", "overlay2", "--volume", "ext4", "--budget", "20s"),
@@ -134,7 +134,7 @@ def test_a_volume_too_small_for_its_stacks(bench: Bench) -> None:
 @pytest.mark.root
 def test_a_volume_too_small_for_its_units(bench: Bench) -> None:
     require(volume="ext4")
-    code = "import bench.measure.plan as p; p.CONTAINERS, p.IN_TURNS, p.MARGIN, p.SPARE_BYTES = 0, 0, 1, 40 << 20"
+    code = "import bench.measure.sizing as p; p.CONTAINERS, p.IN_TURNS, p.MARGIN, p.SPARE_BYTES = 0, 0, 1, 40 << 20"
     with bench.nothing_left(results=True):
         done = bench(
             *("run", "--scenario", "copy_up", "--driver", "vfs", "--volume", "ext4", "--budget", "60s"),

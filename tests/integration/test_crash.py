@@ -78,6 +78,7 @@ def test_a_kill_at_any_moment_leaves_nothing(number: int, place: Path) -> None:
     assert moment < BUDGET / 2 or rows, told
 
 
+@pytest.mark.xdist_group("engines")
 @pytest.mark.parametrize("moment", [2.5, 6.0, 9.5])
 def test_a_kill_while_engines_run_leaves_nothing(moment: float, place: Path) -> None:
     for driver in ENGINES:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from bench.model import Sample
     from bench.volumes.base import LoopVolume
 
-pytestmark = [pytest.mark.root, pytest.mark.slow]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.xdist_group("engines")]
 LAYERS = [(Directory("d"), File(f"d/{index}", 4096), File("d/common", 10, origin=index)) for index in range(3)]
 ROOM = 700 << 20
 
@@ -377,7 +377,7 @@ def test_a_busybox_that_needs_libraries_is_told(tmp_path: Path, monkeypatch: pyt
 
 def test_more_layers_than_it_takes_are_refused_before_anything_is_made() -> None:
     require(volume="ext4", driver="docker/overlay2")
-    with pytest.raises(BenchError, match="the driver takes at most 125 layers"):
+    with pytest.raises(BenchError, match="docker/overlay2 takes at most 125 layers: depth 126 was asked for"):
         make(Request(drivers=("docker/overlay2",), volumes=("ext4",), depths=(126,)))
 
 

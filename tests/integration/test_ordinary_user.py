@@ -115,7 +115,7 @@ def test_overlay2_and_native_are_measured_on_his_directory(nobody: Nobody) -> No
     assert list(run.units["error"].unique()) == [""]
     assert list(run.units["mismatches"].unique()) == [""]
     overlay2 = run.units[run.units["driver"] == "overlay2"]
-    assert overlay2["how"].str.contains("userxattr").all()
+    assert all("userxattr" in how["options"] for how in overlay2["how"])
     assert (directory / "samples.jsonl").stat().st_uid == nobody.user
     assert list(nobody.work.iterdir()) == []
     told = {skip["what"]: skip["fix"] for skip in run.whole["skips"]}
@@ -215,5 +215,5 @@ def test_a_long_work_directory_and_a_deep_image(nobody: Nobody) -> None:
     mine = units[units["driver"] == "overlay2"]
     assert len(mine)
     assert (mine["error"] == "").all()
-    assert mine["how"].str.contains("lowerdir×500", regex=False).all()
+    assert all("lowerdir×500" in how["options"] for how in mine["how"])
     assert os.listdir(deep) == []

@@ -40,6 +40,14 @@ def counted(done: Done) -> dict[str, int]:
     }
 
 
+# As tests/conftest.py does: volumes stay sparse, for no test asserts a time.
+SPARSE = """
+from bench.kernel import loop
+
+loop.fill = lambda descriptor, size: None
+"""
+
+
 @dataclass
 class Session(Bench):
     """Sessions of pytest in `home`, with its own temporary directories in the same place."""
@@ -48,6 +56,7 @@ class Session(Bench):
         super().__post_init__()
         self.home = self.place / "home"
         self.home.mkdir()
+        self.write(conftest=SPARSE)
         self.environment = {"PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1", **self.environment}
 
     def write(self, **files: str) -> None:
@@ -60,7 +69,8 @@ class Session(Bench):
         return [sys.executable, "-m", "pytest", "-rA", "--color=no", *options(), *arguments, *where]
 
     def variables(self) -> Mapping[str, str]:
-        return {**super().variables(), "COLUMNS": "300"}
+        outer = {name: told for name, told in super().variables().items() if not name.startswith("PYTEST_XDIST_")}
+        return {**outer, "COLUMNS": "300"}
 
     def temporary(self) -> list[Path]:
         """Return the files below pytest's directories for stacks, of which there should be none."""
