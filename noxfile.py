@@ -136,10 +136,11 @@ def typecheck(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run all tests, those of tests/perf once each and untimed."""
+    """Run all tests, those of tests/perf once each and untimed; all of them in several processes, for most wait."""
     _install(session, groups=("tests",))
     session.run("python", "-m", "bench", "setup", "--tests", stderr=None)
-    _pytest(session, "--benchmark-disable", *session.posargs)
+    processes = () if session.posargs else (f"--numprocesses={(os.cpu_count() or 1) + 1}", "--dist=loadgroup")
+    _pytest(session, "--benchmark-disable", *processes, *session.posargs)
 
 
 @nox.session
