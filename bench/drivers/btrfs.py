@@ -13,36 +13,37 @@ deletions in a snapshot of Docker's took 1.05 times as long. With them the leave
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack
+from bench.drivers.base import Container, Footprint
+from bench.drivers.in_place import WholeLayers
 from bench.kernel import btrfs
-from bench.layers.content import BLOCK, Layer, data_bytes, materialise
+from bench.layers.content import BLOCK, Layer, data_bytes
 from bench.model import Support
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "Btrfs"]
 
-DIRECTORY = "subvolumes"
 TEMPORARY = (".pivot_root", "temp-docker-extract")  # directories that unpacking makes; digits follow
 METADATA_BYTES = 16 << 10  # of a new subvolume: the root of its tree, one node
 
 
-class Btrfs(Driver):
+class Btrfs(WholeLayers):
     """A container is a snapshot of its image's topmost layer, and changes it in place."""
 
     name = "btrfs"
     title = "btrfs (snapshots)"
     order = 5
     profile = "standard"
+    root = "subvolumes"
+    no_copy_up = "a snapshot shares extents; a write to it is a write elsewhere"
     inode_law = "btrfs counts no inodes"
 
     def probe(self, volume: Recipe) -> Support:
@@ -51,34 +52,19 @@ class Btrfs(Driver):
             return Support.no("its layers are subvolumes of btrfs", "--volume btrfs")
         return Support.yes()
 
-    def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
-        """Snapshot the layer below, then apply the layer, for each layer."""
-        root = home / DIRECTORY
-        root.mkdir(parents=True, mode=0o710)
-        ids: list[str] = []
-        for layer in layers:
-            target = root / secrets.token_hex(32)
-            if ids:
-                btrfs.snapshot(root / ids[-1], target)
-            else:
-                btrfs.create_subvolume(target)
-                target.chmod(0o755)
-            with _unpacking(target):
-                materialise(layer, target, seed)
-            ids.append(target.name)
-        return Stack(home, layers, seed, ids, tuple(depths))
+    def begin(self, below: Path | None, target: Path) -> dict[str, str]:
+        """Snapshot what is below."""
+        if below is None:
+            btrfs.create_subvolume(target)
+            target.chmod(0o755)
+        else:
+            btrfs.snapshot(below, target)
+        return {"mount": "none: a snapshot"}
 
-    def create_read_write(self, stack: Stack, depth: int) -> Container:
-        """Snapshot the image's topmost layer."""
-        root = stack.home / DIRECTORY
-        path = root / secrets.token_hex(32)
-        btrfs.snapshot(root / stack.ids[depth - 1], path)
-        return Container(stack, depth, path, None, {"mount": "none: a snapshot"})
-
-    @contextmanager
-    def mount(self, container: Container) -> Iterator[Path]:
-        """Nothing to mount."""
-        yield container.path
+    def unpack(self, layer: Layer, target: Path, seed: int) -> None:
+        """Apply a layer as Docker does."""
+        with _unpacking(target):
+            super().unpack(layer, target, seed)
 
     def remove(self, container: Container) -> None:
         """Delete the snapshot; btrfs frees what it held in the background."""
@@ -93,14 +79,6 @@ class Btrfs(Driver):
     def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:
         """Its tree's root."""
         return METADATA_BYTES + 16 * BLOCK
-
-    def layer_path(self, container: Container, layer: int) -> Path:
-        """The topmost layer holds what all below it hold."""
-        return container.stack.home / DIRECTORY / container.stack.ids[container.depth - 1]
-
-    def copy_up(self, volume: Recipe, size: int) -> CopyUp:
-        """Opening a file copies nothing: a write goes to new extents, whoever shares the old ones."""
-        return CopyUp(0, "none", "a snapshot shares extents; a write to it is a write elsewhere")
 
 
 @contextmanager

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, copy_tree
+from bench.drivers.base import Container, Footprint, Stack, copy_tree
+from bench.drivers.in_place import InPlace
 from bench.layers.content import Layer, materialise
 from bench.layers.tree import Tree, flatten
 from bench.volumes.base import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 __all__ = ["DRIVER", "Native"]
 
 
-class Native(Driver):
+class Native(InPlace):
     """All layers written into one directory; a container is a fresh copy of it."""
 
     name = "native"
     title = "plain directory"
     order = 0
     layered: ClassVar[bool] = False
+    no_copy_up = "no union file system is involved"
     inode_law = "1 + Σ over images (1 + objects of the merged tree)"
 
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
@@ -46,11 +47,6 @@ class Native(Driver):
         copy_tree(str(stack.home / f"image-{depth}"), str(path))
         return Container(stack, depth, path, None, {"mount": "none: a directory"})
 
-    @contextmanager
-    def mount(self, container: Container) -> Iterator[Path]:
-        """Nothing to mount."""
-        yield container.path
-
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
         """Return the home and one merged tree per depth."""
         inodes, size = 1, volume.directory_bytes
@@ -69,10 +65,6 @@ class Native(Driver):
     def layer_path(self, container: Container, layer: int) -> Path:
         """All layers are in the image's one directory."""
         return container.stack.home / f"image-{container.depth}"
-
-    def copy_up(self, volume: Recipe, size: int) -> CopyUp:
-        """Opening a file for writing copies nothing."""
-        return CopyUp(0, "none", "no union file system is involved")
 
 
 _ANY = Recipe("", "", "", "", (), clones=False, directory_bytes=4096, order=0)
