@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
 import subprocess
 import sys
+import tempfile
+import time
+import traceback
 import uuid
-from contextlib import contextmanager
+import warnings
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from bench.cli import main
+from bench.commands import options
+from bench.kernel import libc
+from tests.apart import CLONE_NEWNET
 from tests.integration.traces import MARK, Traces, left
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["ROOT", "Bench", "Done"]
 
@@ -46,6 +56,17 @@ class Done:
         return lines[0]
 
 
+def _ended(child: int) -> int:
+    """Wait for a child and return its exit status as subprocess has it; raises TimeoutError if it hangs."""
+    ended = os.pidfd_open(child)
+    try:
+        if not select.select([ended], [], [], TIMEOUT)[0]:
+            raise TimeoutError(f"it runs for more than {TIMEOUT:g} s")
+    finally:
+        os.close(ended)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 @dataclass
 class Bench:
     """Commands below one directory: its `work` is their work directory, unless they are told another.
@@ -58,6 +79,8 @@ class Bench:
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     environment: dict[str, str] = field(default_factory=dict)
     alone: bool = True
+    forks: bool = True
+    sessions: list[int] = field(default_factory=list)  # of commands that were forks
 
     def __post_init__(self) -> None:
         self.work = self.place / "work"
@@ -92,6 +115,9 @@ class Bench:
         )
 
     def __call__(self, *arguments: str, code: str = "") -> Done:
+        """Run a command to its end, where that is the same in a fork of this process, which has all imported."""
+        if self.forks and not code and not self.environment:
+            return self._forked(arguments)
         with self.start(*arguments, code=code) as process:
             try:
                 out, err = process.communicate(timeout=TIMEOUT)
@@ -100,8 +126,51 @@ class Bench:
                 raise
         return Done(process.returncode, out, err)
 
+    def _forked(self, arguments: Sequence[str]) -> Done:
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            child = os.fork()
+            if child == 0:
+                self._become(arguments, out.fileno(), err.fileno())
+            self.sessions.append(child)
+            try:
+                status = _ended(child)
+            except BaseException:  # it hangs, or the tests are stopped: it is not waited for
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                raise
+            out.seek(0)
+            err.seek(0)
+            return Done(status, out.read(), err.read())
+
+    def _become(self, arguments: Sequence[str], out: int, err: int) -> NoReturn:
+        """Do in a forked child what `python -m bench` does in a process of its own; never return."""
+        status = 1
+        try:
+            os.setsid()
+            for number, descriptor in enumerate((os.open(os.devnull, os.O_RDONLY), out, err)):
+                os.dup2(descriptor, number)
+            sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+            os.chdir(self.place)
+            os.environ.update(self.variables())
+            if self.alone and os.geteuid() == 0:
+                libc.call("unshare", CLONE_NEWNET)
+            warnings.resetwarnings()
+            warnings.simplefilter("ignore")
+            sys.argv = ["bench", *arguments]
+            options.STARTED = time.monotonic()
+            main()
+        except SystemExit as stop:
+            status = stop.code if isinstance(stop.code, int) else 1
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError):
+                    stream.flush()
+            os._exit(status)
+
     def traces(self) -> Traces:
-        return Traces.of(self.work, self.mark)
+        return Traces.of(self.work, self.mark, self.sessions)
 
     @contextmanager
     def nothing_left(self, *, results: bool = False) -> Iterator[None]:
@@ -109,7 +178,7 @@ class Bench:
         before = self.traces()
         kept = sorted(self.place.iterdir())
         yield
-        more = left(self.work, self.mark, before)
+        more = left(self.work, self.mark, before, sessions=self.sessions)
         assert not more, more
         if not results:
             assert sorted(self.place.iterdir()) == kept

@@ -6,6 +6,10 @@ import os
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["MARK", "Traces", "left", "processes"]
 
@@ -23,12 +27,12 @@ class Traces:
     files: frozenset[str]
 
     @staticmethod
-    def of(workdir: Path, mark: str) -> Traces:
+    def of(workdir: Path, mark: str, sessions: Collection[int] = ()) -> Traces:
         """Look; loop devices and files are those of `workdir`, as others may measure on the same machine."""
         return Traces(
             frozenset(Path("/proc/self/mountinfo").read_text().splitlines()),
             frozenset(_loops(workdir)),
-            frozenset(f"{pid} {_command(pid)}" for pid in processes(mark)),
+            frozenset(f"{pid} {_command(pid)}" for pid in processes(mark, sessions)),
             frozenset(str(Path(top, name)) for top, below, files in os.walk(workdir) for name in [*below, *files]),
         )
 
@@ -39,22 +43,25 @@ class Traces:
         return any(getattr(self, field.name) for field in fields(self))
 
 
-def left(workdir: Path, mark: str, before: Traces, *, seconds: float = SETTLE_SECONDS) -> Traces:
+def left(
+    workdir: Path, mark: str, before: Traces, *, sessions: Collection[int] = (), seconds: float = SETTLE_SECONDS
+) -> Traces:
     """Return what is there that was not before, once it is nothing or `seconds` are over."""
     end = time.monotonic() + seconds
-    while (more := Traces.of(workdir, mark) - before) and time.monotonic() < end:
+    while (more := Traces.of(workdir, mark, sessions) - before) and time.monotonic() < end:
         time.sleep(0.05)
     return more
 
 
-def processes(mark: str) -> list[int]:
-    """Return the processes that have the mark in their environment, oldest first."""
+def processes(mark: str, sessions: Collection[int] = ()) -> list[int]:
+    """Return the processes that have the mark in their environment, or are of these sessions, oldest first."""
     wanted = f"{MARK}={mark}".encode()
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                own = wanted in (entry / "environ").read_bytes().split(b"\0")
+                if own or os.getsid(int(entry.name)) in sessions:
                     found.append(int(entry.name))
             except OSError:  # it ended, or is another user's
                 continue
