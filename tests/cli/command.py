@@ -79,7 +79,6 @@ class Bench:
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     environment: dict[str, str] = field(default_factory=dict)
     alone: bool = True
-    forks: bool = True
     sessions: list[int] = field(default_factory=list)  # of commands that were forks
 
     def __post_init__(self) -> None:
@@ -116,7 +115,7 @@ class Bench:
 
     def __call__(self, *arguments: str, code: str = "") -> Done:
         """Run a command to its end, where that is the same in a fork of this process, which has all imported."""
-        if self.forks and not code and not self.environment:
+        if type(self) is Bench and not code and not self.environment:
             return self._forked(arguments)
         with self.start(*arguments, code=code) as process:
             try:

@@ -164,7 +164,7 @@ def test_idle():
 
 
 def test_a_session_without_containers_is_left_alone(session: Session) -> None:
-    session.write(test_idle=IDLE)
+    session.write(test_idle=IDLE, conftest="")
     done = session("-p", "no:benchmark", "-p", "no:hypothesispytest")
     assert done.status == 0, done.out
     assert not list(session.home.glob("tmp/layers*"))

@@ -12,7 +12,7 @@ from markupsafe import escape
 from plotly.offline import get_plotlyjs
 
 from bench import discovery
-from bench.model import Mismatch
+from bench.model import Mismatch, RunWarning
 from bench.reading.analysis import Analysis
 from bench.reading.verdicts import verdicts
 from bench.report.page import prose, render
@@ -156,7 +156,8 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
         ),
     ]
     run = read_back(
-        tmp_path / "run", samples, warnings=[HOSTILE], skips=[{"what": HOSTILE, "reason": HOSTILE, "fix": HOSTILE}],
+        tmp_path / "run", samples, warnings=[RunWarning("", HOSTILE)],
+        skips=[{"what": HOSTILE, "reason": HOSTILE, "fix": HOSTILE}],
         host={"cpu_model": HOSTILE}, command=[HOSTILE], volumes={HOSTILE: {HOSTILE: HOSTILE}},
     )  # fmt: skip
     page = own(render(run, {}, tmp_path / "page.html").read_text())
