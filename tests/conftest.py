@@ -20,6 +20,8 @@ from tests import apart
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytest.register_assert_rewrite("tests.cli.command", "tests.cli.waiting", "tests.scenarios.blocks")
+
 # Without deadline: on a shared machine a slow example proves nothing. `differing_executors`: a property
 # that mounts runs in a forked child.
 settings.register_profile("bench", deadline=None, suppress_health_check=[HealthCheck.differing_executors])

@@ -1,4 +1,4 @@
-"""Every room has its place in the list of rooms that lint-imports checks (pyproject.toml)."""
+"""Every room has its place in the list of rooms that lint-imports checks (pyproject.toml); tests stand alone."""
 
 from __future__ import annotations
 
@@ -35,3 +35,9 @@ def test_no_two_classes_share_a_name() -> None:
 def test_no_file_is_long(room: str) -> None:
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / room).rglob("*.py")}
     assert not {str(path.relative_to(ROOT)): lines for path, lines in lengths.items() if lines > MOST_LINES}
+
+
+def test_no_module_of_tests_imports_another() -> None:
+    """What two of them use is a module that has no tests."""
+    imported = re.compile(r"^\s*(?:from|import) tests\S*\.test_|^\s*from tests\S* import .*\btest_", re.MULTILINE)
+    assert not [path.name for path in (ROOT / "tests").rglob("*.py") if imported.search(path.read_text("utf-8"))]

@@ -4,9 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.register_assert_rewrite("tests.cli.command")
-
-from tests.cli.command import Bench  # noqa: E402
+from tests.cli.command import Bench
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,31 +12,15 @@ import pytest
 
 from bench.kernel import mounts
 from bench.store.reader import load
+from tests.cli.waiting import BOUND, rows, wait_for_rows
 from tests.host.isolated import isolated
 from tests.integration.places import require
 
 if TYPE_CHECKING:
-    import subprocess
-
     from tests.cli.command import Bench
 
 MS_BIND = 4096
-BOUND = 60.0  # seconds that a command may take to come to where it is wanted
 LOOKUP = ["run", "--scenario", "lookup", "--volume", "ext4", "--depth", "1,2", "--budget", "4s"]
-
-
-def rows(bench: Bench) -> int:
-    return sum(
-        (run / "samples.jsonl").read_bytes().count(b"\n") for run in bench.runs() if (run / "samples.jsonl").exists()
-    )
-
-
-def wait_for_rows(bench: Bench, process: subprocess.Popen[str], number: int) -> None:
-    end = time.monotonic() + BOUND
-    while rows(bench) < number:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def fill(path: Path) -> None:

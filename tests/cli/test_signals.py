@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.store.reader import load
-from tests.cli.test_bad_days import BOUND, wait_for_rows
+from tests.cli.waiting import BOUND, wait_for_rows
 from tests.integration.places import require
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from bench.layers.content import BLOCK, Copy, Directory, File, HardLink, Link, r
 from bench.layers.tree import flatten
 from tests.host.isolated import isolated
 from tests.integration.places import DRIVERS, LAYERED, LOOPED, made, require
-from tests.layers.test_content import expected, layers, written
+from tests.layers.trees import expected, layers, written
 
 if TYPE_CHECKING:
     from bench.drivers.base import Container, Driver

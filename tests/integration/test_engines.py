@@ -34,7 +34,7 @@ from tests.host.isolated import isolated
 from tests.integration.places import ENGINES, made, own_volume, require
 from tests.integration.traces import Traces, left
 from tests.measure.fakes import Quiet
-from tests.scenarios.test_scenarios import one_block, small
+from tests.scenarios.blocks import one_block, small
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,8 +18,8 @@ from bench.containers.stacks import Stacks
 from bench.errors import BenchError
 from tests.cli.command import TIMEOUT
 from tests.host.isolated import isolated
+from tests.integration.nobody import Nobody
 from tests.integration.places import DRIVERS, LOOPED, require
-from tests.integration.test_ordinary_user import Nobody
 from tests.integration.traces import left, processes
 from tests.interop.session import Session, counted, documented, options
 

@@ -29,6 +29,7 @@ from bench.layers.content import (
     read_equals,
 )
 from bench.layers.tree import Tree, flatten
+from tests.layers.trees import expected, layers, whole, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,10 +43,6 @@ SIZES = st.one_of(
     st.integers(0, 5000),
 )
 HEADS = st.sampled_from([0, 1, STAMP - 1, STAMP, STAMP + 1, 4096, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 7])
-
-
-def whole(file: File, seed: int = 1) -> bytes:
-    return b"".join(pieces(file, seed))
 
 
 @contextmanager
@@ -106,56 +103,6 @@ def test_another_length_is_seen(size: int, head: int, change: int) -> None:
         return
     with opened((want + bytes(CHUNK))[: len(want) + change]) as descriptor:
         assert not read_equals(descriptor, file, 1, head=new)
-
-
-NAMES = st.sampled_from(["a", "b", "c", "d"])
-
-
-@st.composite
-def layers(draw: st.DrawFn) -> tuple[Entry, ...]:
-    """A layer: up to three directories, nested, and files in them; parents first, a name is either."""
-    parents, found = [""], dict[str, "Entry"]()
-    for name in draw(st.lists(NAMES, unique=True, max_size=3)):
-        path = f"{draw(st.sampled_from(parents))}D{name}"
-        found[path] = Directory(path, draw(st.sampled_from([0o755, 0o700])))
-        parents.append(f"{path}/")
-    for name in draw(st.lists(NAMES, unique=True, max_size=4)):
-        path = f"{draw(st.sampled_from(parents))}f{name}"
-        size = draw(st.integers(0, 5000))
-        data = draw(st.sampled_from([None, (), ((0, size // 2),), ((size // 3, size // 3),)]))
-        found[path] = File(path, size, draw(st.integers(0, 3)), data=data)
-    files = [entry.path for entry in found.values() if isinstance(entry, File)]
-    for name in draw(st.lists(NAMES, unique=True, max_size=3)) if files else ():
-        path = f"{draw(st.sampled_from(parents))}f{name}"
-        if path not in found:  # a name of a file that another layer may have otherwise
-            found[path] = HardLink(path, draw(st.sampled_from(files)))
-    return tuple(found.values())
-
-
-def written(root: Path) -> tuple[dict[str, bytes | int], list[list[str]]]:
-    """Return what lies below `root`: the bytes of each file, the mode of each directory, and which are one file."""
-    paths = {str(path.relative_to(root)): path for path in root.rglob("*")}
-    groups: dict[int, list[str]] = {}
-    for name, path in paths.items():
-        if path.is_file():
-            groups.setdefault(path.stat().st_ino, []).append(name)
-    told = {name: path.read_bytes() if path.is_file() else path.stat().st_mode & 0o7777 for name, path in paths.items()}
-    return told, sorted(map(sorted, groups.values()))
-
-
-def expected(entries: list[Entry], seed: int) -> tuple[dict[str, bytes | int], list[list[str]]]:
-    told: dict[str, bytes | int] = {}
-    groups: dict[str, list[str]] = {}
-    for entry in entries:
-        if isinstance(entry, Directory):
-            told[entry.path] = entry.mode
-        elif isinstance(entry, File):
-            told[entry.path] = whole(entry, seed)
-            groups[entry.path] = [entry.path]
-        elif isinstance(entry, HardLink):
-            told[entry.path] = told[entry.target]
-            groups[entry.target].append(entry.path)
-    return told, sorted(map(sorted, groups.values()))
 
 
 @given(chain=st.lists(layers(), min_size=1, max_size=4), seed=st.integers(0, 2))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,20 +11,18 @@ import pytest
 from bench import discovery
 from bench.errors import BenchError
 from bench.layers.content import Directory, File, HardLink, Link
-from bench.measure.arms import recipe_name
 from bench.measure.compare import make as make_comparisons
 from bench.measure.compare import observe_pair, plan_of
-from bench.measure.plan import Plan, make
+from bench.measure.plan import make
 from bench.measure.request import PROFILES, Request
 from bench.measure.runner import Runner
-from bench.measure.schedule import block_order
 from bench.model import Cell, Temperature, parse_size
-from bench.scenario import reference
 from scenarios.copy_up import measure as copy_up
 from scenarios.copy_up.reading import FILES
 from tests.host.isolated import isolated
 from tests.integration.places import BY_HAND, LOOPED, own_volume, require
 from tests.measure.fakes import FOREVER, Quiet
+from tests.scenarios.blocks import one_block, small
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -39,55 +36,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.root
 MOUNTED = tuple(name for name in BY_HAND if discovery.driver(name).mounts_layers)
 SCENARIOS = sorted(name for name, one in discovery.scenarios().items() if not one.needs_engine)
-DEPTHS, SIZES = (1, 4), (0, 4096, parse_size("1MiB"))
-
-
-@dataclass
-class Block:
-    """What came of one block."""
-
-    samples: list[Sample]
-    problems: list[str]
-
-    def check(self) -> None:
-        for sample in self.samples:
-            assert sample.error == "", sample
-            assert sample.mismatches == (), sample
-            assert sample.metrics, sample
-
-
-def one_block(plan: Plan, place: Path, keep: Callable[[Cell], bool] = lambda cell: True) -> Block:
-    """Make the volumes of a plan and run block 0 of its cells; only in namespaces of its own."""
-    samples: list[Sample] = []
-    listener = Quiet()
-    with ExitStack() as undo:
-        volumes = {}
-        for name, size in plan.volumes.items():
-            path = place / name.replace("/", "_")
-            volume = discovery.volume(recipe_name(name)).make(path, place, size=size.bytes, inodes=size.inodes)
-            undo.callback(volume.close)
-            volumes[name] = volume
-        program, compiled = reference.compile_reference(place)
-        runner = Runner(
-            plan=plan,
-            volumes=volumes,
-            add=samples.append,
-            listener=listener,
-            deadline=FOREVER,
-            tools={reference.NAME: program} if compiled.ok else {},
-        )
-        runner.build()
-        undo.callback(runner.close)
-        for name, cells in plan.cells.items():
-            for cell in block_order(cells, plan.request.seed, name, 0):
-                if keep(cell) and (compiled.ok or cell.values.get("clock") != "c"):
-                    runner.observe(discovery.scenario(name), cell, 0)
-    return Block(samples, listener.problems)
-
-
-def small(scenario: str, volume: str, *drivers: str, **rest: Any) -> Plan:
-    values: dict[str, Any] = {"depths": DEPTHS, "sizes": SIZES, **rest}
-    return make(Request(scenarios=(scenario,), volumes=(volume,), drivers=drivers, seed=3, **values))
 
 
 def profile_of(scenario: str) -> str:

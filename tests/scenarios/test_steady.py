@@ -15,7 +15,7 @@ from bench.host.answers import answered
 from scenarios.steady.measure import Job, job
 from tests.host.isolated import isolated
 from tests.integration.places import require
-from tests.scenarios.test_scenarios import one_block, small
+from tests.scenarios.blocks import one_block, small
 
 if TYPE_CHECKING:
     from pathlib import Path
