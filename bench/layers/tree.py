@@ -51,10 +51,7 @@ class Tree:
         """Put a layer on top."""
         for entry in layer:
             if hides(entry):
-                below = f"{entry.path}/"
-                for path in [path for path in self._entries if f"{path}/".startswith(below)]:
-                    if path in self._entries:
-                        self._drop(path)
+                self._drop_with_what_is_below(entry.path)
             if isinstance(entry, Deleted):
                 continue
             if isinstance(entry, Directory) and isinstance(self._entries.get(entry.path), Directory):
@@ -70,6 +67,15 @@ class Tree:
         self.data_bytes += data_bytes((entry,))
         if isinstance(entry, HardLink):
             self._names.setdefault(entry.target, []).append(entry.path)
+
+    def _drop_with_what_is_below(self, name: str) -> None:
+        if not isinstance(self._entries.get(name, Directory(name)), Directory):
+            self._drop(name)
+            return
+        below = f"{name}/"
+        for path in [path for path in self._entries if f"{path}/".startswith(below)]:
+            if path in self._entries:
+                self._drop(path)
 
     def _drop(self, path: str) -> None:
         """Take one path out."""

@@ -28,6 +28,9 @@ IN_TURNS = 2  # units that write at the same time, at most (bench.measure.turns)
 CONTAINERS = 3  # alive at once: two in turns, and one that warms the image
 
 
+Content = tuple[tuple[str, Param], ...]  # the parameters that change what layers hold
+
+
 @dataclass(frozen=True)
 class StackKey:
     """Which chain of layers: shared by all cells and arms that can."""
@@ -35,7 +38,7 @@ class StackKey:
     scenario: str
     driver: str
     volume: str
-    content: tuple[tuple[str, Param], ...]
+    content: Content
 
     @staticmethod
     def of(scenario: Scenario, cell: Cell) -> StackKey:
@@ -58,17 +61,36 @@ def lay_out(plan: Plan) -> None:
     _sizes(plan)
 
 
-def _content(scenario: Scenario, params: Iterable[tuple[str, Param]]) -> tuple[tuple[str, Param], ...]:
+def _content(scenario: Scenario, params: Iterable[tuple[str, Param]]) -> Content:
     return tuple((key, value) for key, value in params if key in scenario.content)
 
 
-_chains: dict[tuple[str, tuple[tuple[str, Param], ...]], list[Layer]] = {}  # each as long as was asked for so far
+_chains: dict[tuple[str, Content], list[Layer]] = {}  # each as long as was asked for so far
 
 
-def _chain(scenario: Scenario, depth: int, content: tuple[tuple[str, Param], ...]) -> Sequence[Layer]:
+def _chain(scenario: Scenario, depth: int, content: Content) -> Sequence[Layer]:
     layers = _chains.setdefault((scenario.name, content), [])
     layers += (tuple(scenario.layer(index, dict(content))) for index in range(len(layers), depth))
     return tuple(layers[:depth])
+
+
+_taken: dict[tuple[object, ...], Footprint] = {}  # by driver with options, chain, depths and volume
+
+
+def _footprint(driver: Driver, scenario: Scenario, content: Content, depths: tuple[int, ...], volume: str) -> Footprint:
+    """Return what images of these depths take; the same is asked for cell after cell."""
+    key = (driver.name, *driver.chosen.items(), scenario.name, content, depths, volume)
+    if key not in _taken:
+        layers = _chain(scenario, max(depths), content)
+        _taken[key] = driver.footprint(layers, depths, discovery.volume(volume))
+    return _taken[key]
+
+
+def _container_bytes(driver: Driver, scenario: Scenario, content: Content, depth: int) -> int:
+    key = (driver.name, *driver.chosen.items(), scenario.name, content, depth)
+    if key not in _taken:
+        _taken[key] = Footprint(0, driver.container_bytes(_chain(scenario, depth, content), depth))
+    return _taken[key].bytes
 
 
 def fits(
@@ -80,8 +102,7 @@ def fits(
     profile: Profile,
 ) -> Support:
     """Tell whether the profile builds a stack so large."""
-    layers = _chain(scenario, depth, _content(scenario, params))
-    footprint = driver.footprint(layers, (depth,), discovery.volume(arm.volume))
+    footprint = _footprint(driver, scenario, _content(scenario, params), (depth,), arm.volume)
     if footprint.inodes > profile.stack_inodes or footprint.bytes > profile.stack_bytes:
         larger = [other.name for other in PROFILES.values() if other.stack_inodes > profile.stack_inodes]
         fix = f"--profile {larger[0]} builds more" if larger else ""
@@ -102,10 +123,10 @@ def _stacks(plan: Plan) -> None:
             key = StackKey.of(scenario, cell)
             depths.setdefault(key, set()).add(cell.depth)
     for key, wanted in depths.items():
-        layers = _chain(discovery.scenario(key.scenario), max(wanted), key.content)
+        scenario = discovery.scenario(key.scenario)
         driver = discovery.driver(key.driver)(rootless=plan.request.rootless)
-        footprint = driver.footprint(layers, sorted(wanted), discovery.volume(key.volume))
-        plan.stacks[key] = StackPlan(layers, sorted(wanted), footprint)
+        footprint = _footprint(driver, scenario, key.content, tuple(sorted(wanted)), key.volume)
+        plan.stacks[key] = StackPlan(_chain(scenario, max(wanted), key.content), sorted(wanted), footprint)
 
 
 def _sizes(plan: Plan) -> None:
@@ -121,10 +142,10 @@ def _sizes(plan: Plan) -> None:
             for cell in (cell for cell in cells if volume_key(cell.arm.driver, cell.arm.volume) == name):
                 scenario = discovery.scenario(cell.scenario)
                 driver = discovery.driver(cell.arm.driver)(dict(cell.arm.options), rootless=plan.request.rootless)
-                chain = _chain(scenario, cell.depth, _content(scenario, cell.params))
-                container = CONTAINERS * driver.container_bytes(chain, cell.depth)
+                content = _content(scenario, cell.params)
+                container = CONTAINERS * _container_bytes(driver, scenario, content, cell.depth)
                 working = max(working, container + IN_TURNS * scenario.working_bytes(cell.values))
-                inodes = max(inodes, CONTAINERS * sum(len(layer) for layer in chain))
+                inodes = max(inodes, CONTAINERS * sum(map(len, _chain(scenario, cell.depth, content))))
         count = int((total.inodes + inodes) * MARGIN) + SPARE_INODES
         size = int((total.bytes + working) * MARGIN) + count * recipe.inode_bytes + SPARE_BYTES
         plan.volumes[name] = Footprint(count, max(size, recipe.minimum_bytes))
