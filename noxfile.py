@@ -136,11 +136,10 @@ def typecheck(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run all tests, those of tests/perf once each and untimed; all of them in several processes, for most wait."""
+    """Run all tests, those of tests/perf once each and untimed."""
     _install(session, groups=("tests",))
     session.run("python", "-m", "bench", "setup", "--tests", stderr=None)
-    processes = () if session.posargs else (f"--numprocesses={(os.cpu_count() or 1) + 1}", "--dist=loadgroup")
-    _pytest(session, "--benchmark-disable", *processes, *session.posargs)
+    _pytest(session, "--benchmark-disable", *session.posargs)
 
 
 @nox.session

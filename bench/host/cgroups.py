@@ -17,16 +17,24 @@ ROOT = Path("/sys/fs/cgroup")
 
 def idle(root: Path = ROOT) -> list[Path]:
     """Return our groups in which no process is, in the one hierarchy of version 2 or in each of version 1."""
-    return [top for top in _ours(root) if not any(_processes(group) for group in (top, *top.rglob("*")))]
+    return [top for top in _ours(root) if _is_idle(top)]
+
+
+def _is_idle(top: Path) -> bool:
+    try:
+        return not any(_processes(group) for group in (top, *top.rglob("*")))
+    except FileNotFoundError:  # one went while we looked, so that somebody is at work there
+        return False
 
 
 def remove(root: Path = ROOT) -> None:
     """Remove our groups with those below; what has processes stays (EBUSY)."""
     for top in _ours(root):
-        below = sorted((path for path in top.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
-        for directory in (*below, top):
-            with contextlib.suppress(OSError):
-                directory.rmdir()
+        with contextlib.suppress(FileNotFoundError):  # one went while we looked
+            below = sorted((path for path in top.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
+            for directory in (*below, top):
+                with contextlib.suppress(OSError):
+                    directory.rmdir()
 
 
 def _ours(root: Path) -> Iterator[Path]:
