@@ -8,9 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bench import discovery
 from bench.engines import api
@@ -22,10 +23,6 @@ from bench.kernel.limits import refused_namespaces
 from bench.kernel.namespaces import run_isolated
 from bench.measure.support import driver_support
 from bench.model import Support
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 __all__ = ["Check", "asked", "attempt", "examine"]
 

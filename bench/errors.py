@@ -5,11 +5,8 @@ Anything else that reaches the top is a bug of this suite.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path
 
 __all__ = [
     "EXIT_INCONCLUSIVE",

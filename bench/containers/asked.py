@@ -5,11 +5,9 @@ The plugin imports it in every session of pytest, so it imports nothing before t
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from itertools import product
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from typing import Any
 
 __all__ = ["AXES", "DEFAULTS", "MARK", "check", "check_item", "marked", "named", "parametrised", "wanted"]
 

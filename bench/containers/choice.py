@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bench import discovery
 from bench.errors import BenchError
+from bench.layers.given import Content
 from bench.measure.arms import parse_driver
 from bench.measure.selection import MAX_DEPTH
-
-if TYPE_CHECKING:
-    from bench.layers.given import Content
 
 __all__ = ["Choice", "UnavailableError"]
 

@@ -6,31 +6,26 @@ import errno
 import os
 import shutil
 import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bench import discovery
 from bench.containers.choice import Choice, UnavailableError
 from bench.containers.container import OverlayContainer
+from bench.drivers.base import Container, Driver, Stack
 from bench.errors import BenchError
 from bench.host import workdir
 from bench.kernel import mounts, namespaces
 from bench.kernel.limits import refused_namespaces
+from bench.layers.content import Layer
 from bench.layers.given import chain
 from bench.measure.arms import parse_driver
 from bench.measure.sizing import CONTAINERS, MARGIN, SPARE_BYTES, SPARE_INODES
 from bench.measure.support import arm_support, driver_of
 from bench.model import Arm, format_size
-from bench.volumes.base import LoopVolume
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from bench.drivers.base import Container, Driver, Stack
-    from bench.layers.content import Layer
-    from bench.volumes.base import Recipe
+from bench.volumes.base import LoopVolume, Recipe
 
 __all__ = ["SPACE", "Stacks"]
 

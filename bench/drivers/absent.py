@@ -7,19 +7,15 @@ stack of them on; code that never ran would be no measurement.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-from bench.drivers.base import Driver
+from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack
 from bench.errors import BenchError
+from bench.layers.content import Layer
 from bench.model import Support
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from bench.drivers.base import Container, CopyUp, Footprint, Stack
-    from bench.layers.content import Layer
-    from bench.volumes.base import Recipe
+from bench.volumes.base import Recipe
 
 __all__ = ["DRIVERS", "Absent", "Aufs", "DeviceMapper"]
 

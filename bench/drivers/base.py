@@ -11,23 +11,19 @@ import errno
 import os
 import shutil
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import ClassVar
 
 from bench.errors import BenchError, nearest
+from bench.host.packages import Package
 from bench.kernel.reflink import clone
-from bench.layers.content import BLOCK, File, data_ranges
+from bench.layers.changes import Change
+from bench.layers.content import BLOCK, File, Layer, data_ranges
 from bench.model import Difference, Support
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from bench.host.packages import Package
-    from bench.layers.changes import Change
-    from bench.layers.content import Layer
-    from bench.volumes.base import Recipe
+from bench.volumes.base import Recipe
 
 __all__ = [
     "BROKEN_LINK",

@@ -14,20 +14,16 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bench.drivers.base import Container, Footprint
 from bench.drivers.in_place import WholeLayers
 from bench.kernel import btrfs
 from bench.layers.content import BLOCK, Layer, data_bytes
 from bench.model import Support
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from bench.volumes.base import Recipe
+from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "Btrfs"]
 

@@ -7,14 +7,11 @@ defaults are parameters of the module. So one that is not shown is in effect onl
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.kernel import mounts
 from bench.model import Support
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 __all__ = ["default", "ineffective", "taken"]
 

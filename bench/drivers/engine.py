@@ -8,26 +8,22 @@ layers say, the program that runs in it.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from bench.drivers.base import Container, Driver, Footprint, Stack
 from bench.engines.base import BUSYBOX, Engine, Storage
 from bench.engines.images import PROGRAM, image_name, save
 from bench.host.packages import find_program
 from bench.kernel import mounts
-from bench.layers.content import BLOCK, Copy, data_bytes
+from bench.layers.changes import Change
+from bench.layers.content import BLOCK, Copy, Layer, data_bytes
 from bench.model import Support
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from bench.layers.changes import Change
-    from bench.layers.content import Layer
-    from bench.volumes.base import Recipe
+from bench.volumes.base import Recipe
 
 __all__ = ["EngineContainer", "EngineDriver", "EngineStack", "engine_driver", "with_program"]
 

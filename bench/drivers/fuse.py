@@ -9,22 +9,18 @@ import subprocess
 import tempfile
 import time
 from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import IO, Any, ClassVar
 
+from bench.drivers.base import Container
 from bench.drivers.layout import LinkedLayout
 from bench.errors import BenchError
 from bench.host.processors import allow_all
 from bench.kernel import mounts
 from bench.model import Support
-from bench.volumes.base import require_program
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from bench.drivers.base import Container
-    from bench.volumes.base import Recipe
+from bench.volumes.base import Recipe, require_program
 
 __all__ = ["FuseUnion"]
 

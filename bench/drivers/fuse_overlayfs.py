@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
 
 from bench.drivers.base import CopyUp, Difference
 from bench.drivers.fuse import FuseUnion
 from bench.drivers.marks import listings_with_types
 from bench.host.packages import Package
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from bench.model import Support
-    from bench.volumes.base import Recipe
+from bench.model import Support
+from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "FuseOverlayfs"]
 

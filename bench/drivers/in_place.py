@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import secrets
 from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import ClassVar
 
 from bench.drivers.base import Container, CopyUp, Driver, Stack
-from bench.layers.content import materialise
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from bench.layers.content import Layer
-    from bench.volumes.base import Recipe
+from bench.layers.content import Layer, materialise
+from bench.volumes.base import Recipe
 
 __all__ = ["InPlace", "WholeLayers"]
 

@@ -15,24 +15,20 @@ import base64
 import os
 import secrets
 import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import repeat
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import ClassVar
 
 from bench.drivers.base import Container, Driver, Footprint, Stack, write_text
 from bench.drivers.marks import overlay_mark
 from bench.errors import BenchError
 from bench.host.processors import ALLOWED, allow_all
-from bench.layers.changes import of_upper
+from bench.layers.changes import Change, of_upper
 from bench.layers.content import BLOCK, Directory, HardLink, Layer, data_bytes, hides, materialise
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from bench.layers.changes import Change
-    from bench.volumes.base import Recipe
+from bench.volumes.base import Recipe
 
 __all__ = ["LinkedLayout"]
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bench.kernel.dtype import tells_types
 from bench.layers.changes import WHITEOUT, is_opaque, is_whiteout
 from bench.model import Support
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["listings_with_types", "overlay_mark"]
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 from bench.drivers.base import Container, CopyUp
 from bench.drivers.fuse import FuseUnion
 from bench.host.packages import Package
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.volumes.base import Recipe
+from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "Mergerfs"]
 

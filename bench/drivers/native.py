@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar
 
 from bench.drivers.base import Container, Footprint, Stack, copy_tree
 from bench.drivers.in_place import InPlace
 from bench.layers.content import Layer, materialise
 from bench.layers.tree import Tree, flatten
 from bench.volumes.base import Recipe
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
 __all__ = ["DRIVER", "Native"]
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bench.drivers.base import Container, Difference, Footprint, Stack, copy_tree, write_text
 from bench.drivers.marks import overlay_mark
@@ -22,16 +23,10 @@ from bench.drivers.overlayfs import OverlayFs
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.kernel.log import kernel_log
-from bench.layers.changes import of_upper
+from bench.layers.changes import Change, of_upper
 from bench.layers.content import BLOCK, File, Layer, data_bytes, materialise
 from bench.layers.tree import Tree
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from bench.layers.changes import Change
-    from bench.volumes.base import Recipe
+from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "Overlay"]
 

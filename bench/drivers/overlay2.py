@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import ClassVar
 
+from bench.drivers.base import Container
 from bench.drivers.effect import ineffective, taken
 from bench.drivers.layout import LinkedLayout
 from bench.drivers.overlayfs import OverlayFs
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.kernel.directory import working_directory
-from bench.model import WITHOUT_EFFECT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from bench.drivers.base import Container
-    from bench.layers.changes import Change
-    from bench.model import Support
-    from bench.volumes.base import Recipe
+from bench.layers.changes import Change
+from bench.model import WITHOUT_EFFECT, Support
+from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "MAX_LOWER", "Overlay2"]
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.drivers.base import BROKEN_LINK, CopyUp, Difference, Driver
 from bench.drivers.effect import default
 from bench.drivers.marks import listings_with_types
 from bench.model import Support
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bench.volumes.base import Recipe
+from bench.volumes.base import Recipe
 
 __all__ = ["OverlayFs"]
 

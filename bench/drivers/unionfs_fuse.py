@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
 
 from bench.drivers.base import BROKEN_LINK, Container, CopyUp, Difference
 from bench.drivers.fuse import FuseUnion
 from bench.host.packages import Package
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from bench.volumes.base import Recipe
+from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "UnionfsFuse"]
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
 
 from bench.drivers.base import Footprint, copy_file, copy_tree
 from bench.drivers.in_place import WholeLayers
 from bench.layers.content import Layer, data_bytes
 from bench.layers.tree import Tree, flatten
 from bench.model import WITHOUT_EFFECT
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from bench.volumes.base import Recipe
+from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "Vfs"]
 

@@ -11,21 +11,17 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.layers.content import BLOCK, Layer, data_bytes, materialise
 from bench.model import Support
+from bench.volumes.base import Recipe
 from bench.volumes.zfs import in_kernel, zfs
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "Zfs"]
 

@@ -10,12 +10,10 @@ import http.client
 import json
 import socket
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from bench.errors import BenchError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["info", "status"]
 

@@ -9,21 +9,17 @@ from __future__ import annotations
 import os
 import subprocess
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, ClassVar
+from typing import IO, ClassVar
 
 from bench.errors import BenchError
 from bench.host import cgroups
-from bench.host.daemon import private_places
+from bench.host.daemon import Daemon, private_places
 from bench.host.packages import Package, find_program, install_hint
 from bench.kernel import mounts
 from bench.model import Support
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.host.daemon import Daemon
 
 __all__ = ["BUSYBOX", "Engine", "Placed", "static_busybox"]
 

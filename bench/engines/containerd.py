@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from bench.engines.base import OWN_PATHS, Engine, Placed, Storage
 from bench.engines.images import chain_ids
@@ -14,9 +15,6 @@ from bench.host.answers import answered
 from bench.host.daemon import Daemon
 from bench.host.packages import ENGINES, Package, find_program
 from bench.kernel import mounts
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["ENGINE", "Containerd"]
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import http
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
 
 from bench.engines import api
@@ -20,9 +21,6 @@ from bench.errors import BenchError
 from bench.host import cgroups
 from bench.host.daemon import Daemon
 from bench.host.packages import ENGINES, Package, find_program
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["ENGINE", "Docker"]
 

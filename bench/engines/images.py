@@ -15,17 +15,13 @@ import json
 import os
 import tarfile
 import tempfile
-from typing import IO, TYPE_CHECKING, Any, cast
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, cast
 
 from bench.errors import BenchError
 from bench.layers.changes import OPAQUE_FILE, WHITEOUT
-from bench.layers.content import Deleted, Directory, File, HardLink, Link, pieces
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from bench.layers.content import Entry, Layer
+from bench.layers.content import Deleted, Directory, Entry, File, HardLink, Layer, Link, pieces
 
 __all__ = ["COMMAND", "chain_ids", "image_name", "layer_tar", "save", "top_layer"]
 

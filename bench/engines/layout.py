@@ -10,11 +10,8 @@ import hashlib
 import os
 import re
 import stat
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 __all__ = ["CONTAINER", "INIT_LAYER", "compare", "described", "numbered", "without_init"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from bench.engines.base import Engine, Placed, Storage
 from bench.engines.images import top_layer
@@ -13,9 +14,6 @@ from bench.errors import BenchError
 from bench.host import cgroups
 from bench.host.answers import answered
 from bench.host.packages import ENGINES, Package
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["ENGINE", "Podman"]
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from bench.errors import BenchError
 from bench.gate.figures import Figure, rows
 from bench.gate.mounted import mount_options
+from bench.reading.analysis import Analysis
+from bench.reading.contract import Reading
 from bench.stats.frames import VARIES
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from bench.reading.analysis import Analysis
-    from bench.reading.contract import Reading
-    from bench.store.records import Provenance
+from bench.store.records import Provenance
 
 __all__ = ["Baseline", "Machine", "Ratio", "check_suite", "counted", "make_baseline", "timed"]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
 
@@ -13,10 +15,6 @@ from bench.errors import BenchError
 from bench.gate.baseline import Baseline, Machine, Ratio
 from bench.gate.figures import Figure
 from bench.store.typed import known_keys, taken
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 __all__ = ["SCHEMA", "read_baseline", "write_baseline"]
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import enum
 import sys
 import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 
 from bench.errors import BenchError, nearest
 from bench.model import parse_seconds
 from bench.store.typed import known_keys, taken
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 __all__ = ["ComparisonSetting", "GateConfig", "ScenarioOverride", "Settings", "StoredTimes", "load_config"]
 

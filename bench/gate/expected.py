@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
+from bench.gate.config import GateConfig
 from bench.gate.figures import Figure, rows
 from bench.gate.ranges import severity, words
 from bench.gate.verdict import GateVerdict, Status, Tier
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bench.gate.config import GateConfig
-    from bench.reading.analysis import Analysis, Row
+from bench.reading.analysis import Analysis, Row
 
 __all__ = ["judge_expectations"]
 

@@ -5,15 +5,10 @@ GitHub shows 10 errors and 10 warnings of a step (actions/toolkit, docs/problem-
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from bench.gate.verdict import Status
+from bench.gate.verdict import GateResult, Status
 from bench.gate.words import word
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.gate.verdict import GateResult
 
 __all__ = ["ANNOTATIONS", "as_annotations"]
 

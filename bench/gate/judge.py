@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
-from bench.gate.baseline import Machine, counted
+from bench.gate.baseline import Baseline, Machine, counted
+from bench.gate.config import GateConfig
+from bench.gate.figures import Figure
 from bench.gate.mounted import mount_options
 from bench.gate.ranges import Range, severity, words
 from bench.gate.verdict import GateVerdict, Status, Tier
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from bench.gate.baseline import Baseline
-    from bench.gate.config import GateConfig
-    from bench.gate.figures import Figure
-    from bench.reading.analysis import Analysis
+from bench.reading.analysis import Analysis
 
 __all__ = ["judge_counters"]
 

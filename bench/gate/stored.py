@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from bench.gate.baseline import Machine, timed
-from bench.gate.config import StoredTimes
+from bench.gate.baseline import Baseline, Machine, Ratio, timed
+from bench.gate.config import GateConfig, StoredTimes
+from bench.gate.figures import Figure
 from bench.gate.verdict import GateVerdict, Status, Tier
 from bench.quantities import interval
-
-if TYPE_CHECKING:
-    from bench.gate.baseline import Baseline, Ratio
-    from bench.gate.config import GateConfig
-    from bench.gate.figures import Figure
-    from bench.reading.analysis import Analysis
+from bench.reading.analysis import Analysis
 
 __all__ = ["judge_stored_times"]
 

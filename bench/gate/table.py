@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.gate.verdict import Status, Tier
+from bench.gate.verdict import GateResult, GateVerdict, Status, Tier
 from bench.gate.words import HEADINGS, cells, counts, outcome, plain, summary
-
-if TYPE_CHECKING:
-    from bench.gate.verdict import GateResult, GateVerdict
 
 __all__ = ["as_json", "as_table"]
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from bench.gate.config import GateConfig
 from bench.gate.verdict import GateVerdict, Status, Tier
+from bench.stats.compared import Compared
 from bench.stats.paired import Word
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.gate.config import GateConfig
-    from bench.stats.compared import Compared
 
 __all__ = ["judge_times"]
 

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bench.errors import EXIT_INCONCLUSIVE, EXIT_REGRESSION
-from bench.gate.verdict import Status
-
-if TYPE_CHECKING:
-    from bench.gate.verdict import GateResult, GateVerdict
+from bench.gate.verdict import GateResult, GateVerdict, Status
 
 __all__ = ["HEADINGS", "cells", "counts", "outcome", "plain", "summary", "word"]
 

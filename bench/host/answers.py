@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import re
 import signal
-from typing import TYPE_CHECKING, Any, TypeVar
+import subprocess
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from bench.errors import BenchError
-
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable
 
 __all__ = ["answered", "ended", "last_words"]
 

@@ -8,15 +8,13 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.errors import BenchError
 from bench.host.processors import allow_all
 from bench.kernel import mounts, namespaces
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Daemon", "DaemonError", "private_places"]
 

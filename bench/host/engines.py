@@ -6,18 +6,16 @@ import json
 import os
 import shutil
 import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 
 from bench.host.fingerprint import tool_version
 from bench.kernel import mounts
 from bench.model import Support
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 __all__ = ["ENGINES", "InstalledEngine", "InstalledStorage", "recommended", "storage"]
 

@@ -9,18 +9,16 @@ import re
 import socket
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 
 from bench.host.packages import find_program, programs
 from bench.model import RunWarning
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["Conditions", "conditions", "fingerprint", "warnings"]
 

@@ -12,18 +12,15 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
 
 from bench.errors import BenchError
 from bench.host import cgroups
 from bench.kernel import mounts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
 
 __all__ = ["Leftover", "WorkDirectory", "find", "remove"]
 

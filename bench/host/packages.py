@@ -6,15 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from bench import discovery
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["ENGINES", "Group", "Package", "find_program", "install", "install_hint", "missing", "programs"]
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import tempfile
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 __all__ = ["tells_types"]
 

@@ -6,14 +6,11 @@ import errno
 import os
 import platform
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.kernel import libc
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = [
     "MS_NOATIME",

@@ -6,15 +6,13 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import Any
 
 from bench.errors import Interrupted
 from bench.kernel import libc, mounts
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from types import FrameType
 
 __all__ = ["TETHER", "is_private", "private_mounts", "run_isolated"]
 

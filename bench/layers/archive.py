@@ -8,16 +8,14 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from typing import IO, TYPE_CHECKING
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
 
 from bench.errors import BenchError
 from bench.layers.changes import DELETED, OPAQUE, OPAQUE_FILE, WHITEOUT, Change, attributes
 from bench.layers.content import data_ranges
 from bench.layers.members import XATTR
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 __all__ = ["export"]
 

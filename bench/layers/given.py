@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
 from bench.layers.content import Copy, Directory, Entry, File, HardLink, Layer, Link, data_ranges
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["FILES", "FILE_BYTES", "Content", "chain", "standard"]
 

@@ -9,16 +9,13 @@ from __future__ import annotations
 import enum
 import math
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from tarfile import InvalidHeaderError, ReadError, TruncatedHeaderError  # type: ignore[attr-defined]
-from typing import IO, TYPE_CHECKING
+from typing import IO, Self
 
 from bench.errors import BenchError
 from bench.layers.changes import MARKS_OF_DRIVERS, OPAQUE_FILE, WHITEOUT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Self
 
 __all__ = ["XATTR", "Kind", "Member", "clean", "damaged", "leads_out", "members", "opened", "refused"]
 

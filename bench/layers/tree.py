@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from bench.layers.content import Deleted, Directory, Entry, File, HardLink, Layer, Link, data_bytes, hides
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["Tree", "flatten"]
 

@@ -12,14 +12,12 @@ import shutil
 import stat
 import tarfile
 import tempfile
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO
 
 from bench.errors import BenchError
 from bench.layers.changes import attributes
 from bench.layers.members import XATTR, Kind, Member, clean, damaged, leads_out, members, opened, refused
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["apply"]
 

@@ -10,28 +10,23 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench import discovery
 from bench.errors import BenchError, nearest
 from bench.measure.arms import parse_arm
 from bench.measure.plan import Plan
 from bench.measure.request import Request, parse_depth
+from bench.measure.runner import Runner
 from bench.measure.sizing import lay_out
 from bench.measure.support import arm_support, cell_support, driver_of
-from bench.model import Cell, Param, Temperature, parse_size
-from bench.stats.paired import LOOKS, Procedure, Word, judge
+from bench.measure.workshop import Workshop
+from bench.model import Cell, Param, Sample, Temperature, parse_size
+from bench.scenario.contract import Scenario
+from bench.stats.paired import LOOKS, Decision, Procedure, Word, judge
 from bench.store.records import Compares, Side
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from bench.measure.runner import Runner
-    from bench.measure.workshop import Workshop
-    from bench.model import Sample
-    from bench.scenario.contract import Scenario
-    from bench.stats.paired import Decision
 
 __all__ = ["FIRST_SHARE", "SIDES", "Compare", "Comparison", "make", "observe_pair", "plan_of", "procedure_of"]
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench import discovery
 from bench.drivers.base import Footprint
-from bench.measure.plan import Plan, make
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bench.measure.compare import Compare
-    from bench.measure.request import Request
-    from bench.measure.workshop import Workshop
+from bench.measure.compare import Compare
+from bench.measure.plan import Plan
+from bench.measure.planning import make
+from bench.measure.request import Request
+from bench.measure.workshop import Workshop
 
 __all__ = ["COUNTER_BLOCKS", "Gate", "counters_plan"]
 

@@ -12,13 +12,10 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from itertools import chain, cycle, repeat
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
 
 __all__ = ["PATIENCE", "SLACK", "Pace", "Settled", "loop"]
 

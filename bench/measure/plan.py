@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-from bench import discovery
-from bench.errors import BenchError
-from bench.host.packages import install_hint
-from bench.measure.selection import UNASKED, arms_of, cells_of, check_depths, unasked, volumes_of
-from bench.measure.sizing import StackKey, StackPlan, lay_out
-from bench.model import NATIVE, Cell, Skip
-from bench.volumes.base import require_program
+from bench.drivers.base import Footprint
+from bench.layers.content import Layer
+from bench.measure.request import Request
+from bench.model import Cell, Param, Skip
+from bench.scenario.contract import Scenario
 
-if TYPE_CHECKING:
-    from bench.drivers.base import Footprint
-    from bench.measure.request import Request
+__all__ = ["Content", "Plan", "StackKey", "StackPlan", "content_of"]
 
-__all__ = ["Plan", "make"]
+Content = tuple[tuple[str, Param], ...]  # the parameters that change what layers hold
+
+
+def content_of(scenario: Scenario, params: Iterable[tuple[str, Param]]) -> Content:
+    """Return those of `params` that change what the layers of `scenario` hold."""
+    return tuple((key, value) for key, value in params if key in scenario.content)
+
+
+@dataclass(frozen=True)
+class StackKey:
+    """Which chain of layers: shared by all cells and arms that can."""
+
+    scenario: str
+    driver: str
+    volume: str
+    content: Content
+
+    @staticmethod
+    def of(scenario: Scenario, cell: Cell) -> StackKey:
+        """Return the chain that `cell` of `scenario` stands on."""
+        return StackKey(scenario.name, cell.arm.driver, cell.arm.volume, content_of(scenario, cell.params))
+
+
+@dataclass
+class StackPlan:
+    """Layers of a chain, and the depths at which it serves as an image."""
+
+    layers: Sequence[Layer]
+    depths: list[int]
+    footprint: Footprint
 
 
 @dataclass
@@ -34,42 +59,3 @@ class Plan:
     def needed_bytes(self) -> int:
         """What the work directory must have free."""
         return sum(volume.bytes for volume in self.volumes.values())
-
-
-def make(request: Request) -> Plan:
-    """Make the plan of `request`; raises BenchError where nothing could be measured."""
-    plan = Plan(request)
-    volumes = volumes_of(plan)
-    arms = arms_of(plan, volumes)
-    check_depths(request, arms)
-    known = discovery.scenarios()
-    for name in request.scenarios:
-        discovery.scenario(name)
-    for scenario in known.values():
-        if request.scenarios and scenario.name not in request.scenarios:
-            continue
-        lacking = [item.program for item in scenario.packages if not require_program(item.program).ok]
-        if lacking:
-            why = f"the program {lacking[0]} is not installed"
-            plan.skips.append(Skip(f"scenario {scenario.name}", why, install_hint(lacking[0]), scenario=scenario.name))
-            continue
-        if not tuple(scenario.grids(request.profile)):
-            left_out = unasked(f"scenario {scenario.name}", "standard", "", request)
-            plan.skips.append(replace(left_out, scenario=scenario.name))
-            continue
-        if scenario.needs_engine and not any(driver.daemon for _, driver in arms):
-            reason = "no engine is among the drivers of this run"
-            fix = "--profile standard, or --driver docker/overlay2"
-            plan.skips.append(Skip(f"scenario {scenario.name}", reason, fix, by_choice=True, scenario=scenario.name))
-            continue
-        cells = cells_of(plan, scenario, arms)
-        if cells:
-            plan.cells[scenario.name] = cells
-    if not any(cell.arm.driver != NATIVE for cells in plan.cells.values() for cell in cells):
-        ranked = sorted(plan.skips, key=lambda skip: (skip.by_choice, skip.reason.endswith(UNASKED)))
-        reasons = "; ".join(f"{skip.what}: {skip.reason}" for skip in ranked[:3])
-        raise BenchError(
-            "nothing to measure", why=reasons or "the choice leaves no cell", fix="see `python -m bench doctor`"
-        )
-    lay_out(plan)
-    return plan

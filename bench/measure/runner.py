@@ -11,9 +11,10 @@ import os
 import random
 import subprocess
 import time
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from bench import discovery
 from bench.drivers.base import Container, Stack
@@ -21,17 +22,11 @@ from bench.errors import BenchError, Interrupted, LostVolumeError
 from bench.measure import schedule
 from bench.measure.arms import volume_key
 from bench.measure.pace import PATIENCE, SLACK, Pace
-from bench.measure.sizing import StackKey
+from bench.measure.plan import Plan, StackKey
 from bench.measure.turns import Turns
 from bench.model import Cell, Sample
 from bench.scenario.contract import ProofError, Scenario, Unit
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
-
-    from bench.measure.plan import Plan
-    from bench.volumes.base import Volume
+from bench.volumes.base import Volume
 
 __all__ = ["Listener", "Runner", "interruption"]
 

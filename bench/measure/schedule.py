@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from bench.model import Cell
+from bench.model import Cell
 
 __all__ = ["Schedule", "block_order"]
 

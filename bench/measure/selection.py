@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING
 
 from bench import discovery
+from bench.drivers.base import Driver
 from bench.errors import BenchError
 from bench.measure.arms import parse_driver
-from bench.measure.request import PROFILES
+from bench.measure.plan import Plan
+from bench.measure.request import PROFILES, Request
 from bench.measure.sizing import fits
 from bench.measure.support import arm_support, cell_support, driver_of
 from bench.model import NATIVE, Arm, Cell, Param, Skip, Support, Temperature
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from bench.drivers.base import Driver
-    from bench.measure.plan import Plan
-    from bench.measure.request import Request
-    from bench.scenario.contract import Grid, Scenario
+from bench.scenario.contract import Grid, Scenario
 
 __all__ = ["MAX_DEPTH", "UNASKED", "arms_of", "cells_of", "check_depths", "unasked", "volumes_of"]
 

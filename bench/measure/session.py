@@ -14,9 +14,11 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import Any
 
 import msgspec
 
@@ -28,21 +30,15 @@ from bench.kernel import mounts, namespaces
 from bench.kernel.limits import refused_namespaces
 from bench.measure.arms import recipe_name
 from bench.measure.pace import PATIENCE
-from bench.measure.plan import Plan, make
+from bench.measure.plan import Plan
+from bench.measure.planning import make
 from bench.measure.request import Request
-from bench.measure.runner import interruption
-from bench.measure.workshop import Survey, Workshop
+from bench.measure.runner import Listener, Runner, interruption
+from bench.measure.workshop import RunContext, Survey, Workload, Workshop
 from bench.model import RunWarning, Skip
 from bench.scenario import reference
+from bench.store.reader import Run
 from bench.store.writer import RunWriter
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from types import FrameType
-
-    from bench.measure.runner import Listener, Runner
-    from bench.measure.workshop import RunContext, Workload
-    from bench.store.reader import Run
 
 __all__ = ["execute", "extend", "new_run_id", "resume", "start"]
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from bench import discovery
 from bench.drivers.base import Driver, Footprint
+from bench.layers.content import Layer
 from bench.measure.arms import recipe_name, volume_key
-from bench.measure.request import PROFILES
-from bench.model import Arm, Cell, Param, Support
+from bench.measure.plan import Content, Plan, StackKey, StackPlan, content_of
+from bench.measure.request import PROFILES, Profile
+from bench.model import Arm, Param, Support
+from bench.scenario.contract import Scenario
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from bench.layers.content import Layer
-    from bench.measure.plan import Plan
-    from bench.measure.request import Profile
-    from bench.scenario.contract import Scenario
-
-__all__ = ["StackKey", "StackPlan", "fits", "lay_out"]
+__all__ = ["fits", "lay_out"]
 
 MARGIN = 1.35  # of a volume's computed content, for metadata that grows in chunks (xfs inode chunks, htrees)
 SPARE_BYTES = 128 << 20  # of a volume, for its journal or log and a file system's own reserve
@@ -28,41 +22,10 @@ IN_TURNS = 2  # units that write at the same time, at most (bench.measure.turns)
 CONTAINERS = 3  # alive at once: two in turns, and one that warms the image
 
 
-Content = tuple[tuple[str, Param], ...]  # the parameters that change what layers hold
-
-
-@dataclass(frozen=True)
-class StackKey:
-    """Which chain of layers: shared by all cells and arms that can."""
-
-    scenario: str
-    driver: str
-    volume: str
-    content: Content
-
-    @staticmethod
-    def of(scenario: Scenario, cell: Cell) -> StackKey:
-        """Return the chain that `cell` of `scenario` stands on."""
-        return StackKey(scenario.name, cell.arm.driver, cell.arm.volume, _content(scenario, cell.params))
-
-
-@dataclass
-class StackPlan:
-    """Layers of a chain, and the depths at which it serves as an image."""
-
-    layers: Sequence[Layer]
-    depths: list[int]
-    footprint: Footprint
-
-
 def lay_out(plan: Plan) -> None:
     """Fill in the stacks and the volumes that the plan's cells need."""
     _stacks(plan)
     _sizes(plan)
-
-
-def _content(scenario: Scenario, params: Iterable[tuple[str, Param]]) -> Content:
-    return tuple((key, value) for key, value in params if key in scenario.content)
 
 
 _chains: dict[tuple[str, Content], list[Layer]] = {}  # each as long as was asked for so far
@@ -102,7 +65,7 @@ def fits(
     profile: Profile,
 ) -> Support:
     """Tell whether the profile builds a stack so large."""
-    footprint = _footprint(driver, scenario, _content(scenario, params), (depth,), arm.volume)
+    footprint = _footprint(driver, scenario, content_of(scenario, params), (depth,), arm.volume)
     if footprint.inodes > profile.stack_inodes or footprint.bytes > profile.stack_bytes:
         larger = [other.name for other in PROFILES.values() if other.stack_inodes > profile.stack_inodes]
         fix = f"--profile {larger[0]} builds more" if larger else ""
@@ -142,7 +105,7 @@ def _sizes(plan: Plan) -> None:
             for cell in (cell for cell in cells if volume_key(cell.arm.driver, cell.arm.volume) == name):
                 scenario = discovery.scenario(cell.scenario)
                 driver = discovery.driver(cell.arm.driver)(dict(cell.arm.options), rootless=plan.request.rootless)
-                content = _content(scenario, cell.params)
+                content = content_of(scenario, cell.params)
                 container = CONTAINERS * _container_bytes(driver, scenario, content, cell.depth)
                 working = max(working, container + IN_TURNS * scenario.working_bytes(cell.values))
                 inodes = max(inodes, CONTAINERS * sum(map(len, _chain(scenario, cell.depth, content))))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bench import discovery
-from bench.model import Support, Temperature
-
-if TYPE_CHECKING:
-    from bench.drivers.base import Driver
-    from bench.model import Arm
+from bench.drivers.base import Driver
+from bench.model import Arm, Support, Temperature
 
 __all__ = ["arm_support", "cell_support", "driver_of", "driver_support"]
 

@@ -7,22 +7,16 @@ done side by side. A single unit is the same with nobody to take turns with.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from bench.model import TURNS
+from bench.model import TURNS, Cell
 from bench.scenario.clock import once
+from bench.scenario.contract import Scenario, Unit
 from bench.scenario.temperature import mounted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from bench.model import Cell
-    from bench.scenario.contract import Scenario, Unit
 
 __all__ = ["Turns"]
 

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from bench import discovery
 from bench.measure.arms import recipe_name
-from bench.measure.runner import Runner
+from bench.measure.plan import Plan
+from bench.measure.runner import Listener, Runner
 from bench.model import Cell, Temperature
-from bench.volumes.base import LoopVolume, keeps_nanoseconds
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from bench.measure.plan import Plan
-    from bench.measure.runner import Listener
-    from bench.store.writer import RunWriter
-    from bench.volumes.base import Volume
+from bench.store.writer import RunWriter
+from bench.volumes.base import LoopVolume, Volume, keeps_nanoseconds
 
 __all__ = ["RunContext", "Survey", "Workload", "Workshop", "place_of"]
 

@@ -5,19 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from bench.drivers.base import Difference
 from bench.oracle.access import ABSENT, Seen
-from bench.oracle.operations import Look
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from bench.drivers.base import Difference
-    from bench.oracle.operations import Operation, Result
+from bench.oracle.operations import Look, Operation, Result
 
 __all__ = ["Disagreement", "Replay", "compared", "replay", "tree"]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.oracle.attributes import ChangeMode, ChangeOwner, ChangeTimes, RemoveAttribute, SetAttribute
 from bench.oracle.contents import (
@@ -28,10 +30,6 @@ from bench.oracle.entries import (
     Unlink,
 )
 from bench.oracle.operations import Look, Operation
-
-if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["KINDS", "stream"]
 

@@ -6,25 +6,20 @@ What report, verdicts and gate ask goes through here, so that they all say the s
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from scipy import special
 
-from bench.model import NATIVE
+from bench.model import NATIVE, Arm, Param
+from bench.reading.laws import HasLaws, Law
 from bench.stats.between import allowing, between
 from bench.stats.estimate import CONFIDENCE, Estimate, ratio
 from bench.stats.fit import Line, line
 from bench.stats.frames import cell_frame, counter_frame, ratio_frame
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from bench.model import Arm, Param
-    from bench.reading.laws import HasLaws, Law
-    from bench.store.reader import Run
+from bench.store.reader import Run
 
 __all__ = ["Analysis", "FittedLaw", "Row", "Wanted"]
 

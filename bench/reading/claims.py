@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from bench.model import Arm
+from bench.model import Arm
 
 __all__ = ["CLAIMS", "Answer", "Claim", "Finding", "Outcome", "Table"]
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from bench.reading.analysis import Analysis
-    from bench.reading.claims import Answer, Finding, Table
-    from bench.reading.laws import Law, Metric
+from bench.reading.analysis import Analysis
+from bench.reading.claims import Answer, Finding, Table
+from bench.reading.laws import Law, Metric
 
 __all__ = ["Judge", "Reading"]
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from bench.reading.analysis import Analysis
 from bench.reading.claims import CLAIMS, Claim, Finding, Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bench.reading.analysis import Analysis
-    from bench.reading.contract import Reading
+from bench.reading.contract import Reading
 
 __all__ = ["ClaimVerdict", "verdicts"]
 

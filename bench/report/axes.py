@@ -6,14 +6,12 @@ All decisions that could make a chart lie are here, so that they can be tested w
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.model import format_size
 from bench.quantities import scale
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["Axis", "sweep_axis", "value_axis"]
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from bench.reading.analysis import Analysis, Row
+from bench.reading.contract import Reading
+from bench.reading.laws import Law
 from bench.report import marks, rows
 from bench.report.axes import sweep_axis, value_axis
 from bench.report.figures import PANEL_HEIGHT, Chart, Panel
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.reading.analysis import Analysis, Row
-    from bench.reading.contract import Reading
-    from bench.reading.laws import Law
-    from bench.report.palette import Palette
+from bench.report.palette import Palette
 
 __all__ = ["counter_figure", "counter_unit"]
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from bench.model import Temperature
+from bench.reading.analysis import Analysis, Row
+from bench.reading.contract import Reading
 from bench.report import marks, rows
 from bench.report.axes import value_axis
 from bench.report.figures import Chart, Panel, hover
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.reading.analysis import Analysis, Row
-    from bench.reading.contract import Reading
-    from bench.report.palette import Palette
+from bench.report.palette import Palette
 
 __all__ = ["headline_figure", "metrics_figure"]
 

@@ -7,21 +7,18 @@ draws them with plotly.js), so that making a page needs no plotly object per mar
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.model import Temperature
 from bench.quantities import quantity
+from bench.reading.analysis import Analysis, FittedLaw, Row
+from bench.reading.contract import Reading
+from bench.reading.laws import Law
 from bench.report import marks, rows
 from bench.report.axes import sweep_axis, value_axis
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.reading.analysis import Analysis, FittedLaw, Row
-    from bench.reading.contract import Reading
-    from bench.reading.laws import Law
-    from bench.report.palette import Palette
+from bench.report.palette import Palette
 
 __all__ = ["Chart", "Panel", "fit_words", "law_figures", "law_unit"]
 

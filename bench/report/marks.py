@@ -5,16 +5,13 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench.report.palette import split
+from bench.reading.analysis import Row
+from bench.report.axes import Axis
+from bench.report.palette import ArmStyle, split
 from bench.report.rows import number
-
-if TYPE_CHECKING:
-    from bench.reading.analysis import Row
-    from bench.report.axes import Axis
-    from bench.report.palette import ArmStyle
-    from bench.stats.fit import Line
+from bench.stats.fit import Line
 
 __all__ = ["fit_trace", "layout", "point_trace", "whiskers"]
 

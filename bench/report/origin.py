@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from bench.model import format_size
 from bench.report.sheets import Sheet
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bench.store.reader import Run
+from bench.store.reader import Run
 
 __all__ = ["command", "machine", "sheets"]
 

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markupsafe import Markup, escape
 
 from bench import __version__
 from bench.reading.analysis import Analysis
 from bench.reading.claims import Outcome
+from bench.reading.contract import Reading
 from bench.reading.verdicts import verdicts
 from bench.report import origin, sections
+from bench.report.figures import Chart
 from bench.report.palette import DARK, LIGHT, Palette, split
 from bench.report.sheets import comparison_sheet
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from bench.reading.contract import Reading
-    from bench.report.figures import Chart
-    from bench.stats.compared import Compared
-    from bench.store.reader import Run
+from bench.stats.compared import Compared
+from bench.store.reader import Run
 
 __all__ = ["PAGE_BYTES", "charts", "render", "rendered", "samples", "write"]
 

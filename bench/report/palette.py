@@ -8,13 +8,10 @@ has the colour of the one that it stands for, and marks of the engine's own.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bench.model import NATIVE, Arm
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["DARK", "LIGHT", "ArmStyle", "Palette", "split"]
 

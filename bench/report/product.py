@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from bench import discovery
 from bench.errors import BenchError
 from bench.reading.analysis import Analysis
+from bench.reading.claims import Answer
+from bench.reading.contract import Reading
 from bench.reading.verdicts import ClaimVerdict, verdicts
 from bench.report import page, summary
 from bench.stats.compared import Compared, compared
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from bench.reading.claims import Answer
-    from bench.reading.contract import Reading
-    from bench.store.reader import Run
+from bench.store.reader import Run
 
 __all__ = ["Product", "answers", "place", "publish"]
 

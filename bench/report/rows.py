@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.model import format_size
 from bench.quantities import interval, quantity
+from bench.reading.analysis import Row, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     import pandas as pd
-
-    from bench.reading.analysis import Row, Wanted
 
 __all__ = [
     "amount",

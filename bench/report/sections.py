@@ -5,28 +5,25 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.model import NATIVE, Skip
+from bench.reading.analysis import Analysis
+from bench.reading.claims import Answer, Finding
+from bench.reading.contract import Reading
 from bench.report import sheets
 from bench.report.counted import counter_figure
 from bench.report.dots import headline_figure, metrics_figure
 from bench.report.figures import Chart, law_figures
-from bench.report.palette import split
+from bench.report.palette import Palette, split
+from bench.report.sheets import Sheet
 from bench.store.rows import PACKED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
-
     import pandas as pd
-
-    from bench.reading.analysis import Analysis
-    from bench.reading.claims import Answer, Finding
-    from bench.reading.contract import Reading
-    from bench.report.palette import Palette
-    from bench.report.sheets import Sheet
 
 __all__ = ["AnswerGroup", "Evidence", "Failure", "Section", "answers", "evidence", "failures", "section"]
 

@@ -6,21 +6,18 @@ import functools
 import math
 import re
 import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.quantities import quantity
+from bench.reading.analysis import Analysis, Row
+from bench.reading.contract import Reading
 from bench.report import rows
 from bench.report.counted import counter_unit
 from bench.report.figures import law_unit
+from bench.stats.compared import Compared
 from bench.stats.paired import Word
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from bench.reading.analysis import Analysis, Row
-    from bench.reading.contract import Reading
-    from bench.stats.compared import Compared
 
 __all__ = [
     "Sheet",

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import operator
 import statistics
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
+from bench.reading.analysis import Analysis
+from bench.reading.claims import Answer
+from bench.reading.contract import Reading
+from bench.reading.verdicts import ClaimVerdict
 from bench.report import rows
 from bench.report.sections import SUBJECT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from bench.reading.analysis import Analysis
-    from bench.reading.claims import Answer
-    from bench.reading.contract import Reading
-    from bench.reading.verdicts import ClaimVerdict
 
 __all__ = ["lines"]
 

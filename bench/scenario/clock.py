@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import statistics
 from collections import deque
+from collections.abc import Callable, Sequence
 from itertools import repeat
+from pathlib import Path
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from bench.kernel.directory import working_directory
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 __all__ = ["PASSES", "accesses", "each", "once", "overhead", "passes"]
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
 from bench.model import Support
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["DELAY", "NAME", "compile_reference", "run"]
 

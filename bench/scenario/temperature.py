@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
 
+from bench.drivers.base import Container, Driver
 from bench.errors import BenchError
 from bench.model import Temperature
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from bench.drivers.base import Container, Driver
-    from bench.volumes.base import Volume
+from bench.volumes.base import Volume
 
 __all__ = ["mounted", "read_in"]
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from bench.drivers.base import Container, Driver
+from bench.layers.content import Layer
 from bench.model import Cell, Mismatch, Param
-
-if TYPE_CHECKING:
-    import random
-
-    from bench.drivers.base import Container, Driver
-    from bench.layers.content import Layer
-    from bench.volumes.base import Volume
+from bench.volumes.base import Volume
 
 __all__ = ["Params", "ProofError", "Unit"]
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench import discovery
 from bench.errors import BenchError
 from bench.measure import compare
+from bench.measure.plan import Plan
 from bench.model import Skip
 from bench.selftest import DELAY, DIFFERENT, EQUAL, WORK
 from bench.selftest.stream import Stream
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from bench.measure.plan import Plan
 
 __all__ = ["FULL", "QUICK", "Asked"]
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import html
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from bench.report import marks
 from bench.report.axes import Axis
 from bench.report.figures import Chart, Panel
 from bench.report.palette import DASHES, GREY, OKABE_ITO, SYMBOLS, ArmStyle
 from bench.selftest import WORK
+from bench.selftest.peers import Tool
 from bench.selftest.rates import CONFIDENCE, POWER, interval, rate
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from bench.selftest.peers import Tool
-    from bench.selftest.results import Streamed, Trusted
+from bench.selftest.results import Streamed, Trusted
 
 __all__ = ["power_figure", "tools_figure"]
 

@@ -10,9 +10,10 @@ import os
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.errors import BenchError
 from bench.host.answers import answered, ended
@@ -20,11 +21,7 @@ from bench.host.packages import find_program, install_hint
 from bench.model import Support
 from bench.reading.laws import Metric
 from bench.scenario import reference
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from bench.scenario.contract import Scenario, Unit
+from bench.scenario.contract import Scenario, Unit
 
 __all__ = ["METRIC", "NAME", "probe", "timed"]
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from bench.report import origin
+from bench.report.sheets import Sheet
+from bench.selftest.peers import Tool
+from bench.selftest.results import Trusted
 from bench.selftest.tables import parts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from bench.report.sheets import Sheet
-    from bench.selftest.peers import Tool
-    from bench.selftest.results import Trusted
-    from bench.store.reader import Run
+from bench.store.reader import Run
 
 __all__ = ["as_lines", "cautions", "command", "stretches"]
 

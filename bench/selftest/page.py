@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from bench import __version__
 from bench.report import origin, page
+from bench.report.figures import Chart
 from bench.report.palette import Palette, split
 from bench.report.product import Product, place
 from bench.selftest.figures import power_figure, tools_figure
 from bench.selftest.markdown import as_lines, cautions, command, stretches
-from bench.selftest.peers import beside
-from bench.selftest.results import trusted
+from bench.selftest.peers import Tool, beside
+from bench.selftest.results import Trusted, trusted
 from bench.selftest.tables import parts
+from bench.store.reader import Run
 from bench.store.rows import PAIRS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from bench.report.figures import Chart
-    from bench.selftest.peers import Tool
-    from bench.selftest.results import Trusted
-    from bench.store.reader import Run
 
 __all__ = ["publish"]
 

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import lzma
 import math
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from bench.errors import BenchError
 from bench.selftest.recorded import Recorded, Records, of_rows
+from bench.store.reader import Run
 from bench.store.records import SCHEMA
 from bench.store.rows import PAIRS
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from bench.store.reader import Run
 
 __all__ = ["pack", "records"]
 

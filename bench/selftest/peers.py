@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,14 +22,11 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import BenchError
 from bench.selftest import DELAY, EQUAL
 from bench.selftest.rates import Rate, rate
+from bench.selftest.results import Batched, Streamed, Trusted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-
     import numpy as np
     import numpy.typing as npt
-
-    from bench.selftest.results import Batched, Streamed, Trusted
 
 __all__ = ["OURS", "PYPERF", "Peer", "Tool", "beside", "peers"]
 

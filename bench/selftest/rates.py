@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from scipy import stats
 
 from bench.selftest import DELAY
+from bench.selftest.results import Streamed
+from bench.selftest.trials import Trial
 from bench.stats.paired import Word
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.selftest.results import Streamed
-    from bench.selftest.trials import Trial
 
 __all__ = ["CONFIDENCE", "POWER", "Rate", "detected", "interval", "rate", "share"]
 

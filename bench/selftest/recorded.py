@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,12 @@ import numpy.typing as npt
 
 from bench.selftest.trials import Trial, cut
 from bench.stats.compared import paired_times
+from bench.stats.paired import Procedure
+from bench.store.reader import Run
+from bench.store.records import StreamRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     import pandas as pd
-
-    from bench.stats.paired import Procedure
-    from bench.store.reader import Run
-    from bench.store.records import StreamRecord
 
 __all__ = ["Recorded", "Records", "of_rows"]
 

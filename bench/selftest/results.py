@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +12,13 @@ import numpy.typing as npt
 from bench.errors import BenchError
 from bench.selftest import DIFFERENT, EQUAL
 from bench.selftest.pairs import records
+from bench.selftest.recorded import Recorded, Records
+from bench.selftest.trials import Trial
 from bench.selftest.ways import BothWays, Way, both_ways
 from bench.stats.estimate import Estimate, ratio
 from bench.stats.paired import Procedure, Word
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.selftest.recorded import Recorded, Records
-    from bench.selftest.trials import Trial
-    from bench.store.reader import Run
-    from bench.store.records import StreamRecord
+from bench.store.reader import Run
+from bench.store.records import StreamRecord
 
 __all__ = [
     "Batched",

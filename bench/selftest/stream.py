@@ -10,31 +10,27 @@ from __future__ import annotations
 import statistics
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from bench import discovery
 from bench.measure.compare import SIDES, Comparison, observe_pair
-from bench.model import Skip
+from bench.measure.runner import Runner
+from bench.measure.workshop import Workshop
+from bench.model import Cell, Param, Sample, Skip
+from bench.scenario.contract import Scenario
 from bench.selftest import DELAY, hyperfine
 from bench.selftest.delay import delayed
 from bench.selftest.pairs import records
+from bench.selftest.recorded import Records
 from bench.selftest.trials import cut
+from bench.store.reader import Run
 from bench.store.records import StreamRecord
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from contextlib import AbstractContextManager
-
-    from bench.measure.runner import Runner
-    from bench.measure.workshop import Workshop
-    from bench.model import Cell, Param, Sample
-    from bench.scenario.contract import Scenario
-    from bench.selftest.recorded import Records
-    from bench.store.reader import Run
 
 __all__ = ["Stream", "Streams"]
 

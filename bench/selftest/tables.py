@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bench.report.sheets import Sheet
 from bench.selftest import EQUAL
-from bench.selftest.peers import OURS, PYPERF
+from bench.selftest.peers import OURS, PYPERF, Tool
 from bench.selftest.rates import POWER, detected, rate, share
+from bench.selftest.results import Streamed, Trusted
+from bench.selftest.ways import BothWays
 from bench.stats.paired import Word
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from bench.selftest.peers import Tool
-    from bench.selftest.results import Streamed, Trusted
-    from bench.selftest.ways import BothWays
 
 __all__ = ["Part", "parts"]
 

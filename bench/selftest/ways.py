@@ -6,21 +6,17 @@ Taking turns is done for its smaller scatter. It would be worth nothing if a rat
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import stats
 
 from bench.selftest import DIFFERENT
+from bench.selftest.recorded import Recorded
 from bench.stats.compared import side_text
 from bench.stats.estimate import Estimate, ratio
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from bench.selftest.recorded import Recorded
-    from bench.store.records import StreamRecord
+from bench.store.records import StreamRecord
 
 __all__ = ["BothWays", "Way", "both_ways"]
 

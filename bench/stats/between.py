@@ -10,17 +10,12 @@ known mean 0), and added to that of a ratio.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.stats.estimate import CONFIDENCE, t_quantile
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.stats.estimate import Estimate
+from bench.stats.estimate import CONFIDENCE, Estimate, t_quantile
 
 __all__ = ["LEAST_CONTROLS", "allowing", "between"]
 

@@ -9,17 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import BenchError
-from bench.model import TURNS, format_size
+from bench.model import TURNS, Param, format_size
 from bench.stats.estimate import Estimate, centre
 from bench.stats.paired import Decision, Procedure, Verdict, Word, confirmed, judge
 from bench.store.effects import without_effect
+from bench.store.reader import Run
+from bench.store.records import Compares, Side
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from bench.model import Param
-    from bench.store.reader import Run
-    from bench.store.records import Compares, Side
 
 __all__ = ["Compared", "compared", "paired_times", "side_text"]
 

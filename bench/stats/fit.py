@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.stats.estimate import Estimate, t_quantile
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["FLAT", "LEAST_DISTINCT_X", "Line", "Shape", "line"]
 

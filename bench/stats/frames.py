@@ -7,7 +7,8 @@ cell without units has no row, and a pair without its other half is no pair.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,6 @@ import pandas as pd
 
 from bench.model import NATIVE, expectation
 from bench.stats.estimate import Estimate, centre, ratio, spread
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 __all__ = ["KEYS", "VARIES", "cell_frame", "counter_frame", "ratio_frame"]
 

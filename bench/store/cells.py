@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from bench.store.reader import Run
+from bench.store.reader import Run
 
 __all__ = ["CellTimes", "cell_name", "cells_by_arm", "file_name"]
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from array import array
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from bench.model import Arm, Temperature
-from bench.store.records import bounds, mismatch
-
-if TYPE_CHECKING:
-    from bench.store.records import Row
+from bench.store.records import Row, bounds, mismatch
 
 __all__ = ["KEYS", "PACE", "Columns", "Facts"]
 

@@ -10,18 +10,16 @@ clock may read for what takes less than its step: a benchmark's metadata say how
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyperf
 
 from bench.store.cells import cell_name, cells_by_arm, file_name
+from bench.store.reader import Run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
-
-    from bench.store.reader import Run
 
 __all__ = ["write_suites"]
 

@@ -13,18 +13,15 @@ from __future__ import annotations
 
 import statistics
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from bench.store.cells import cell_name, cells_by_arm, file_name
+from bench.store.reader import Run
 from bench.store.writer import write_json
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from bench.store.reader import Run
 
 __all__ = ["rounds_stats", "write_pytest_benchmark"]
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from bench.errors import BenchError, no_run
+from bench.model import Arm, RunWarning
 from bench.store.effects import without_effect
 from bench.store.records import SCHEMA, Provenance, upgraded
 from bench.store.rows import RESERVED, read, rows_of
 from bench.store.typed import fault
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
-
-    from bench.model import Arm, RunWarning
 
 __all__ = ["Run", "latest", "load"]
 

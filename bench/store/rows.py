@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import lzma
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import msgspec
 
@@ -12,9 +12,6 @@ from bench.model import RunWarning
 from bench.store.columns import KEYS, PACE, Columns
 from bench.store.records import SCHEMA, Row
 from bench.store.typed import fault
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["PACKED", "PAIRS", "RESERVED", "read", "rows_of"]
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
 from bench.errors import BenchError, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["fault", "known_keys", "taken"]
 

@@ -6,19 +6,16 @@ import errno
 import fcntl
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from bench.errors import BenchError
+from bench.model import Sample
 from bench.store.records import SCHEMA, Provenance
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from bench.model import Sample
 
 __all__ = ["RunWriter", "write_json"]
 

@@ -10,20 +10,18 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from bench.errors import BenchError, LostVolumeError
 from bench.host.packages import Package, install_hint
 from bench.kernel import loop, mounts
 from bench.kernel.log import kernel_log
 from bench.model import Difference, Support
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = [
     "MKFS",

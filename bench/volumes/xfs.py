@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bench.host.packages import Package
 from bench.kernel.xfs import finish_background_work
 from bench.volumes.base import Recipe
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["VOLUME", "XfsRecipe"]
 

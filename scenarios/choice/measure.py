@@ -7,22 +7,17 @@ is told to use the driver.
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
+from bench.drivers.base import Driver
 from bench.drivers.engine import EngineDriver
 from bench.engines.docker import Docker
 from bench.host.daemon import DaemonError
-from bench.model import Temperature
+from bench.layers.content import Layer
+from bench.model import Cell, Temperature
 from bench.scenario.clock import once
 from bench.scenario.contract import Grid, Params, Scenario, Unit
 from scenarios.choice.reading import ASKED, DRIVERS, READING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from bench.drivers.base import Driver
-    from bench.layers.content import Layer
-    from bench.model import Cell
 
 NOTICE, FAILED = "the {} storage-driver is deprecated", "failed to start daemon"
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import io
 import shutil
-from typing import IO, TYPE_CHECKING
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
 
 from bench.drivers.engine import EngineDriver
 from bench.engines.images import PROGRAM
 from bench.layers.archive import export
-from bench.layers.changes import naive
+from bench.layers.changes import Change, naive
 from bench.layers.content import BLOCK, Directory, File, Layer, materialise
 from bench.layers.tree import flatten
 from bench.layers.unpack import apply
@@ -22,12 +24,6 @@ from bench.oracle.replay import tree
 from bench.scenario.clock import once
 from bench.scenario.contract import Grid, Params, Scenario, Unit
 from scenarios.commit.reading import CHANGES, COMPARED, DEPTH, OWN, READING, TYPICAL
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from bench.layers.changes import Change
 
 FILE_BYTES = 4096
 APPLIED = "the exported layer, applied to the image, gives the container's tree"

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable, Iterator
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
 
 from bench.drivers.base import copied_bytes
 from bench.drivers.engine import EngineDriver
@@ -20,10 +20,6 @@ from bench.model import Cell, Param, format_size
 from bench.scenario.contract import Grid, Params, Point, Scenario, Unit
 from bench.scenario.temperature import read_in
 from scenarios.copy_up.reading import COLD, FILES, GIB, HOT, KIB, MIB, READING, SWEEP_DEPTH
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
 
 PAYLOAD = bytes(range(256)) * 16  # one page; the smallest change that a page cache writes
 EVERY_LAYER_MAX = 64 * KIB  # larger files are in the bottom layer alone, or a stack would take gigabytes

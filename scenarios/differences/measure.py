@@ -10,28 +10,22 @@ All happens below one directory of the image: in its root an engine has files of
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from itertools import islice
+from pathlib import Path
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
 
 from bench.layers.content import Directory, File, HardLink, Layer, Link, materialise
 from bench.layers.tree import flatten
-from bench.model import Temperature
+from bench.model import Difference, Temperature
 from bench.oracle.contents import CreateLong, CreateMarked
 from bench.oracle.entries import MakeWhiteout, Unlink, WriteLinked
-from bench.oracle.operations import Look
+from bench.oracle.operations import Look, Operation
 from bench.oracle.replay import compared, tree
 from bench.oracle.streams import stream
 from bench.oracle.unusual import CreateHidden, SetMark
 from bench.scenario.contract import Grid, Params, Scenario, Unit
 from scenarios.differences.reading import READING, SOURCE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from bench.model import Difference
-    from bench.oracle.operations import Operation
 
 DEPTH = 3
 TREE = "tree"  # the directory

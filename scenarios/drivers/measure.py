@@ -7,11 +7,13 @@ deletions. So an engine, whose containers take up to a second each, gets as many
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
 
+from bench.drivers.base import Container, Driver, Stack
 from bench.drivers.engine import EngineDriver, EngineStack
 from bench.kernel.directory import working_directory
 from bench.layers.content import Directory, File, Layer, read_equals
@@ -20,12 +22,6 @@ from bench.scenario.clock import accesses, each, once
 from bench.scenario.contract import Grid, Params, Scenario, Unit
 from bench.scenario.temperature import mounted, read_in
 from scenarios.drivers.reading import ADDED, BY_HAND, CONTROL, DEPTH, NAMES, READING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from bench.drivers.base import Container, Driver, Stack
 
 STEP = (1, 64, 80, 125)  # around the depth at which Docker's mount options pass a page
 OTHERS = 8  # in every other layer

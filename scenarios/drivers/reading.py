@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 
+from bench.model import Arm
 from bench.quantities import quantity
+from bench.reading.analysis import Analysis
 from bench.reading.claims import Answer, Table
 from bench.reading.contract import Reading
 from bench.reading.laws import Metric
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bench.model import Arm
-    from bench.reading.analysis import Analysis
-    from bench.stats.estimate import Estimate
+from bench.stats.estimate import Estimate
 
 DEPTH = 32
 NAMES = 64  # looked up in the bottom layer

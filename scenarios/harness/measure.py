@@ -7,20 +7,15 @@ and times itself. Where no compiler is present the scenario says so and the time
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
 
+from bench.drivers.base import Driver
 from bench.layers.content import Directory, File, Layer
-from bench.model import NATIVE, Temperature
+from bench.model import NATIVE, Cell, Temperature
 from bench.scenario import clock, reference
 from bench.scenario.contract import Grid, Params, ProofError, Scenario, Unit
 from scenarios.harness.reading import DEPTH, READING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from bench.drivers.base import Driver
-    from bench.model import Cell
 
 NAMES, FILES = 32, 4
 FILE_BYTES = PAYLOAD_BYTES = 4096

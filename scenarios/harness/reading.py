@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from bench.model import Arm, Temperature
+from bench.reading.analysis import Analysis
 from bench.reading.claims import Answer, Table
 from bench.reading.contract import Reading
 from bench.reading.laws import Metric
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bench.reading.analysis import Analysis
-    from bench.stats.estimate import Estimate
+from bench.stats.estimate import Estimate
 
 DEPTH = 8
 METRIC_WORDS = {"lookup": "lookup", "first_write": "first write"}

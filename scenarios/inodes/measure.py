@@ -7,17 +7,13 @@ sync. The drivers state their formulas (`inode_law`, `footprint`).
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from bench.layers.content import BLOCK, Directory, File, Layer
 from bench.model import Temperature
 from bench.scenario.clock import once
 from bench.scenario.contract import Grid, Params, Scenario, Unit
 from scenarios.inodes.reading import READING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 FILE_BYTES = 4096
 # Above the drivers' own count of bytes, per inode: directories that outgrow one block, link targets,

@@ -7,9 +7,10 @@ pays for an image: to load it, and to lay the same layers out by hand.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from bench.drivers.base import Driver
 from bench.drivers.btrfs import Btrfs
 from bench.drivers.engine import EngineDriver, EngineStack, with_program
 from bench.engines.docker import Docker
@@ -18,15 +19,9 @@ from bench.engines.layout import CONTAINER, INIT_LAYER, compare, described, numb
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.layers.content import Deleted, Directory, File, Layer, Link
-from bench.model import Temperature
+from bench.model import Cell, Temperature
 from bench.scenario.contract import Grid, Params, Scenario, Unit
 from scenarios.layout.reading import FEW, MANY, MOST, READING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from bench.drivers.base import Driver
-    from bench.model import Cell
 
 NAMES = tuple(f"{Docker.name}/{storage.name}" for storage in Docker.storages if storage.name != "fuse-overlayfs")
 SHOWN = 3  # differences in a unit's row

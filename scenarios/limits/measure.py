@@ -10,22 +10,17 @@ import base64
 import os
 import secrets
 import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
+from bench.drivers.base import Driver
 from bench.kernel import mounts
 from bench.kernel.directory import working_directory
-from bench.model import Temperature
+from bench.layers.content import Layer
+from bench.model import Cell, Temperature
 from bench.scenario.clock import once
 from bench.scenario.contract import Grid, Params, Scenario, Unit
 from scenarios.limits.reading import CLAIMED, MAX_LOWER, READING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
-
-    from bench.drivers.base import Driver
-    from bench.layers.content import Layer
-    from bench.model import Cell
 
 OVER = MAX_LOWER + 1
 

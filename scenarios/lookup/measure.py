@@ -8,17 +8,13 @@ and one that only the bottom layer holds (`alone`).
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
 from bench.layers.content import Directory, File, Layer, read_equals
 from bench.model import Temperature
 from bench.scenario.clock import accesses, passes
 from bench.scenario.contract import Grid, Params, Point, Scenario, Unit
 from scenarios.lookup.reading import HOT_PARTS, JUDGED_NAMES, MORE_NAMES, NAMES, PASSES, READING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
 
 CHAINS = 4  # nested paths, each walked once in a unit
 NEST = ("a", "b", "c")

@@ -8,22 +8,17 @@ container takes so long that this step is lost in it; Docker also mounts a stopp
 from __future__ import annotations
 
 import mmap
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
+from bench.drivers.base import Container, Driver, Stack
 from bench.drivers.engine import EngineContainer, EngineDriver, EngineStack
 from bench.engines.docker import Docker
 from bench.kernel import mounts
 from bench.layers.content import Directory, File, Layer
-from bench.model import Temperature
+from bench.model import Cell, Temperature
 from bench.scenario.clock import each
 from bench.scenario.contract import Grid, Params, Scenario, Unit
 from scenarios.mounting.reading import READING, REPEATS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from bench.drivers.base import Container, Driver, Stack
-    from bench.model import Cell
 
 DOCKER = f"{Docker.name}/overlay2"
 DEPTHS = (1, 16, 32, 64, 96, 125)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
+from bench.model import Arm
+from bench.reading.analysis import Analysis
 from bench.reading.claims import Answer, Finding, Outcome, Table
 from bench.reading.contract import Reading
 from bench.reading.laws import Law, Metric
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bench.model import Arm
-    from bench.reading.analysis import Analysis
-    from bench.stats.estimate import Estimate
+from bench.stats.estimate import Estimate
 
 REPEATS = 5  # of one container
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 import os
 import subprocess
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.errors import BenchError
 from bench.host.answers import answered, ended, last_words
@@ -21,10 +22,6 @@ from bench.model import Temperature
 from bench.scenario.contract import Grid, Params, Scenario, Unit
 from bench.scenario.temperature import read_in
 from scenarios.steady.reading import DEPTH, READING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
 
 FILE_BYTES = 8 << 20
 RUN_MS = 200  # per pattern; the file's pages are in memory, so this is some 10^5 operations

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
+from bench.reading.analysis import Analysis
 from bench.reading.claims import Answer
 from bench.reading.contract import Reading
 from bench.reading.laws import Metric
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bench.reading.analysis import Analysis
 
 DEPTH = 8
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
 
 from bench.kernel.directory import working_directory
 from bench.layers.content import Directory, File, Layer
@@ -12,10 +12,6 @@ from bench.model import Param, Temperature
 from bench.scenario.clock import each
 from bench.scenario.contract import Grid, Params, Point, Scenario, Unit
 from scenarios.whiteouts.reading import DEPTH, READING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
 
 LISTINGS = 5  # of the emptied directory, each an open, a full read and a close
 # The overlay's own directories that appear in upper: `victims` and, re-created, `gone`.

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from bench.model import format_size
+from bench.reading.analysis import Analysis
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
 from bench.reading.laws import Law, Metric
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bench.reading.analysis import Analysis
 
 DEPTH = 3
 AT = {"depth": DEPTH}

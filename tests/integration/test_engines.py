@@ -22,7 +22,7 @@ from bench.engines.docker import Docker
 from bench.errors import BenchError
 from bench.layers.content import Directory, File
 from bench.measure import compare
-from bench.measure.plan import make
+from bench.measure.planning import make
 from bench.measure.request import Request
 from bench.measure.runner import Runner
 from bench.reading.analysis import Analysis

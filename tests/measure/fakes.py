@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bench import discovery
 from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack
 from bench.layers.content import File
-from bench.measure.plan import Plan
+from bench.measure.plan import Plan, StackKey, StackPlan
 from bench.measure.request import Request
 from bench.measure.runner import Runner
-from bench.measure.sizing import StackKey, StackPlan
 from bench.model import NATIVE, Arm, Cell, Support, Temperature
 from bench.scenario.contract import Scenario
 from bench.volumes.base import Recipe, Usage

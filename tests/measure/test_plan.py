@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from bench import discovery
 from bench.engines.base import Engine
 from bench.errors import BenchError
-from bench.measure import plan as planning
+from bench.measure import planning
 from bench.measure.arms import parse_arm, parse_driver
-from bench.measure.plan import make
+from bench.measure.planning import make
 from bench.measure.request import PROFILES, Request, parse_depth, parse_profile
 from bench.model import NATIVE, Arm, Support, Temperature, parse_seconds
 from bench.volumes.base import Recipe

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench import discovery
 from bench.measure.arms import recipe_name
-from bench.measure.plan import Plan, make
+from bench.measure.plan import Plan
+from bench.measure.planning import make
 from bench.measure.request import Request
 from bench.measure.runner import Runner
 from bench.measure.schedule import block_order

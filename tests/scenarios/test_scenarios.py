@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.layers.content import Directory, File, HardLink, Link
 from bench.measure.compare import make as make_comparisons
 from bench.measure.compare import observe_pair, plan_of
-from bench.measure.plan import make
+from bench.measure.planning import make
 from bench.measure.request import PROFILES, Request
 from bench.measure.runner import Runner
 from bench.model import Cell, Temperature, parse_size

@@ -6,15 +6,11 @@ reporters all read: a testsuite with its totals, and testcases with at most one 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from bench.gate.output import Output
-from bench.gate.verdict import Status
+from bench.gate.verdict import GateResult, GateVerdict, Status
 from bench.gate.words import plain
-
-if TYPE_CHECKING:
-    from bench.gate.verdict import GateResult, GateVerdict
 
 __all__ = ["OUTPUT", "as_junit"]
 

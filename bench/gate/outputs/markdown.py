@@ -6,17 +6,12 @@ GitHub takes a summary of at most 1024 KiB ("upload aborted, supports content up
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, takewhile
-from typing import TYPE_CHECKING
 
 from bench.gate.output import Output
-from bench.gate.verdict import Status
+from bench.gate.verdict import GateResult, GateVerdict, Status
 from bench.gate.words import HEADINGS, cells, counts, outcome, plain, summary
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from bench.gate.verdict import GateResult, GateVerdict
 
 __all__ = ["OUTPUT", "SUMMARY_BYTES", "as_markdown"]
 

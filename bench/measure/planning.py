@@ -1,0 +1,56 @@
+"""How a plan is made of what is asked, for what this machine has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bench import discovery
+from bench.errors import BenchError
+from bench.host.packages import install_hint
+from bench.measure.plan import Plan
+from bench.measure.request import Request
+from bench.measure.selection import UNASKED, arms_of, cells_of, check_depths, unasked, volumes_of
+from bench.measure.sizing import lay_out
+from bench.model import NATIVE, Skip
+from bench.volumes.base import require_program
+
+__all__ = ["make"]
+
+
+def make(request: Request) -> Plan:
+    """Make the plan of `request`; raises BenchError where nothing could be measured."""
+    plan = Plan(request)
+    volumes = volumes_of(plan)
+    arms = arms_of(plan, volumes)
+    check_depths(request, arms)
+    known = discovery.scenarios()
+    for name in request.scenarios:
+        discovery.scenario(name)
+    for scenario in known.values():
+        if request.scenarios and scenario.name not in request.scenarios:
+            continue
+        lacking = [item.program for item in scenario.packages if not require_program(item.program).ok]
+        if lacking:
+            why = f"the program {lacking[0]} is not installed"
+            plan.skips.append(Skip(f"scenario {scenario.name}", why, install_hint(lacking[0]), scenario=scenario.name))
+            continue
+        if not tuple(scenario.grids(request.profile)):
+            left_out = unasked(f"scenario {scenario.name}", "standard", "", request)
+            plan.skips.append(replace(left_out, scenario=scenario.name))
+            continue
+        if scenario.needs_engine and not any(driver.daemon for _, driver in arms):
+            reason = "no engine is among the drivers of this run"
+            fix = "--profile standard, or --driver docker/overlay2"
+            plan.skips.append(Skip(f"scenario {scenario.name}", reason, fix, by_choice=True, scenario=scenario.name))
+            continue
+        cells = cells_of(plan, scenario, arms)
+        if cells:
+            plan.cells[scenario.name] = cells
+    if not any(cell.arm.driver != NATIVE for cells in plan.cells.values() for cell in cells):
+        ranked = sorted(plan.skips, key=lambda skip: (skip.by_choice, skip.reason.endswith(UNASKED)))
+        reasons = "; ".join(f"{skip.what}: {skip.reason}" for skip in ranked[:3])
+        raise BenchError(
+            "nothing to measure", why=reasons or "the choice leaves no cell", fix="see `python -m bench doctor`"
+        )
+    lay_out(plan)
+    return plan
