@@ -21,7 +21,7 @@ from bench.kernel import mounts
 from bench.layers.content import BLOCK, Layer, data_bytes, materialise
 from bench.model import Support
 from bench.volumes.base import Recipe
-from bench.volumes.zfs import in_kernel, zfs
+from bench.volumes.zfs import POOL, in_kernel, zfs
 
 __all__ = ["DRIVER", "Zfs"]
 
@@ -91,7 +91,9 @@ class Zfs(Driver):
         _destroy(container.stack.home, container.path.name)
 
     def close(self, stack: Stack) -> None:
-        """Destroy the layers, topmost first."""
+        """Destroy the layers, topmost first; where a remount lost the pool there is nothing to destroy."""
+        if not mounts.mount_entry(stack.home).source.startswith(POOL):
+            return
         for identity in reversed(stack.ids):
             _destroy(stack.home, identity)
 

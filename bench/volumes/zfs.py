@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from bench.host.packages import ENGINES, Package, find_program, install_hint
 from bench.model import Difference, Support
 from bench.volumes.base import LoopVolume, Recipe, Usage
 
-__all__ = ["VOLUME", "ZfsRecipe", "ZfsVolume", "in_kernel", "zfs"]
+__all__ = ["POOL", "VOLUME", "ZfsRecipe", "ZfsVolume", "in_kernel", "zfs"]
 
 POOL = "layer-bench"  # the beginning of a pool's name
 SOCKET, LOCKS = Path("/run/zfs/zfs_socket"), Path("/run/lock/zfs")  # of zfs-fuse; it has no options for them
@@ -87,9 +88,14 @@ class ZfsVolume(LoopVolume):
         """It is mounted since it was made."""
 
     def remount(self) -> Support:
-        """Export the pool and import it again, which drops what is cached of it."""
+        """Export the pool and import it again, which drops what is cached of it.
+
+        zpool is shown this device alone: a search of /dev fails if the devices of others go meanwhile.
+        """
         zfs("export", self.pool, program="zpool")
-        zfs("import", "-d", "/dev", "-o", "cachefile=none", self.pool, program="zpool")
+        with tempfile.TemporaryDirectory() as devices:
+            Path(devices, Path(self.device.path).name).symlink_to(self.device.path)
+            zfs("import", "-d", devices, "-o", "cachefile=none", self.pool, program="zpool")
         return Support.yes()
 
     def usage(self) -> Usage:

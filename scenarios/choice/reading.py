@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from bench.model import Arm
-from bench.reading.analysis import Analysis
 from bench.reading.claims import Finding, Outcome, Table
 from bench.reading.contract import Reading
 from bench.reading.laws import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.model import Arm
+    from bench.reading.analysis import Analysis
 
 ASKED = "docker/vfs"  # the driver that every file system takes: its arms stand for the volume
 # In the order in which 20.10 tries them (daemon/graphdriver/driver_linux.go); it takes the first that it supports.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bench.model import NATIVE, Temperature, format_size
-from bench.reading.analysis import Analysis
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
 from bench.reading.laws import Law, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.reading.analysis import Analysis
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 COPIED = (4 * KIB, 64 * KIB, MIB, 16 * MIB, 128 * MIB, GIB)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from bench.model import Arm
 from bench.quantities import quantity
-from bench.reading.analysis import Analysis
 from bench.reading.claims import Answer, Table
 from bench.reading.contract import Reading
 from bench.reading.laws import Metric
-from bench.stats.estimate import Estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.model import Arm
+    from bench.reading.analysis import Analysis
+    from bench.stats.estimate import Estimate
 
 DEPTH = 32
 NAMES = 64  # looked up in the bottom layer

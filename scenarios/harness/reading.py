@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bench.model import Arm, Temperature
-from bench.reading.analysis import Analysis
 from bench.reading.claims import Answer, Table
 from bench.reading.contract import Reading
 from bench.reading.laws import Metric
-from bench.stats.estimate import Estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.reading.analysis import Analysis
+    from bench.stats.estimate import Estimate
 
 DEPTH = 8
 METRIC_WORDS = {"lookup": "lookup", "first_write": "first write"}

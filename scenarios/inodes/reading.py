@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bench.model import NATIVE, Arm, format_size
-from bench.reading.analysis import Analysis
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
 from bench.reading.laws import Law, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.reading.analysis import Analysis
 
 DIRECTORIES = 1000  # of a small distribution's image, for the sentence on the legacy driver
 TYPICAL = (8, 100)  # layers and files per layer of the sentence at the head of the page

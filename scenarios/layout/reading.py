@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from bench.reading.analysis import Analysis
 from bench.reading.claims import Finding, Outcome, Table
 from bench.reading.contract import Reading
 from bench.reading.laws import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.reading.analysis import Analysis
 
 MOST = 125  # layers that Docker takes (moby, layer/layer_store.go, maxLayerDepth)
 FEW, MANY = 3, 1000  # files of a layer

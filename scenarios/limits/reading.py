@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from bench.reading.analysis import Analysis
 from bench.reading.claims import Finding, Outcome
 from bench.reading.contract import Reading
 from bench.reading.laws import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.reading.analysis import Analysis
 
 MAX_LOWER = 500  # fs/overlayfs/params.c, OVL_MAX_STACK
 CLAIMED = 128  # the number in the description, moby's own maxDepth

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bench.model import NATIVE, Arm, Temperature
-from bench.reading.analysis import Analysis
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
 from bench.reading.laws import Law, Metric
-from bench.stats.fit import Line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.reading.analysis import Analysis
+    from bench.stats.fit import Line
 
 NAMES = 8  # names looked up per kind of lookup in a unit
 # Of hits in the bottom layer and of misses, whose laws are told. With 8, two units of one cell differed by 7 to 11 % in

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from bench.model import Arm
-from bench.reading.analysis import Analysis
 from bench.reading.claims import Answer, Finding, Outcome, Table
 from bench.reading.contract import Reading
 from bench.reading.laws import Law, Metric
-from bench.stats.estimate import Estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.model import Arm
+    from bench.reading.analysis import Analysis
+    from bench.stats.estimate import Estimate
 
 REPEATS = 5  # of one container
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bench.model import format_size
-from bench.reading.analysis import Analysis
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
 from bench.reading.laws import Law, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.reading.analysis import Analysis
 
 DEPTH = 3
 AT = {"depth": DEPTH}

@@ -26,6 +26,7 @@ from bench.kernel.extents import extents
 from bench.kernel.mounts import OptionsTooLongError
 from bench.layers.content import BLOCK, Copy, Directory, File, HardLink, Link, read_equals
 from bench.layers.tree import flatten
+from bench.volumes.zfs import ZfsVolume, zfs
 from tests.host.isolated import isolated
 from tests.integration.places import DRIVERS, LAYERED, LOOPED, made, require
 from tests.layers.trees import expected, layers, written
@@ -746,5 +747,24 @@ def test_a_volume_says_whether_the_kernels_overlayfs_takes_it(volume_name: str, 
             assert support.reason.startswith("overlayfs takes no upper layer on")
             with pytest.raises(BenchError, match="the kernel refuses overlay"):
                 merged_tree(driver, [*SAMPLE], home, 3)
+
+    isolated(work)
+
+
+def test_zfs_finds_its_pool_again_and_a_lost_one_leaves_nothing_to_close(place: Path) -> None:
+    require(volume="zfs", driver="zfs")
+    driver = discovery.driver("zfs")()
+
+    def work() -> None:
+        with made("zfs", place) as volume:
+            assert isinstance(volume, ZfsVolume)
+            stack = driver.build(volume.path / "home", SAMPLE, (3,), SEED)
+            assert volume.remount().ok
+            container = driver.create_read_write(stack, 3)
+            with driver.mount(container) as merged:
+                assert (merged / "a/middle").stat().st_size == 1
+            driver.remove(container)
+            zfs("export", volume.pool, program="zpool")
+            driver.close(stack)
 
     isolated(work)
