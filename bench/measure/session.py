@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -37,8 +37,10 @@ from bench.measure.runner import Listener, Runner, interruption
 from bench.measure.workshop import RunContext, Survey, Workload, Workshop
 from bench.model import RunWarning, Skip
 from bench.scenario import reference
-from bench.store.reader import Run
 from bench.store.writer import RunWriter
+
+if TYPE_CHECKING:
+    from bench.store.reader import Run
 
 __all__ = ["execute", "extend", "new_run_id", "resume", "start"]
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from bench.reading.analysis import Analysis
-from bench.reading.claims import Answer, Finding, Table
-from bench.reading.laws import Law, Metric
+if TYPE_CHECKING:
+    from bench.reading.analysis import Analysis
+    from bench.reading.claims import Answer, Finding, Table
+    from bench.reading.laws import Law, Metric
 
 __all__ = ["Judge", "Reading"]
 
