@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -53,13 +54,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _volumes_are_not_filled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the files below volumes sparse, which saves minutes: that changes times, and no test asserts a time.
+def _times_do_not_matter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the files below volumes sparse and wait for no quiet CPU: that changes times, and no test asserts a time.
 
-    Tests that are about it are marked `filled`.
+    Tests that are about full files are marked `filled`.
     """
+    monkeypatch.setattr("bench.measure.runner.PATIENCE", 0)
     if request.node.get_closest_marker("filled") is None:
         monkeypatch.setattr("bench.kernel.loop.fill", lambda descriptor, size: None)
+
+
+@pytest.fixture(autouse=True)
+def _syncs_and_counts_of_flushes_apart(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have no sync(2) of zfs-fuse while another process counts the flushes of a first write: it flushes all devices."""
+    name = request.node.name
+    how = fcntl.LOCK_EX if "zfs" in name else fcntl.LOCK_SH if "copy_up" in name or "flush" in name else None
+    if how is None:
+        yield
+        return
+    with open(__file__) as file:
+        fcntl.flock(file, how)
+        yield
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_a_driver_a_volume_and_a_format_are_used(other: Bench) -> None:
     require(volume="ext4")
     asked = ("--scenario", "inodes", "--driver", "copies", "--volume", "ext4-plain", "--depth", "2")
     with other.nothing_left(results=True):
-        done = other("run", *asked, "--budget", "10s")
+        done = other("run", *asked, "--budget", "4s")
     assert done.status == 0, done
     [directory] = other.runs()
     run = load(directory)
@@ -108,7 +108,7 @@ def test_an_engine_is_measured(other: Bench) -> None:
     require(volume="ext4", driver="docker/vfs")
     asked = ("--scenario", "lookup", "--driver", "dock/vfs", "--volume", "ext4", "--depth", "1")
     with other.nothing_left(results=True):
-        done = other("run", *asked, "--budget", "15s")
+        done = other("run", *asked, "--budget", "8s")
     assert done.status == 0, done
     [directory] = other.runs()
     units = load(directory).units

@@ -62,7 +62,7 @@ def test_the_scenario_of_the_guide_is_measured_from_another_project(place: Path,
     write_distribution(tmp_path, DISTRIBUTION, {"layer_bench.scenarios": {"stat": "stat_example"}})
     asked = ("run", "--scenario", "stat", "--volume", "ext4", "--driver", "overlay2", "--depth", "1,3")
     where = ("--workdir", str(place), "--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports"))
-    command = [sys.executable, "-m", "bench", *asked, "--budget", "6s", *where]
+    command = [sys.executable, "-m", "bench", *asked, "--budget", "4s", *where]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

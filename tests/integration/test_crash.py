@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
-ROUNDS = int(os.environ.get("BENCH_CRASH_ROUNDS", "12"))
+ROUNDS = int(os.environ.get("BENCH_CRASH_ROUNDS", "6"))
 SEED = int(os.environ.get("BENCH_CRASH_SEED", "1"))
-BUDGET = 8.0
+BUDGET = 6.0
 MOMENTS = (0.05, BUDGET - 1)  # seconds after the start: from the first import to the last unit
 BOUND = 60.0  # seconds within which a run whose parts were killed ends
 ENGINES = ("docker/overlay2", "podman/overlay", "containerd/overlayfs")

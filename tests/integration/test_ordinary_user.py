@@ -156,7 +156,7 @@ def test_a_long_work_directory_and_a_deep_image(nobody: Nobody) -> None:
     deep = nobody.work / "/".join(["w" * 100] * 2)
     deep.mkdir(parents=True)
     os.chown(deep, nobody.user, nobody.group)
-    done = nobody("run", "--scenario", "lookup", "--depth", "500", "--budget", "20s", "--workdir", str(deep))
+    done = nobody("run", "--scenario", "lookup", "--depth", "500", "--budget", "8s", "--workdir", str(deep))
     if "cannot make a private namespace" in done.err:
         pytest.skip(f"no user namespaces here: {done.err.strip()}")
     assert done.status == 0, done

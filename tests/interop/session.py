@@ -23,7 +23,8 @@ def options() -> list[str]:
     """Return what makes pytest load the plugin, where it is not installed."""
     entries = importlib.metadata.entry_points(group="pytest11")
     installed = any(entry.value == "bench.pytest_plugin" for entry in entries)
-    return ["-p", "no:cacheprovider", *([] if installed else ["-p", "bench.pytest_plugin"])]
+    quick = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]  # importing Hypothesis takes half of the time
+    return [*quick, *([] if installed else ["-p", "bench.pytest_plugin"])]
 
 
 def documented() -> dict[str, str]:
