@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent
 PYPROJECT = ROOT / "pyproject.toml"
 STAMP = ".installed"  # in each environment: what it was installed from
+WORKERS = 4  # that run tests: with two processors, half of their time is waiting for mounts, devices and daemons
 STOP_SECONDS = 60.0  # how long an interrupted command may take to clean up
 
 nox.needs_version = ">=2025.2.9"
@@ -136,10 +137,10 @@ def typecheck(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run all tests, those of tests/perf once each and untimed."""
+    """Run all tests, those of tests/perf once each and untimed, in WORKERS processes."""
     _install(session, groups=("tests",))
     session.run("python", "-m", "bench", "setup", "--tests", stderr=None)
-    _pytest(session, "--benchmark-disable", *session.posargs)
+    _pytest(session, "--benchmark-disable", f"--numprocesses={WORKERS}", "--dist=loadgroup", *session.posargs)
 
 
 @nox.session
