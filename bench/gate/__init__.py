@@ -1,1 +1,1 @@
-"""Regression gates: what runs say against a baseline, or of two arms, and what a CI job is told."""
+"""Regression gates: verdicts on runs against a baseline or between two arms, and their output for CI jobs."""

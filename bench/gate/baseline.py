@@ -1,4 +1,4 @@
-"""A baseline: what a run counted, how it was mounted and what it cost beside native."""
+"""A baseline: the counters, mount options and ratios to native of a run."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from bench.store.records import Provenance
 __all__ = ["Baseline", "Machine", "Ratio", "check_suite", "counted", "make_baseline", "timed"]
 
 GIB = 1 << 30
-DIGITS = 4  # of a stored ratio; its interval is never narrower than a few per mille
+DIGITS = 4  # significant digits of a stored ratio, whose interval is never narrower than a few per mille
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a time depends on; None: not known."""
+    """The facts of a machine on which times depend; None: not known."""
 
     cpu_model: str | None
     machine: str | None
@@ -47,16 +47,16 @@ class Machine:
         )
 
     def difference(self, other: Machine) -> str:
-        """Return the first fact in which they differ, in words; "" if none does."""
-        for (name, mine), theirs in zip(asdict(self).items(), asdict(other).values(), strict=True):
-            if mine != theirs:
-                return f"{name} {_fact(mine)}, not {_fact(theirs)}"
+        """Return the first fact in which the machines differ, in words; "" if they are the same."""
+        for (name, value), other_value in zip(asdict(self).items(), asdict(other).values(), strict=True):
+            if value != other_value:
+                return f"{name} {_fact(value)}, not {_fact(other_value)}"
         return ""
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """By what factor a cell differs from native, with its interval, from n pairs."""
+    """The ratio of a cell to native, with its interval, from n pairs."""
 
     value: float
     low: float
@@ -66,10 +66,10 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a run is judged against.
+    """The figures that a run is judged against.
 
-    `counters`: the least and the largest value of the units of a cell. `options`: the distinct mount options of
-    the units by `SCENARIO ARM`. `ratios`: those of each scenario's judged metric, where they have an interval.
+    `counters`: the smallest and the largest value of the units of each cell. `options`: the distinct mount options of
+    the units, by `SCENARIO ARM`. `ratios`: the ratios to native of each scenario's judged metric that have an interval.
     """
 
     version: str
@@ -81,25 +81,28 @@ class Baseline:
 
 
 def make_baseline(analysis: Analysis, readings: Mapping[str, Reading]) -> Baseline:
-    """Return what a run says as a baseline; `readings` by name say which metric is judged.
+    """Make a baseline from a run; `readings`, by name, tell which metric of a scenario is judged.
 
-    Raises BenchError if it says nothing: no counter and no ratio.
+    Raises BenchError if the run has no counter and no ratio.
     """
     run, counters = analysis.run, counted(analysis)
-    ratios = {figure: told for figure, told in timed(analysis).items() if _is_judged(figure, readings)}
+    ratios = {figure: ratio for figure, ratio in timed(analysis).items() if _is_judged(figure, readings)}
     if not counters and not ratios:
         raise BenchError(f"run {run.id} makes no baseline", why="it has no counter and no ratio to native")
     options = mount_options(run.units)
-    named = {figure.scenario for figure in (*counters, *ratios)} | {key.partition(" ")[0] for key in options}
+    scenarios = {figure.scenario for figure in (*counters, *ratios)} | {key.partition(" ")[0] for key in options}
     version = run.provenance.version
-    return Baseline(version, tuple(sorted(named)), Machine.of(run.provenance), options, counters, ratios)
+    return Baseline(version, tuple(sorted(scenarios)), Machine.of(run.provenance), options, counters, ratios)
 
 
 def check_suite(baseline: Baseline, path: Path, analysis: Analysis, readings: Mapping[str, Reading]) -> None:
-    """Raise BenchError if the baseline in `path` is from another set of scenarios than `readings` or the run's."""
-    if gone := [name for name in baseline.scenarios if name not in readings]:
+    """Raise BenchError if the baseline has a scenario that `readings` lacks, or none of the run's.
+
+    `path` is the baseline's file, for the message.
+    """
+    if missing := [name for name in baseline.scenarios if name not in readings]:
         raise BenchError(
-            f"{path} has figures of scenario {gone[0]!r}",
+            f"{path} has figures of scenario {missing[0]!r}",
             why=f"version {baseline.version} had it, this one has not",
             fix="make a new baseline",
         )
@@ -112,10 +115,10 @@ def check_suite(baseline: Baseline, path: Path, analysis: Analysis, readings: Ma
 
 
 def counted(analysis: Analysis) -> dict[Figure, tuple[float, float]]:
-    """Return between what every counter of a run lies.
+    """Return the smallest and the largest value of every counter of a run.
 
-    Not those of which the suite itself expects a range: a journal flushes now and then, and a file system takes
-    chunks; equal runs differ in them, so that only the range can be held against them (bench.gate.expected).
+    Counters for which a scenario expects a range are left out: a journal flushes at irregular times, and a file system
+    allocates in chunks, so they differ between equal runs and are judged by that range only (bench.gate.expected).
     """
     parameters = analysis.run.parameters
     return {
@@ -126,7 +129,7 @@ def counted(analysis: Analysis) -> dict[Figure, tuple[float, float]]:
 
 
 def timed(analysis: Analysis) -> dict[Figure, Ratio]:
-    """Return every ratio to native of a run that has an interval."""
+    """Return the ratios to native of a run that have an interval."""
     parameters = analysis.run.parameters
     return {
         Figure.of(row, "metric", parameters): Ratio(
@@ -138,7 +141,7 @@ def timed(analysis: Analysis) -> dict[Figure, Ratio]:
 
 
 def _is_judged(figure: Figure, readings: Mapping[str, Reading]) -> bool:
-    """Tell whether a figure is the judged metric of its scenario, and a time: of a throughput, more is better."""
+    """Tell whether a figure is its scenario's judged metric and a time; of a throughput, more would be better."""
     reading = readings.get(figure.scenario)
     return reading is not None and figure.what == reading.judged_metric and reading.metric(figure.what).unit == "ns"
 

@@ -1,4 +1,4 @@
-"""A baseline as a file: JSON, one figure a line, sorted, so that a changed figure is one changed line."""
+"""The file format of a baseline: sorted JSON with one figure a line, so that a changed figure changes one line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANEW = "make a new baseline, or restore the file"
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
-    """Write `path` so that a reader sees the old file or the new one, never a part."""
+    """Write `baseline` to `path` atomically: a reader sees the old file or the new one."""
     temporary = path.with_name(f".{path.name}.new")
     try:
         temporary.write_text("\n".join(_lines(baseline)) + "\n", encoding="utf-8")
@@ -38,21 +38,21 @@ def _lines(baseline: Baseline) -> Iterator[str]:
     sections: dict[str, dict[str, Any]] = {
         "suite": {"version": baseline.version, "scenarios": list(baseline.scenarios)},
         "machine": asdict(baseline.machine),
-        "options": {key: list(told) for key, told in sorted(baseline.options.items())},
-        "counters": {str(figure): list(map(_plain, told)) for figure, told in sorted(baseline.counters.items())},
+        "options": {key: list(options) for key, options in sorted(baseline.options.items())},
+        "counters": {str(figure): list(map(_plain, bounds)) for figure, bounds in sorted(baseline.counters.items())},
         "ratios": {
-            str(figure): [_plain(one) for one in (told.value, told.low, told.high, told.n)]
-            for figure, told in sorted(baseline.ratios.items())
+            str(figure): [_plain(value) for value in (ratio.value, ratio.low, ratio.high, ratio.n)]
+            for figure, ratio in sorted(baseline.ratios.items())
         },
     }
     yield "{"
     yield f' "schema": {SCHEMA},'
-    for place, (name, items) in enumerate(sections.items(), 1):
+    for position, (name, items) in enumerate(sections.items(), 1):
         yield f" {_json(name)}: {{"
         inner = [f"  {_json(key)}: {_json(value)}" for key, value in items.items()]
         yield from (f"{line}," for line in inner[:-1])
         yield from inner[-1:]
-        yield " }" if place == len(sections) else " },"
+        yield " }" if position == len(sections) else " },"
     yield "}"
 
 
@@ -61,7 +61,7 @@ def _json(value: Any) -> str:
 
 
 def _plain(value: float) -> float:
-    """Return a whole number as one, so that it is written without a point."""
+    """Return an integral float as an integer, which is written without a decimal point."""
     return int(value) if math.isfinite(value) and float(value).is_integer() else value
 
 
@@ -71,7 +71,7 @@ class _Suite(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
-    """A baseline as its file has it."""
+    """The content of a baseline's file."""
 
     schema: Annotated[int, msgspec.Meta(ge=1)]
     suite: _Suite
@@ -82,37 +82,37 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_baseline(path: Path) -> Baseline:
-    """Read a baseline; raises BenchError for what cannot be read or is none."""
+    """Read the baseline in `path`; raises BenchError if it cannot be read or is not a baseline."""
     try:
-        told = msgspec.json.decode(path.read_bytes())
+        document = msgspec.json.decode(path.read_bytes())
     except FileNotFoundError:
         raise BenchError(f"no baseline {path}", fix="make one from a run you trust, and commit it") from None
     except OSError as error:
         raise BenchError(f"cannot read {path}", why=error.strerror or str(error)) from error
     except (ValueError, RecursionError) as error:
         raise BenchError(f"{path} is not JSON", why=str(error), fix=ANEW) from error
-    if isinstance(told, dict) and isinstance(schema := told.get("schema"), int) and schema > SCHEMA:
+    if isinstance(document, dict) and isinstance(schema := document.get("schema"), int) and schema > SCHEMA:
         raise BenchError(
             f"{path} was written by a newer version",
             why=f"schema {schema}, this version reads up to {SCHEMA}",
             fix="use that version, or make a new baseline",
         )
-    if isinstance(told, dict):
-        known_keys(told, _File, f"key in {path},")
+    if isinstance(document, dict):
+        known_keys(document, _File, f"key in {path},")
     try:
-        return _baseline(taken(told, _File, str(path), ANEW))
+        return _baseline(taken(document, _File, str(path), ANEW))
     except ValueError as error:
         raise BenchError(f"{path} is not a baseline", why=str(error), fix=ANEW) from error
 
 
-def _baseline(told: _File) -> Baseline:
+def _baseline(file: _File) -> Baseline:
     baseline = Baseline(
-        version=told.suite.version,
-        scenarios=tuple(told.suite.scenarios),
-        machine=told.machine,
-        options=told.options,
-        counters={Figure.parse(key): _range(key, value) for key, value in told.counters.items()},
-        ratios={Figure.parse(key): _ratio(key, value) for key, value in told.ratios.items()},
+        version=file.suite.version,
+        scenarios=tuple(file.suite.scenarios),
+        machine=file.machine,
+        options=file.options,
+        counters={Figure.parse(key): _range(key, value) for key, value in file.counters.items()},
+        ratios={Figure.parse(key): _ratio(key, value) for key, value in file.ratios.items()},
     )
     figures = {figure.scenario for figure in (*baseline.counters, *baseline.ratios)}
     if strange := sorted(figures - {*baseline.scenarios}):
@@ -120,15 +120,15 @@ def _baseline(told: _File) -> Baseline:
     return baseline
 
 
-def _range(name: str, told: tuple[float, float]) -> tuple[float, float]:
-    low, high = told
+def _range(name: str, bounds: tuple[float, float]) -> tuple[float, float]:
+    low, high = bounds
     if low > high:
         raise ValueError(f"{name} has {low:g} as the least and {high:g} as the largest value")
-    return told
+    return bounds
 
 
-def _ratio(name: str, told: tuple[float, float, float, float]) -> Ratio:
-    value, low, high, n = told
+def _ratio(name: str, values: tuple[float, float, float, float]) -> Ratio:
+    value, low, high, n = values
     if not (0 < low <= high and value > 0 and n >= 1 and n.is_integer()):
-        raise ValueError(f"{name} is {list(told)}, no ratio with its interval and number of pairs")
+        raise ValueError(f"{name} is {list(values)}, no ratio with its interval and number of pairs")
     return Ratio(value, low, high, int(n))

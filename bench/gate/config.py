@@ -1,4 +1,4 @@
-"""A gate's settings: `[tool.bench.gate]` of a project's pyproject.toml."""
+"""The settings of a gate, in `[tool.bench.gate]` of a project's pyproject.toml."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from bench.store.typed import known_keys, taken
 __all__ = ["ComparisonSetting", "GateConfig", "ScenarioOverride", "Settings", "StoredTimes", "load_config"]
 
 SECTION = "tool.bench.gate"
-ANY = "*"  # stands for every scenario in a tolerance
-ALPHA_LARGEST = 0.5  # a verdict that errs more often than a coin decides nothing
-# Of counters that are not exact, unless the settings say otherwise.
-# How many absolute paths fit a page of mount options depends on how long they are, and that on the plan.
+ANY = "*"  # in a tolerance: every scenario
+ALPHA_LARGEST = 0.5  # a larger error probability is worse than tossing a coin
 INCONCLUSIVE = ("pass", "fail")
+# Default tolerances of counters that are not exact: how many absolute paths fit into a page of mount options depends
+# on their length, and that on the plan.
 TOLERANCE = {"limits.layers_absolute_diff": 0.05, "limits.layers_absolute_links": 0.05}
 
 
 class StoredTimes(enum.StrEnum):
-    """What ratios to native from another run are good for: said, able to fail the gate, or not looked at."""
+    """How ratios to native of another run are used: reported only, able to fail the gate, or ignored."""
 
     ADVISORY = "advisory"
     BLOCKING = "blocking"
@@ -37,10 +37,10 @@ class StoredTimes(enum.StrEnum):
 
 @dataclass(frozen=True)
 class ComparisonSetting:
-    """Two arms that a gate compares, as they are written.
+    """Two arms that a gate compares, as written in the settings.
 
-    `scenarios`: in which (empty: every scenario that gates). `where`: depth, size, temperature and other
-    parameters of both sides, as given.
+    `scenarios` are the scenarios to compare them in (empty: every scenario that gates). `where` has the depth, size,
+    temperature and other parameters of both sides, as given.
     """
 
     a: str
@@ -51,7 +51,7 @@ class ComparisonSetting:
 
 @dataclass(frozen=True)
 class ScenarioOverride:
-    """What is different for one scenario; None: as for all."""
+    """Settings of one scenario; None: the general setting applies."""
 
     delta: float | None = None
     block: bool | None = None
@@ -61,8 +61,8 @@ class ScenarioOverride:
 class GateConfig:
     """The settings of a gate.
 
-    `alpha` is the error of all blocking verdicts together, ratios within 1 + `delta` are the same, and
-    `tolerance` is by what share a counter may leave its baseline, by `scenario.counter` or `*.counter`.
+    `alpha` is the error probability of all blocking verdicts together. Ratios within 1 + `delta` count as the same.
+    `tolerance` is the share by which a counter may leave its baseline, by `scenario.counter` or `*.counter`.
     """
 
     alpha: float = 0.05
@@ -77,11 +77,11 @@ class GateConfig:
 
     @property
     def inconclusive_fails(self) -> bool:
-        """Whether what blocks and is inconclusive fails the gate."""
+        """Whether an inconclusive verdict that blocks fails the gate."""
         return self.inconclusive == "fail"
 
     def delta_of(self, scenario: str) -> float:
-        """Return by what share a time of `scenario` may differ and still be the same."""
+        """Return the share by which a time of `scenario` may differ and still count as the same."""
         own = self.scenarios.get(scenario, ScenarioOverride()).delta
         return self.delta if own is None else own
 
@@ -90,16 +90,16 @@ class GateConfig:
         return self.scenarios.get(scenario, ScenarioOverride()).block is not False
 
     def tolerance_of(self, scenario: str, counter: str) -> float:
-        """Return by what share a counter may leave its baseline: its own, else that of `*`, else TOLERANCE."""
+        """Return the tolerance of a counter: its own, else that of `*`, else the default in TOLERANCE."""
         name = f"{scenario}.{counter}"
         return self.tolerance.get(name, self.tolerance.get(f"{ANY}.{counter}", TOLERANCE.get(name, 0.0)))
 
     def check_scenarios(self, known: Iterable[str]) -> None:
-        """Raise BenchError, with the nearest known name, if a setting names a scenario that is not known."""
+        """Raise BenchError, with the nearest known name, if a setting names an unknown scenario."""
         names = set(known)
-        told = [*self.scenarios, *(name for one in self.compare for name in one.scenarios)]
-        told += [key.partition(".")[0] for key in self.tolerance]
-        for name in told:
+        named = [*self.scenarios, *(name for setting in self.compare for name in setting.scenarios)]
+        named += [key.partition(".")[0] for key in self.tolerance]
+        for name in named:
             if name not in names | {ANY}:
                 raise nearest(f"scenario in [{SECTION}]", name, names)
 
@@ -111,7 +111,7 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]
 
 
 class Settings(msgspec.Struct, rename="kebab"):
-    """The section as the file has it."""
+    """The content of the section in the file."""
 
     alpha: Alpha = GateConfig.alpha
     delta: Delta = GateConfig.delta
@@ -125,14 +125,14 @@ class Settings(msgspec.Struct, rename="kebab"):
 
 
 class _Override(msgspec.Struct):
-    """A table `scenario.NAME`."""
+    """The content of a table `scenario.NAME`."""
 
     delta: Delta | None = None
     block: bool | None = None
 
 
 class _Sides(msgspec.Struct):
-    """What an entry of `compare` has beside parameters."""
+    """The keys of an entry of `compare` that are not parameters."""
 
     a: Text
     b: Text
@@ -140,13 +140,13 @@ class _Sides(msgspec.Struct):
 
 
 def load_config(path: Path) -> GateConfig:
-    """Return the gate's settings in the TOML file `path`; the defaults if it has none."""
-    name, told = f"[{SECTION}]", _section(path)
-    known_keys(told, Settings, f"{name} key")
-    settings: Settings = taken(told, Settings, name)
+    """Return the gate's settings in the TOML file `path`; the defaults if it has no such section."""
+    name, section = f"[{SECTION}]", _section(path)
+    known_keys(section, Settings, f"{name} key")
+    settings: Settings = taken(section, Settings, name)
     for key, word, words in (
         ("inconclusive", settings.inconclusive, INCONCLUSIVE),
-        ("stored-times", settings.stored_times, [one.value for one in StoredTimes]),
+        ("stored-times", settings.stored_times, [mode.value for mode in StoredTimes]),
     ):
         if word not in words:
             raise nearest(f"{name} value of {key},", word, words)
@@ -157,15 +157,15 @@ def load_config(path: Path) -> GateConfig:
         baseline=path.parent / settings.baseline,
         stored_times=StoredTimes(settings.stored_times),
         budget=_budget(settings.budget, name),
-        compare=tuple(_comparison(number, one) for number, one in enumerate(settings.compare, 1)),
-        scenarios={key: _override(key, one) for key, one in settings.scenario.items()},
+        compare=tuple(_comparison(number, table) for number, table in enumerate(settings.compare, 1)),
+        scenarios={scenario: _override(scenario, table) for scenario, table in settings.scenario.items()},
         tolerance=_tolerance(settings.tolerance),
     )
 
 
 def _section(path: Path) -> Mapping[str, Any]:
     try:
-        told: Any = tomllib.loads(path.read_bytes().decode())
+        section: Any = tomllib.loads(path.read_bytes().decode())
     except FileNotFoundError:
         raise BenchError(f"no {path}", fix="give the pyproject.toml that has the gate's settings") from None
     except OSError as error:
@@ -173,11 +173,11 @@ def _section(path: Path) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         raise BenchError(f"{path} is not TOML", why=str(error), fix="see https://toml.io") from error
     for depth, key in enumerate(SECTION.split("."), 1):
-        told = told.get(key, {})
-        if not isinstance(told, dict):
+        section = section.get(key, {})
+        if not isinstance(section, dict):
             name = ".".join(SECTION.split(".")[:depth])
-            raise BenchError(f"{name} in {path} is {told!r}", fix=f"write it as a table, [{SECTION}]")
-    return dict(told)
+            raise BenchError(f"{name} in {path} is {section!r}", fix=f"write it as a table, [{SECTION}]")
+    return dict(section)
 
 
 def _budget(text: str | None, name: str) -> str | None:
@@ -192,28 +192,28 @@ def _budget(text: str | None, name: str) -> str | None:
     return text
 
 
-def _comparison(number: int, told: Mapping[str, Any]) -> ComparisonSetting:
+def _comparison(number: int, table: Mapping[str, Any]) -> ComparisonSetting:
     name = f"[{SECTION}] comparison {number}"
-    sides: _Sides = taken(told, _Sides, name, 'write it like {a = "overlay2@ext4", b = "overlay2@xfs"}')
-    where = {key: value for key, value in told.items() if key not in _Sides.__struct_fields__}
+    sides: _Sides = taken(table, _Sides, name, 'write it like {a = "overlay2@ext4", b = "overlay2@xfs"}')
+    parameters = {key: value for key, value in table.items() if key not in _Sides.__struct_fields__}
     scenarios = (sides.scenario,) if isinstance(sides.scenario, str) else sides.scenario
-    for key, value in where.items():
+    for key, value in parameters.items():
         taken(value, str | int, f"{name}: {key}")
-    return ComparisonSetting(sides.a, sides.b, scenarios, where)
+    return ComparisonSetting(sides.a, sides.b, scenarios, parameters)
 
 
-def _override(scenario: str, told: Mapping[str, Any]) -> ScenarioOverride:
+def _override(scenario: str, table: Mapping[str, Any]) -> ScenarioOverride:
     name = f"[{SECTION}.scenario.{scenario}]"
-    known_keys(told, _Override, f"{name} key")
-    override: _Override = taken(told, _Override, name)
+    known_keys(table, _Override, f"{name} key")
+    override: _Override = taken(table, _Override, name)
     return ScenarioOverride(override.delta, override.block)
 
 
-def _tolerance(told: Mapping[str, Any]) -> dict[str, float]:
-    """Return the tolerances; `copy_up.open_bytes = 0.05` without quotes is a table in TOML, and is meant as well."""
+def _tolerance(section: Mapping[str, Any]) -> dict[str, float]:
+    """Return the tolerances, also from `copy_up.open_bytes = 0.05` without quotes, which is a table in TOML."""
     flat: dict[str, Any] = {}
-    for key, value in told.items():
-        flat |= {f"{key}.{name}": one for name, one in value.items()} if isinstance(value, dict) else {key: value}
+    for key, value in section.items():
+        flat |= {f"{key}.{name}": share for name, share in value.items()} if isinstance(value, dict) else {key: value}
     name = f"[{SECTION}.tolerance]"
     for key in flat:
         scenario, _, counter = key.partition(".")

@@ -1,4 +1,4 @@
-"""What a run says of its counters by what the suite itself expects of them; this needs no baseline."""
+"""Verdicts on a run's counters by what its scenarios expect, without a baseline."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["judge_expectations"]
 
 
 def judge_expectations(analysis: Analysis, config: GateConfig) -> tuple[list[GateVerdict], list[str]]:
-    """Judge the run's counters by what its scenarios expect of them; needs no baseline.
+    """Judge the run's counters by what its scenarios expect.
 
-    Returns a failure for each cell with a unit that is not as expected, one pass for each scenario and arm
-    without any, and warnings of units that failed and so are in no figure.
+    Returns one failure per cell that has an unexpected count, one pass per scenario and arm that has none,
+    and warnings of failed units, which no figure includes.
     """
     verdicts: list[GateVerdict] = []
-    fine: dict[tuple[str, str], int] = {}  # counts that have an expectation, by scenario and arm
+    matching: dict[tuple[str, str], int] = {}  # number of counts as expected, by scenario and arm
     wrong: set[tuple[str, str]] = set()
     for row in rows(analysis.counters, compared=True):
         key = (str(row["scenario"]), str(row["arm"]))
@@ -28,8 +28,8 @@ def judge_expectations(analysis: Analysis, config: GateConfig) -> tuple[list[Gat
             wrong.add(key)
             verdicts.append(_unexpected(row, analysis, config))
         elif row["expected"]:
-            fine[key] = fine.get(key, 0) + int(row["units"])
-    verdicts += [_as_expected(*key, counts, config) for key, counts in fine.items() if key not in wrong]
+            matching[key] = matching.get(key, 0) + int(row["units"])
+    verdicts += [_as_expected(*key, counts, config) for key, counts in matching.items() if key not in wrong]
     return verdicts, list(_failed_units(analysis))
 
 
@@ -67,7 +67,7 @@ def _failed_units(analysis: Analysis) -> Iterator[str]:
     failed = units[units["error"] != ""]
     for scenario in analysis.scenarios:
         for arm in analysis.arms(scenario):
-            own = failed.loc[(failed["scenario"] == scenario) & (failed["arm"] == str(arm)), "error"]
-            if len(own):
-                units_failed = f"{len(own)} unit{'' if len(own) == 1 else 's'} of {scenario} on {arm} failed"
-                yield f"{units_failed} and tell no figure: {own.iloc[0]}"
+            errors = failed.loc[(failed["scenario"] == scenario) & (failed["arm"] == str(arm)), "error"]
+            if len(errors):
+                units_failed = f"{len(errors)} unit{'' if len(errors) == 1 else 's'} of {scenario} on {arm} failed"
+                yield f"{units_failed} and tell no figure: {errors.iloc[0]}"

@@ -1,4 +1,4 @@
-"""The name of a figure: what was counted or timed, of which scenario, on which arm, in which cell."""
+"""The name of a figure: its scenario, counter or metric, arm and cell."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Figure", "rows"]
 
-COMPARED = "comparison"  # the parameter of cells that a comparison of two arms measured
-_TEMPERATURES = "|".join(re.escape(one.value) for one in Temperature)
-# An arm may hold spaces (the arguments of mkfs do), so it ends where temperature and depth begin.
+COMPARED = "comparison"  # the parameter that marks the cells of a comparison of two arms
+_TEMPERATURES = "|".join(re.escape(temperature.value) for temperature in Temperature)
+# An arm may contain spaces (from arguments of mkfs), so it ends where temperature and depth begin.
 _TEXT = re.compile(rf"(\S+) (\S+) (\S.*?) ((?:{_TEMPERATURES}) depth=\d+(?: .+)?)")
 
 
 @dataclass(frozen=True, order=True)
 class Figure:
-    """A figure: `copy_up open_bytes overlay2@ext4 hot depth=8 position=bottom size=4096`.
+    """The name of a figure: `copy_up open_bytes overlay2@ext4 hot depth=8 position=bottom size=4096`.
 
-    `what` is a counter or a metric, `where` the temperature, the depth and the parameters by name.
+    `what` is a counter or a metric; `where` is the temperature, the depth and the parameters.
     """
 
     scenario: str
@@ -35,7 +35,7 @@ class Figure:
 
     @property
     def name(self) -> str:
-        """The figure within its scenario."""
+        """The name of the figure within its scenario."""
         return f"{self.what} {self.arm} {self.where}"
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class Figure:
 
     @staticmethod
     def parse(text: str) -> Figure:
-        """Return the figure that is written `text`; raises ValueError if it is none."""
+        """Parse the text form of a figure; raises ValueError if `text` is not a figure."""
         match = _TEXT.fullmatch(text)
         if match is None:
             raise ValueError(f"{text!r} is not SCENARIO FIGURE ARM TEMPERATURE depth=N …")
@@ -51,17 +51,17 @@ class Figure:
 
     @staticmethod
     def of(row: Row, what: str, parameters: Sequence[str]) -> Figure:
-        """Return the figure in the column `what` of a row of an analysis."""
-        own = [f"{key}={row[key]}" for key in ("depth", *sorted(parameters)) if key in row]
-        where = " ".join([str(row["temperature"]), *own])
+        """Return the figure of a row of an analysis; `what` is the column with its counter or metric."""
+        parts = [f"{key}={row[key]}" for key in ("depth", *sorted(parameters)) if key in row]
+        where = " ".join([str(row["temperature"]), *parts])
         return Figure(str(row["scenario"]), str(row[what]), str(row["arm"]), where)
 
 
 def rows(frame: pd.DataFrame, *, compared: bool = False) -> Iterator[Row]:
-    """Yield the rows of a frame of an analysis, each without what it has not.
+    """Yield the rows of a frame of an analysis, without columns that are missing in a row.
 
-    Cells that a comparison measured are left out unless `compared`: how many units they have, and so
-    between what their figures lie, depends on when the comparison was decided.
+    Cells of comparisons are left out unless `compared`: the number of their units, and so the range of
+    their figures, depends on when the comparison was decided.
     """
     present = frame.notna().to_numpy(dtype=bool)
     columns = [str(column) for column in frame.columns]

@@ -1,4 +1,4 @@
-"""What a run says of counters and mount options against a baseline: exact figures, on any machine."""
+"""Verdicts on counters and mount options against a baseline; these figures are exact on any machine."""
 
 from __future__ import annotations
 
@@ -20,20 +20,19 @@ Names = dict[str, set[str]]
 def judge_counters(baseline: Baseline, analysis: Analysis, config: GateConfig) -> list[GateVerdict]:
     """Judge every counter and mount option that both the baseline and the run have.
 
-    Of what only one of them has, one verdict per scenario and arm says how many figures there are; it never
-    blocks.
+    For figures that only one of them has, one verdict per scenario and arm tells their number; it never blocks.
     """
-    here, options = counted(analysis), mount_options(analysis.run.units)
+    counters, options = counted(analysis), mount_options(analysis.run.units)
     kernels = _kernels(baseline, analysis)
     verdicts = [
-        _counter(figure, here[figure], known, config, kernels)
+        _counter(figure, counters[figure], known, config, kernels)
         for figure, known in baseline.counters.items()
-        if figure in here
+        if figure in counters
     ]
     verdicts += [
         _mounted(key, options[key], known, config, kernels) for key, known in baseline.options.items() if key in options
     ]
-    return [*verdicts, *_unmatched(_by_arm(baseline.counters, baseline.options), _by_arm(here, options))]
+    return [*verdicts, *_unmatched(_by_arm(baseline.counters, baseline.options), _by_arm(counters, options))]
 
 
 def _counter(figure: Figure, seen: Range, known: Range, config: GateConfig, kernels: str) -> GateVerdict:
@@ -66,7 +65,7 @@ def _counter(figure: Figure, seen: Range, known: Range, config: GateConfig, kern
 
 
 def _mounted(key: str, seen: tuple[str, ...], known: tuple[str, ...], config: GateConfig, kernels: str) -> GateVerdict:
-    """Judge the mount options of a scenario's arm: a run need not have all of the baseline's, but no others."""
+    """Judge the mount options of a scenario's arm: a run may lack options of the baseline, but have no others."""
     scenario, _, arm = key.partition(" ")
     new = [text for text in seen if text not in known]
     return GateVerdict(
@@ -83,17 +82,17 @@ def _mounted(key: str, seen: tuple[str, ...], known: tuple[str, ...], config: Ga
 
 
 def _unmatched(known: Names, measured: Names) -> Iterator[GateVerdict]:
-    """Yield what cannot be judged: figures of the baseline that the run has not, and the other way round."""
-    for key, mine in known.items():
-        theirs = measured.get(key, set())
-        if missing := len(mine - theirs):
+    """Yield verdicts for figures that only the baseline or only the run has, which cannot be judged."""
+    for key, names in known.items():
+        others = measured.get(key, set())
+        if missing := len(names - others):
             reason = f"{_figures(missing)} of the baseline not measured, so nothing is said of them"
-            yield _incomparable(key, "not measured", len(mine & theirs), len(mine), reason)
-    for key, mine in measured.items():
-        theirs = known.get(key, set())
-        if new := len(mine - theirs):
+            yield _incomparable(key, "not measured", len(names & others), len(names), reason)
+    for key, names in measured.items():
+        others = known.get(key, set())
+        if new := len(names - others):
             reason = f"{_figures(new)} not in the baseline: make a new one to have them judged"
-            yield _incomparable(key, "not in the baseline", len(mine), len(theirs), reason)
+            yield _incomparable(key, "not in the baseline", len(names), len(others), reason)
 
 
 def _incomparable(key: str, what: str, seen: int, known: int, reason: str) -> GateVerdict:
@@ -111,19 +110,19 @@ def _incomparable(key: str, what: str, seen: int, known: int, reason: str) -> Ga
 
 
 def _kernels(baseline: Baseline, analysis: Analysis) -> str:
-    """Return what a reader of a changed counter has to know of the kernels: "" if they are the same."""
+    """Return a note for the reason of a changed counter if the kernels differ, else ""."""
     then, now = baseline.machine.kernel, Machine.of(analysis.run.provenance).kernel
     return "" if then == now else f" (the baseline's kernel is {then or 'unknown'}, this one {now or 'unknown'})"
 
 
 def _by_arm(figures: Iterable[Figure], options: Iterable[str]) -> Names:
-    """Return the names of figures by `SCENARIO ARM`; the mount options are one of them."""
-    found: Names = {}
+    """Return the names of figures by `SCENARIO ARM`; all mount options count as one figure."""
+    names: Names = {}
     for figure in figures:
-        found.setdefault(f"{figure.scenario} {figure.arm}", set()).add(figure.name)
+        names.setdefault(f"{figure.scenario} {figure.arm}", set()).add(figure.name)
     for key in options:
-        found.setdefault(key, set()).add("mount options")
-    return found
+        names.setdefault(key, set()).add("mount options")
+    return names
 
 
 def _figures(count: int) -> str:

@@ -1,4 +1,4 @@
-"""What an output format of a gate is: `gate --NAME FILE` writes it."""
+"""The contract of an output format of a gate, which `gate --NAME FILE` writes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Output"]
 
 @dataclass(frozen=True)
 class Output:
-    """A format: the name of its option, what the help says of it, and the text of a result."""
+    """An output format: the name of its option, the help of that option, and the function that formats a result."""
 
     name: str
     help: str

@@ -1,4 +1,4 @@
-"""Between what a counter lies, in words, and by how much that is beyond what was allowed."""
+"""The range of a counter: in words, and by how much it exceeds the allowed range."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ __all__ = ["Range", "severity", "words"]
 Range = tuple[float, float]
 
 
-def words(told: Range, counter: str) -> str:
-    """Return a range with its unit: `4,096 bytes`, `0–3`."""
-    low, high = (f"{value:,.10g}" for value in told)  # a counter is exact, so it keeps its digits
+def words(bounds: Range, counter: str) -> str:
+    """Return a range as text with its unit: `4,096 bytes`, `0–3`."""
+    low, high = (f"{value:,.10g}" for value in bounds)  # a counter is exact, so no digit is dropped
     unit = " bytes" if "bytes" in counter else ""
-    return f"{low}{unit}" if told[0] == told[1] else f"{low}–{high}{unit}"
+    return f"{low}{unit}" if bounds[0] == bounds[1] else f"{low}–{high}{unit}"
 
 
 def severity(seen: Range, allowed: Range) -> float:
-    """Return by what factor a range is beyond another: 2 for twice the most or half the least; 0 within.
+    """Return the factor by which a range exceeds another: 2 for twice the maximum or half the minimum; 0 if within.
 
-    A bound of 0 has no factor; 1 stands for it, so that the result stays finite and still grows.
+    A bound of 0 is taken as 1, so that the factor is finite and still grows with the difference.
     """
     worst = 0.0
     for beyond, bound, value in (

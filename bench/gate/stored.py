@@ -1,4 +1,4 @@
-"""What a run says of times against those of another run on the same machine: ratios to native, never times."""
+"""Verdicts on a run's ratios to native against those of another run on the same machine; times are not compared."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ __all__ = ["judge_stored_times"]
 def judge_stored_times(
     baseline: Baseline, analysis: Analysis, config: GateConfig
 ) -> tuple[list[GateVerdict], list[str]]:
-    """Judge the run's ratios to native by the baseline's, if both are from the same machine.
+    """Judge the run's ratios to native against the baseline's if both are from the same machine.
 
-    A failure needs intervals that do not overlap and a ratio beyond 1 + delta times the stored one. Returns
-    the verdicts and what a reader should know before them.
+    A ratio fails if the intervals do not overlap and it is more than 1 + delta times the stored one. Returns
+    the verdicts and warnings.
     """
     if config.stored_times is StoredTimes.OFF or not baseline.ratios:
         return [], []
-    if other := Machine.of(analysis.run.provenance).difference(baseline.machine):
-        return [], [f"stored times are not judged, the baseline is from another machine: {other}"]
-    here = timed(analysis)
+    if difference := Machine.of(analysis.run.provenance).difference(baseline.machine):
+        return [], [f"stored times are not judged, the baseline is from another machine: {difference}"]
+    ratios = timed(analysis)
     verdicts = [
-        _judged(figure, here[figure], known, config) for figure, known in baseline.ratios.items() if figure in here
+        _judged(figure, ratios[figure], known, config) for figure, known in baseline.ratios.items() if figure in ratios
     ]
     missing = len(baseline.ratios) - len(verdicts)
-    told = f"{missing:,} of {len(baseline.ratios):,} stored ratios to native were not measured"
-    return verdicts, [told] if missing else []
+    warning = f"{missing:,} of {len(baseline.ratios):,} stored ratios to native were not measured"
+    return verdicts, [warning] if missing else []
 
 
 def _judged(figure: Figure, seen: Ratio, known: Ratio, config: GateConfig) -> GateVerdict:

@@ -1,4 +1,4 @@
-"""A gate's result for people in a terminal, and as JSON."""
+"""The result of a gate as a table for a terminal, and as JSON."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from bench.gate.words import HEADINGS, cells, counts, outcome, plain, summary
 
 __all__ = ["as_json", "as_table"]
 
-WIDTH = 1_000_000  # of the console that lays it out: no line is folded
+WIDTH = 1_000_000  # columns of the console, so that it wraps no line
 
 
 def as_table(result: GateResult, *, passes: bool = False) -> str:
-    """Return the verdicts as aligned text, worst first, after the warnings and before the outcome in one line.
+    """Return the warnings, the verdicts as an aligned table, worst first, and the outcome in one line.
 
-    Counters and stored times that passed are hundreds, so they are only counted unless `passes`.
+    Counters and stored times that passed are left out unless `passes`, because there are hundreds.
     """
-    shown = [one for one in result.worst_first() if passes or not _is_dull(one)]
+    shown = [verdict for verdict in result.worst_first() if passes or not _is_dull(verdict)]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="none")
     for heading in HEADINGS:
         table.add_column(heading, no_wrap=True)
-    for one in shown:
-        table.add_row(*map(Text, cells(one)))  # not str, which rich would search for markup
+    for verdict in shown:
+        table.add_row(*map(Text, cells(verdict)))  # Text, because rich interprets markup in a str
     console = Console(file=StringIO(), width=WIDTH, color_system=None)
     if shown:
         console.print(table)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
-    return "\n".join([*(f"warning: {plain(one)}" for one in result.warnings), *lines, summary(result)])
+    return "\n".join([*(f"warning: {plain(warning)}" for warning in result.warnings), *lines, summary(result)])
 
 
 def as_json(result: GateResult) -> dict[str, Any]:
-    """Return the result as JSON values, verdicts worst first; a severity that is no number is null."""
+    """Return the result as JSON values, verdicts worst first; a severity that is not finite is null."""
     return {
         "outcome": outcome(result),
         "exit_status": result.exit_status,
@@ -45,17 +45,17 @@ def as_json(result: GateResult) -> dict[str, Any]:
         "warnings": list(result.warnings),
         "verdicts": [
             {
-                "scenario": one.scenario,
-                "name": one.name,
-                "tier": one.tier.value,
-                "status": one.status.value,
-                "blocking": one.blocking,
-                "seen": one.seen,
-                "expected": one.expected,
-                "reason": one.reason,
-                "severity": one.severity if math.isfinite(one.severity) else None,
+                "scenario": verdict.scenario,
+                "name": verdict.name,
+                "tier": verdict.tier.value,
+                "status": verdict.status.value,
+                "blocking": verdict.blocking,
+                "seen": verdict.seen,
+                "expected": verdict.expected,
+                "reason": verdict.reason,
+                "severity": verdict.severity if math.isfinite(verdict.severity) else None,
             }
-            for one in result.worst_first()
+            for verdict in result.worst_first()
         ],
     }
 

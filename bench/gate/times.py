@@ -1,4 +1,4 @@
-"""What a run's comparisons say: arms interleaved in one job, judged together."""
+"""Verdicts on the comparisons of runs, whose arms were interleaved in one job."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from bench.stats.paired import Word
 __all__ = ["judge_times"]
 
 
-def judge_times(told: Sequence[Compared], config: GateConfig) -> list[GateVerdict]:
-    """Judge every comparison: it fails if B is slower, on a fresh set-up again, beyond doubt among all that block.
+def judge_times(comparisons: Sequence[Compared], config: GateConfig) -> list[GateVerdict]:
+    """Judge every comparison: it fails if B is slower, confirmed on a fresh set-up, at the level of this family.
 
-    All verdicts that block share the error alpha evenly (Bonferroni), over all runs that are judged together; one that
-    does not block is judged for itself. A run's own comparisons were measured until they knew at that level already.
+    The blocking verdicts of all runs that are judged together share the error probability alpha evenly (Bonferroni); a
+    verdict that does not block has its own alpha. The comparisons of one run were already measured to that level.
     """
-    family = max(sum(config.blocks(one.scenario) for one in told), 1)
-    levels = [config.alpha / (family if config.blocks(one.scenario) else 1) for one in told]
-    return [_judged(one, config, stands=one.verdict.p <= level) for one, level in zip(told, levels, strict=True)]
+    family = max(sum(config.blocks(comparison.scenario) for comparison in comparisons), 1)
+    return [_judged(comparison, config, family) for comparison in comparisons]
 
 
-def _judged(told: Compared, config: GateConfig, *, stands: bool) -> GateVerdict:
-    verdict, bound = told.verdict, 1 + told.procedure.delta
+def _judged(comparison: Compared, config: GateConfig, family: int) -> GateVerdict:
+    verdict, bound = comparison.verdict, 1 + comparison.procedure.delta
+    stands = verdict.p <= config.alpha / (family if config.blocks(comparison.scenario) else 1)
     if verdict.word is Word.SLOWER:
         status = Status.FAIL if stands else Status.INCONCLUSIVE
     else:
         status = Status.INCONCLUSIVE if verdict.word is Word.INCONCLUSIVE else Status.PASS
-    reason = verdict.reason or told.verdict.word.value
+    reason = verdict.reason or verdict.word.value
     if verdict.word is Word.SLOWER and not stands:
         reason = f"slower, but not beyond doubt among all that this gate judges (p = {verdict.p:.2g})"
-    if told.control_moved:
-        reason += f"; the control moved too, to {told.control.ratio.text('×')}: read it with care"
-    if told.failed:
-        reason += f"; {told.failed} units failed"
+    if comparison.control_moved:
+        reason += f"; the control moved too, to {comparison.control.ratio.text('×')}: read it with care"
+    if comparison.failed:
+        reason += f"; {comparison.failed} units failed"
     return GateVerdict(
-        scenario=told.scenario,
-        name=told.name,
+        scenario=comparison.scenario,
+        name=comparison.name,
         tier=Tier.TIMES,
         status=status,
-        blocking=config.blocks(told.scenario),
+        blocking=config.blocks(comparison.scenario),
         seen=f"{verdict.ratio.text('×')} in {verdict.pairs} pairs" if verdict.ratio.n else "no pair",
         expected=f"at most {bound:.3g}×",
         reason=reason,

@@ -1,4 +1,4 @@
-"""What a gate says: one verdict per figure, and an exit status for all of them."""
+"""The result of a gate: one verdict per figure, and an exit status for all of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["GateResult", "GateVerdict", "Status", "Tier"]
 
 
 class Tier(enum.StrEnum):
-    """Where a verdict comes from."""
+    """The kind of data that a verdict is based on."""
 
     COUNTERS = "counters"  # exact figures against a stored baseline, on any machine
     TIMES = "times"  # two arms interleaved in one run
@@ -19,7 +19,7 @@ class Tier(enum.StrEnum):
 
 
 class Status(enum.StrEnum):
-    """What one verdict says."""
+    """The outcome of one verdict."""
 
     PASS = "pass"  # noqa: S105 - no password
     FAIL = "fail"
@@ -28,11 +28,11 @@ class Status(enum.StrEnum):
 
 @dataclass(frozen=True)
 class GateVerdict:
-    """One figure judged.
+    """The verdict on one figure.
 
-    `name` tells the figure within its scenario: `first_write overlay2@ext4 hot depth=8 size=4096`. `seen` and
-    `expected` are for the reader, with units; `reason` is one sentence. `severity` orders the worst first: by what
-    factor the figure is beyond what was allowed (1: just at it). One that does not block never fails the gate.
+    `name` is the figure within its scenario: `first_write overlay2@ext4 hot depth=8 size=4096`. `seen` and `expected`
+    are texts with units; `reason` is one sentence. `severity`, for sorting, is the factor by which the figure exceeds
+    what is allowed (1: just at the limit). A verdict that is not `blocking` never fails the gate.
     """
 
     scenario: str
@@ -48,24 +48,22 @@ class GateVerdict:
 
 @dataclass(frozen=True)
 class GateResult:
-    """All verdicts of a gate; `warnings` are what a reader should know before any of them."""
+    """All verdicts of a gate; `warnings` are shown before them."""
 
     verdicts: tuple[GateVerdict, ...]
     inconclusive_fails: bool
     warnings: tuple[str, ...] = ()
 
     def worst_first(self) -> list[GateVerdict]:
-        """Return the verdicts as they are shown: failures, then what is inconclusive, blocking ones before others."""
+        """Return the verdicts as shown: failures, inconclusive ones, passes; in each, blocking ones first."""
         order = {Status.FAIL: 0, Status.INCONCLUSIVE: 1, Status.PASS: 2}
-        return sorted(
-            self.verdicts,
-            key=lambda one: (order[one.status], not one.blocking, -one.severity, one.scenario, one.name),
-        )
+        by_name = sorted(self.verdicts, key=lambda verdict: (verdict.scenario, verdict.name))
+        return sorted(by_name, key=lambda verdict: (order[verdict.status], not verdict.blocking, -verdict.severity))
 
     @property
     def exit_status(self) -> int:
-        """0: pass, 1: a regression that blocks, 3: no regression, but something that blocks is inconclusive."""
-        blocking = {one.status for one in self.verdicts if one.blocking}
+        """0: pass; 1: a blocking regression; 3: no regression, but a blocking inconclusive verdict fails."""
+        blocking = {verdict.status for verdict in self.verdicts if verdict.blocking}
         if Status.FAIL in blocking:
             return EXIT_REGRESSION
         if Status.INCONCLUSIVE in blocking and self.inconclusive_fails:

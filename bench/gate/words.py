@@ -1,4 +1,4 @@
-"""What all outputs of a gate have in common: its outcome in one line, and text that any of them can hold."""
+"""Texts that all outputs of a gate share: the outcome in one line, and cells without control characters."""
 
 from __future__ import annotations
 
@@ -7,48 +7,48 @@ from bench.gate.verdict import GateResult, GateVerdict, Status
 
 __all__ = ["HEADINGS", "cells", "counts", "outcome", "plain", "summary", "word"]
 
-HEADINGS = ("verdict", "scenario", "figure", "seen", "expected", "why")  # of a row of a verdict
+HEADINGS = ("verdict", "scenario", "figure", "seen", "expected", "why")  # columns of the table of verdicts
 
 
 def outcome(result: GateResult) -> str:
-    """Return pass, fail or inconclusive: the exit status in a word."""
-    told = {EXIT_REGRESSION: Status.FAIL, EXIT_INCONCLUSIVE: Status.INCONCLUSIVE}
-    return told.get(result.exit_status, Status.PASS).value
+    """Return the exit status as a word: pass, fail or inconclusive."""
+    statuses = {EXIT_REGRESSION: Status.FAIL, EXIT_INCONCLUSIVE: Status.INCONCLUSIVE}
+    return statuses.get(result.exit_status, Status.PASS).value
 
 
 def counts(result: GateResult) -> dict[str, int]:
-    """Return how many verdicts there are of each kind; a failure that does not block is advisory."""
-    found = dict.fromkeys(("regressions", "advisory", "inconclusive", "passed"), 0)
+    """Count the verdicts of each kind; a failure that does not block is advisory."""
+    numbers = dict.fromkeys(("regressions", "advisory", "inconclusive", "passed"), 0)
     names = {Status.PASS: "passed", Status.INCONCLUSIVE: "inconclusive"}
-    for one in result.verdicts:
-        found[names.get(one.status, "regressions" if one.blocking else "advisory")] += 1
-    return found
+    for verdict in result.verdicts:
+        numbers[names.get(verdict.status, "regressions" if verdict.blocking else "advisory")] += 1
+    return numbers
 
 
 def summary(result: GateResult) -> str:
     """Return the outcome in one line: `gate: fail: 1 regression, 2 inconclusive, 40 passed`."""
-    found = counts(result)
+    numbers = counts(result)
     if not result.verdicts:
         return f"gate: {outcome(result)}: nothing was judged"
-    parts = [f"{found['regressions']} regression{'' if found['regressions'] == 1 else 's'}"]
-    parts += [f"{found[name]} {name}" for name in ("advisory", "inconclusive", "passed")]
+    parts = [f"{numbers['regressions']} regression{'' if numbers['regressions'] == 1 else 's'}"]
+    parts += [f"{numbers[name]} {name}" for name in ("advisory", "inconclusive", "passed")]
     return f"gate: {outcome(result)}: {', '.join(part for part in parts if not part.startswith('0 '))}"
 
 
 def word(verdict: GateVerdict) -> str:
-    """Return what one verdict says; a failure that does not block is advisory."""
+    """Return the status of a verdict as a word; a failure that does not block is advisory."""
     return "advisory" if verdict.status is Status.FAIL and not verdict.blocking else verdict.status.value
 
 
 def plain(text: str) -> str:
-    """Return `text` as one line of what can be printed: no control characters, no halves of surrogate pairs.
+    """Return `text` as one line of printable characters: no control characters, no lone surrogates.
 
-    All that XML 1.0 cannot hold (section 2.2, Char) is among what is dropped.
+    This drops every character that XML 1.0 does not allow (section 2.2, Char).
     """
-    return " ".join("".join(one for one in text if one.isprintable() or one.isspace()).split())
+    return " ".join("".join(char for char in text if char.isprintable() or char.isspace()).split())
 
 
 def cells(verdict: GateVerdict) -> tuple[str, ...]:
-    """Return a row of HEADINGS, each cell one line."""
-    told = (word(verdict), verdict.scenario, verdict.name, verdict.seen, verdict.expected, verdict.reason)
-    return tuple(map(plain, told))
+    """Return the row of a verdict under HEADINGS; every cell is one line."""
+    texts = (word(verdict), verdict.scenario, verdict.name, verdict.seen, verdict.expected, verdict.reason)
+    return tuple(map(plain, texts))

@@ -1,1 +1,1 @@
-"""What the rows of a run mean: laws, answers, claims; how they are made from a run. Needs no Linux and no root."""
+"""Readings: laws, answers and claims of a run, and the analysis they are made from. Needs no Linux and no root."""

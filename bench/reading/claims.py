@@ -1,4 +1,4 @@
-"""The claims of the description that the suite puts to the test, and what a verdict is."""
+"""The claims of the description that the suite tests, and the records of findings and answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["CLAIMS", "Answer", "Claim", "Finding", "Outcome", "Table"]
 
 
 class Outcome(enum.StrEnum):
-    """What a run can say of a claim."""
+    """The outcome of a test of a claim."""
 
     CONFIRMED = "confirmed"
     QUALIFIED = "qualified"
@@ -21,7 +21,7 @@ class Outcome(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the description; `untested` says why a run may have nothing to say of it."""
+    """A sentence of the description; `untested` is the reason if a run has no finding on it."""
 
     id: str
     text: str
@@ -30,7 +30,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one scenario says of a claim on one arm or volume (`where`), with the figures behind it."""
+    """The finding of one scenario on a claim, on one arm or volume (`where`), with the figures behind it."""
 
     where: str
     outcome: Outcome
@@ -40,9 +40,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Answer:
-    """One sentence of the answers at the head of a page: what it costs, where, with its interval.
+    """One of the answers at the head of a page.
 
-    `text` is a whole sentence with figures; `where` the arm; `scenario` names the section whose chart shows it.
+    `text` is a sentence with figures and intervals; `where` is the arm; `scenario` is the section whose chart shows it.
     """
 
     text: str
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that a scenario adds to its section: titled columns, and rows of text as long as `columns`."""
+    """A table that a reading adds to its section: titles of columns, and rows with one text per column."""
 
     title: str
     columns: tuple[str, ...]

@@ -1,8 +1,8 @@
-"""What a scenario's rows mean.
+"""The contract of a reading, which tells what a scenario's rows mean.
 
 `scenarios/NAME/reading.py` defines one `READING`. It imports nothing that needs Linux, root or a driver, so that a
-run can be read anywhere. What its measuring part must know as well (numbers that the method speaks of) lies here, and
-`measure.py` imports it.
+run can be read anywhere. Constants that both parts need, such as numbers in the method's text, are defined in it, and
+`measure.py` imports them.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ Judge = Callable[["Analysis"], Iterable["Finding"]]
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """One question, its metrics in words, and what is concluded from them.
+    """One question, its metrics, and the functions that draw conclusions from them.
 
-    `method` says how it is measured, for the page. `answers` and `tables` make what the page says from an analysis;
-    `claims` maps the id of a claim to what judges it (bench.reading.claims).
+    `method` is the description of the measurement for the page. `answers` and `tables` make the page's answers and
+    tables from an analysis; `claims` maps the id of a claim to the function that judges it (bench.reading.claims).
     """
 
     name: str
     question: str
     method: str
-    order: int  # its place among the scenarios of a report
+    order: int  # its position among the scenarios of a report
     metrics: tuple[Metric, ...]
-    judged_metric: str  # stands for the scenario in summaries and in gates
+    judged_metric: str  # represents the scenario in summaries and gates
     laws: tuple[Law, ...] = ()
     answers: Callable[[Analysis], Iterable[Answer]] = lambda analysis: ()
     claims: Mapping[str, Judge] = field(default_factory=dict)
-    tables: Callable[[Analysis], Iterable[Table]] = lambda analysis: ()  # beside those of every section
+    tables: Callable[[Analysis], Iterable[Table]] = lambda analysis: ()  # in addition to those of every section
 
     def metric(self, name: str) -> Metric:
         """Return the metric `name`."""

@@ -1,4 +1,4 @@
-"""What a scenario times, in words, and how it should depend on an axis."""
+"""The metrics of a scenario, and the laws by which they should depend on an axis."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ __all__ = ["HasLaws", "Law", "Metric"]
 
 @dataclass(frozen=True)
 class Metric:
-    """One timed thing: its key in a sample, what it is in words, and its unit.
-
-    `unit` is `ns` (a time), or `bytes/s`, or `1` for a count.
-    """
+    """A metric: its key in a sample, its name in words, and its unit: `ns`, `bytes/s`, or `1` for a count."""
 
     name: str
     title: str
@@ -25,10 +22,10 @@ class Metric:
 
 @dataclass(frozen=True)
 class Law:
-    """How a metric should depend on an axis: a + b·x, told for each arm that has the cells.
+    """A law a + b·x by which a metric should depend on an axis, fitted for each arm that has the cells.
 
-    `x` is `depth` or a parameter's name; `per` divides x for the reader (1 MiB, say) and `per_name`
-    says so. `where` picks the cells by temperature and parameters.
+    `x` is `depth` or the name of a parameter. The slope is shown per `per` units of x (such as 1 MiB), which
+    are called `per_name`. `where` selects the cells by temperature and parameters.
     """
 
     metric: str
@@ -40,12 +37,12 @@ class Law:
 
 
 class HasLaws(Protocol):
-    """What an analysis must know of a scenario: its place in a report, and its laws."""
+    """The properties of a reading that an analysis needs."""
 
     @property
     def order(self) -> int:
-        """Its place in a report."""
+        """The scenario's position in a report."""
 
     @property
     def laws(self) -> tuple[Law, ...]:
-        """How its metrics should depend on its axes."""
+        """The laws of the scenario's metrics."""

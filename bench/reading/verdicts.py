@@ -1,4 +1,4 @@
-"""The claims, judged by all scenarios of a run."""
+"""Verdicts on the claims, from the findings of all scenarios of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["ClaimVerdict", "verdicts"]
 
 @dataclass(frozen=True)
 class ClaimVerdict:
-    """A claim with all its findings; `outcome` sums them up."""
+    """A claim with all its findings and their common outcome."""
 
     claim: Claim
     outcome: Outcome
@@ -22,7 +22,7 @@ class ClaimVerdict:
 
 
 def verdicts(analysis: Analysis, readings: Mapping[str, Reading]) -> list[ClaimVerdict]:
-    """Ask every scenario of the run what it says of each claim, and sum up."""
+    """Collect the findings of every scenario of the run, and return a verdict on each claim."""
     findings: dict[str, list[Finding]] = {claim.id: [] for claim in CLAIMS}
     for name in analysis.scenarios:
         reading = readings.get(name)
@@ -33,10 +33,10 @@ def verdicts(analysis: Analysis, readings: Mapping[str, Reading]) -> list[ClaimV
 
 
 def _sum_up(claim: Claim, findings: list[Finding]) -> ClaimVerdict:
-    said = {finding.outcome for finding in findings} - {Outcome.UNTESTED}
+    outcomes = {finding.outcome for finding in findings} - {Outcome.UNTESTED}
     if not findings:
         findings = [Finding("", Outcome.UNTESTED, claim.untested)]
-    if not said:
+    if not outcomes:
         return ClaimVerdict(claim, Outcome.UNTESTED, tuple(findings))
-    outcome = said.pop() if len(said) == 1 else Outcome.QUALIFIED
+    outcome = outcomes.pop() if len(outcomes) == 1 else Outcome.QUALIFIED
     return ClaimVerdict(claim, outcome, tuple(findings))

@@ -1,6 +1,6 @@
-"""Axes: linear or logarithmic, in which unit, and where a zero stands that a logarithm has not.
+"""Axes: linear or logarithmic scale, unit, ticks, and the position of zero on a logarithmic axis.
 
-All decisions that could make a chart lie are here, so that they can be tested without drawing one.
+All decisions that could make a chart misleading are in this module, so that tests need not draw a chart.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from bench.quantities import scale
 
 __all__ = ["Axis", "sweep_axis", "value_axis"]
 
-# A law a + b·x is a straight line only on linear axes, so x becomes logarithmic only where linear would
-# put most points on top of each other: from three decades on. Depths (1 to 500) stay linear.
+# A law a + b·x is a straight line only on linear axes, so x is logarithmic only from three decades on, where most
+# points of a linear axis would overlap. Depths (1 to 500) stay linear.
 LOG_X_SPAN = 1000.0
-LOG_Y_SPAN = 100.0  # two decades: below a hundredth of the height two marks cannot be told apart
+LOG_Y_SPAN = 100.0  # two decades: marks less than a hundredth of the height apart look the same
 MOST_TICKS = 7
 ROOM = 1.12  # an axis ends this factor beyond its last value
-WHISKER_ROOM = 1.8  # whiskers may stretch an axis by this factor; wider ones leave the frame
-SHORT_DECADES = 1.5  # up to here a logarithmic axis has ticks between the decades too
-ZERO_GAP = 1.0  # decades that a zero stands left of (or below) the smallest positive value
+WHISKER_ROOM = 1.8  # whiskers may extend an axis by this factor; longer ones are cut off
+SHORT_DECADES = 1.5  # up to this length a logarithmic axis has ticks between the decades too
+ZERO_GAP = 1.0  # decades between zero and the smallest positive value
 
 
 @dataclass(frozen=True)
 class Axis:
-    """How values in their own unit become positions on an axis, and what the axis says.
+    """The mapping of values to positions on an axis, with its title and ticks.
 
-    `zero` is where 0 is drawn on a logarithmic axis, None where no value is 0 or the axis is linear.
+    `zero` is the position of 0 on a logarithmic axis; None if no value is 0 or the axis is linear.
     """
 
     title: str
@@ -38,13 +38,13 @@ class Axis:
     factor: float = 1.0
     log: bool = False
     zero: float | None = None
-    edge: float | None = None  # between zero and the values: where the axis is broken
+    edge: float | None = None  # the position of the axis break between zero and the values
     ticks: tuple[tuple[float, str], ...] = ()
     linear_range: tuple[float, float] | None = None
-    log_range: tuple[float, float] | None = None  # exponents, as plotly has them
+    log_range: tuple[float, float] | None = None  # exponents, as in plotly
 
     def place(self, value: float) -> float | None:
-        """Return where a value is drawn; None where it cannot be."""
+        """Return the position of a value; None if it has none."""
         if not math.isfinite(value):
             return None
         if self.log and value <= 0:
@@ -53,12 +53,12 @@ class Axis:
 
     @property
     def switchable(self) -> bool:
-        """Whether the reader may switch it between linear and logarithmic."""
+        """Whether the reader can switch the axis between linear and logarithmic."""
         return self.zero is None and not self.ticks
 
     @property
     def decades(self) -> int:
-        """How many decades apart a logarithmic axis has its ticks; 0: as close as there is room for."""
+        """The distance in decades between the ticks of a logarithmic axis; 0: plotly chooses."""
         low, high = self.log_range or (0.0, 0.0)
         return math.ceil((high - low) / MOST_TICKS) if high - low > SHORT_DECADES else 0
 
@@ -68,8 +68,8 @@ class Axis:
         return f"{self.title} ({self.unit})" if self.title and self.unit else self.title or self.unit
 
     def layout(self) -> dict[str, Any]:
-        """Return it as plotly wants it."""
-        told: dict[str, Any] = {
+        """Return the axis as plotly's layout."""
+        layout: dict[str, Any] = {
             "title": {"text": self.label, "standoff": 8},
             "type": "log" if self.log else "linear",
             "automargin": True,
@@ -77,21 +77,21 @@ class Axis:
             "separatethousands": True,
             "zeroline": False,
         }
-        told_range = self.log_range if self.log else self.linear_range
-        if told_range is not None:
-            told["range"] = list(told_range)
+        range_ = self.log_range if self.log else self.linear_range
+        if range_ is not None:
+            layout["range"] = list(range_)
         elif not self.log:
-            told["rangemode"] = "tozero"
+            layout["rangemode"] = "tozero"
         if self.ticks:
-            told |= {"tickmode": "array", "tickvals": [at for at, _ in self.ticks]}
-            told["ticktext"] = [text for _, text in self.ticks]
+            layout |= {"tickmode": "array", "tickvals": [position for position, _ in self.ticks]}
+            layout["ticktext"] = [text for _, text in self.ticks]
         elif self.log and self.decades:
-            told["dtick"] = self.decades
-        return told
+            layout["dtick"] = self.decades
+        return layout
 
 
 def sweep_axis(name: str, values: Sequence[float]) -> Axis:
-    """Return the axis of what a scenario varies: `depth`, or a parameter; its ticks are the values."""
+    """Return the axis of what a scenario varies, `depth` or a parameter, with its values as ticks."""
     known = sorted({float(value) for value in values})
     sized = "size" in name or "bytes" in name
     title = {"depth": "depth (layers)", "size": "file size"}.get(name, name.replace("_", " "))
@@ -102,14 +102,15 @@ def sweep_axis(name: str, values: Sequence[float]) -> Axis:
         return Axis(title, unit, factor)
     zero, edge = _zero(known)
     places = [(zero if value == 0 else value, value) for value in known]
-    told = format_size if sized else _plain
-    return Axis(title, "", 1.0, True, zero, edge, tuple((float(at or 0), told(value)) for at, value in _thin(places)))
+    tick_text = format_size if sized else _plain
+    ticks = tuple((float(position or 0), tick_text(value)) for position, value in _thin(places))
+    return Axis(title, "", 1.0, True, zero, edge, ticks)
 
 
 def value_axis(title: str, unit: str, values: Sequence[float], highs: Sequence[float] = ()) -> Axis:
     """Return the axis of measured values in `unit`: a time, bytes, bytes/s, a ratio or a count.
 
-    `highs` are the upper ends of intervals; an interval that would shrink all marks leaves the frame.
+    `highs` are the upper ends of intervals; the axis does not extend to very wide intervals.
     """
     axis = _value_axis(title, unit, values)
     known = [value / axis.factor for value in values if math.isfinite(value)]
@@ -138,12 +139,12 @@ def _value_axis(title: str, unit: str, values: Sequence[float]) -> Axis:
     if zero is None:
         return Axis(title, name, factor, True)
     decades = _decades(positive[0] / factor, positive[-1] / factor)
-    ticks = ((zero / factor, "0"), *((at, _plain(at)) for at in decades))
+    ticks = ((zero / factor, "0"), *((position, _plain(position)) for position in decades))
     return Axis(title, name, factor, True, zero / factor, (edge or 0) / factor, ticks)
 
 
 def _wide(known: Sequence[float], span: float) -> bool:
-    """Tell whether the positive values span so much; a negative value rules a logarithm out."""
+    """Tell whether no value is negative and the largest positive value is at least `span` times the smallest."""
     positive = [value for value in known if value > 0]
     return bool(positive) and known[0] >= 0 and positive[-1] / positive[0] >= span
 
@@ -156,7 +157,7 @@ def _zero(known: Sequence[float]) -> tuple[float | None, float | None]:
 
 
 def _thin(places: Sequence[tuple[float | None, float]]) -> Sequence[tuple[float | None, float]]:
-    """Return at most MOST_TICKS of the places, with the first and the last."""
+    """Return about MOST_TICKS of the places, with the first and the last."""
     step = math.ceil(len(places) / MOST_TICKS)
     return [place for number, place in enumerate(reversed(places)) if number % step == 0 or number == len(places) - 1]
 
@@ -166,8 +167,8 @@ def _byte_ticks(positive: Sequence[float], zero: float | None) -> tuple[tuple[fl
     step = max(2, 2 * math.ceil((high - low) / MOST_TICKS / 2))
     first = math.floor(low / step) * step
     ticks = [2.0**power for power in range(first, math.ceil(high) + step, step)]
-    told = [(at, format_size(at)) for at in ticks]
-    return tuple([(zero, "0 B"), *(tick for tick in told if tick[0] > zero * 2)] if zero else told)
+    labelled = [(position, format_size(position)) for position in ticks]
+    return tuple([(zero, "0 B"), *(tick for tick in labelled if tick[0] > zero * 2)] if zero else labelled)
 
 
 def _decades(low: float, high: float) -> list[float]:

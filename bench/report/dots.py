@@ -1,4 +1,4 @@
-"""Dot plots: one mark per arm with its interval, for metrics side by side and for scenarios without a law."""
+"""Dot plots with one mark and interval per arm, for several metrics and for scenarios without a law."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from bench.report.palette import Palette
 
 __all__ = ["headline_figure", "metrics_figure"]
 
-LABEL_PIXELS, ARM_PIXELS, PAD_PIXELS, FRAME_PIXELS = 26, 9, 5, 60  # a row's label stands above its arms
+LABEL_PIXELS, ARM_PIXELS, PAD_PIXELS, FRAME_PIXELS = 26, 9, 5, 60  # the label of a row is above its arms
 
 _Labelled = tuple[str, "Row"]
 
 
 def headline_figure(analysis: Analysis, reading: Reading, palette: Palette) -> Chart | None:
-    """Return all cells of the headline metric; of all metrics where each arm has one cell only."""
+    """Return a chart of all cells of the headline metric, or of all metrics if each arm has one cell only."""
     cells = rows.of(analysis.cells, reading.name)
     metric = reading.metric(reading.judged_metric)
-    found = rows.matching(cells, {"metric": metric.name})
-    keys = rows.varying(found, ("depth", "temperature", *analysis.run.parameters))
+    headline = rows.matching(cells, {"metric": metric.name})
+    keys = rows.varying(headline, ("depth", "temperature", *analysis.run.parameters))
     if not keys:
         return _side_by_side(analysis, reading, palette, cells, "every metric")
-    labelled = [(rows.pairs_words((key, row[key]) for key in keys if key in row), row) for row in found]
+    labelled = [(rows.pairs_words((key, row[key]) for key in keys if key in row), row) for row in headline]
     panel = _panel("", labelled, metric.title, metric.unit, palette, analysis.run.parameters)
-    source = f"scenario = {reading.name}, metrics.{metric.name}; n = {sum(int(row['n']) for row in found):,}"
-    return Chart(metric.title, (panel,), source, _NOTES, _arms(found))
+    source = f"scenario = {reading.name}, metrics.{metric.name}; n = {sum(int(row['n']) for row in headline):,}"
+    return Chart(metric.title, (panel,), source, _NOTES, _arms(headline))
 
 
 def metrics_figure(analysis: Analysis, reading: Reading, palette: Palette) -> Chart | None:
-    """Return every metric at the one cell that most arms have: where the time goes."""
+    """Return a chart of every metric at the point that most arms have, which shows where the time goes."""
     cells = rows.of(analysis.cells, reading.name)
     keys = ("depth", *analysis.run.parameters)
     arms: dict[tuple[Any, ...], set[str]] = {}
@@ -44,11 +44,11 @@ def metrics_figure(analysis: Analysis, reading: Reading, palette: Palette) -> Ch
         arms.setdefault(tuple(row.get(key) for key in keys), set()).add(str(row["arm"]))
     if not arms or len(reading.metrics) == 1:
         return None
-    most = max(len(found) for found in arms.values())
-    chosen = [place for place, found in arms.items() if len(found) == most][-1]
-    where = {key: value for key, value in zip(keys, chosen, strict=True) if value is not None}
-    title = f"every metric at {rows.pairs_words(where.items())}"
-    return _side_by_side(analysis, reading, palette, rows.matching(cells, where), title)
+    most = max(map(len, arms.values()))
+    chosen = [point for point in arms if len(arms[point]) == most][-1]
+    conditions = {key: value for key, value in zip(keys, chosen, strict=True) if value is not None}
+    title = f"every metric at {rows.pairs_words(conditions.items())}"
+    return _side_by_side(analysis, reading, palette, rows.matching(cells, conditions), title)
 
 
 _NOTES = ("Whiskers are 95 % intervals, and may leave the frame. A mark without whiskers is a single unit.",)
@@ -57,13 +57,13 @@ _NOTES = ("Whiskers are 95 % intervals, and may leave the frame. A mark without 
 def _side_by_side(
     analysis: Analysis, reading: Reading, palette: Palette, cells: Sequence[Row], title: str
 ) -> Chart | None:
-    """Return the metrics that share the headline's unit as rows, a panel for each temperature."""
+    """Return a chart with the metrics in the headline's unit as rows, one panel per temperature."""
     unit = reading.metric(reading.judged_metric).unit
     metrics = [metric for metric in reading.metrics if metric.unit == unit]
     panels = []
     for temperature in Temperature:
-        mine = rows.matching(cells, {"temperature": temperature.value})
-        labelled = [(metric.title, row) for metric in metrics for row in rows.matching(mine, {"metric": metric.name})]
+        at_temperature = rows.matching(cells, {"temperature": temperature.value})
+        labelled = [(metric.title, row) for metric in metrics for row in at_temperature if row["metric"] == metric.name]
         if labelled:
             panels.append(_panel(temperature.value, labelled, "", unit, palette, analysis.run.parameters))
     if not panels:
@@ -86,13 +86,13 @@ def _panel(
     axis = value_axis(axis_title, unit, *([rows.number(row, key) for _, row in labelled] for key in ("value", "high")))
     row_pixels = LABEL_PIXELS + ARM_PIXELS * len(arms) + PAD_PIXELS
     data = []
-    for place, arm in enumerate(arms):
-        mine = [(label, row) for label, row in labelled if row["arm"] == arm]
-        offset = (LABEL_PIXELS + ARM_PIXELS * place) / row_pixels
-        heights = [round(categories.index(label) + offset, 4) for label, _ in mine]
-        told = [row for _, row in mine]
-        labels = [hover(row, parameters, unit) for row in told]
-        data.append(marks.dot_trace(arm, told, heights, palette.look(arm), axis, labels))
+    for index, arm in enumerate(arms):
+        labelled_arm = [(label, row) for label, row in labelled if row["arm"] == arm]
+        offset = (LABEL_PIXELS + ARM_PIXELS * index) / row_pixels
+        heights = [round(categories.index(label) + offset, 4) for label, _ in labelled_arm]
+        arm_cells = [row for _, row in labelled_arm]
+        labels = [hover(row, parameters, unit) for row in arm_cells]
+        data.append(marks.dot_trace(arm, arm_cells, heights, palette.style(arm), axis, labels))
     layout = marks.layout(axis, axis, FRAME_PIXELS + len(categories) * row_pixels)
     layout["yaxis"] = {
         "range": [len(categories), 0],

@@ -1,7 +1,7 @@
-"""Charts of a scenario, from its laws and metrics alone: a new scenario has charts without an edit here.
+"""Charts of a scenario, made from its laws and metrics only, so that a new scenario needs no code here.
 
-A figure is a group of panels that share a title. Panels are plotly figures as plain JSON (the page
-draws them with plotly.js), so that making a page needs no plotly object per mark.
+A chart is a group of panels that share a title. Panels are plotly figures as plain JSON, which the page
+draws with plotly.js, so that making a page needs no plotly object per mark.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from bench.report.palette import Palette
 
 __all__ = ["Chart", "Panel", "fit_words", "law_figures", "law_unit"]
 
-OPEN = 2  # figures of a scenario that are open at once; the rest wait in a fold
+OPEN = 2  # figures of a scenario that are open at first; further ones are collapsed
 PANEL_HEIGHT = 340
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart: plotly's `data` and `layout`; `axis`: which may change between linear and log."""
+    """One chart: plotly's `data` and `layout`; `axis` is the one that can switch between linear and logarithmic."""
 
     title: str
     data: list[dict[str, Any]]
@@ -39,7 +39,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Chart:
-    """Panels under one title; `source` says which rows of samples.jsonl they show, `notes` what to know."""
+    """Panels under one title; `source` tells which rows of samples.jsonl they show, `notes` how to read them."""
 
     title: str
     panels: tuple[Panel, ...]
@@ -51,7 +51,7 @@ class Chart:
 
 
 def law_unit(law: Law) -> str:
-    """Return what a slope is per: `MiB`, `layer`."""
+    """Return the unit of x that a slope is given per: `MiB`, `layer`."""
     return law.per_name or law.x
 
 
@@ -65,7 +65,7 @@ def fit_words(fitted: FittedLaw, unit: str) -> str:
 
 
 def law_figures(analysis: Analysis, reading: Reading, palette: Palette) -> list[Chart]:
-    """Return one figure for laws that differ by temperature only, a panel for each temperature."""
+    """Return one chart for each set of laws that differ by temperature only, with one panel per temperature."""
     cells = rows.of(analysis.cells, reading.name)
     groups: dict[tuple[Any, ...], list[Law]] = {}
     for law in reading.laws:
@@ -73,17 +73,17 @@ def law_figures(analysis: Analysis, reading: Reading, palette: Palette) -> list[
         groups.setdefault((law.metric, law.x, others), []).append(law)
     figures: list[Chart] = []
     for (metric, x, others), laws in groups.items():
-        told = [(law, _cells_of(cells, law)) for law in laws]
-        told = [(law, found) for law, found in told if found]
-        if not told:
+        laws_with_cells = [(law, _cells_of(cells, law)) for law in laws]
+        laws_with_cells = [(law, law_cells) for law, law_cells in laws_with_cells if law_cells]
+        if not laws_with_cells:
             continue
         unit = reading.metric(metric).unit
-        panels = tuple(_law_panel(analysis, law, found, unit, palette) for law, found in told)
-        title = told[0][0].title if len(laws) == 1 else f"{reading.metric(metric).title} against {x}"
-        units = sum(int(row["n"]) for _, found in told for row in found)
+        panels = tuple(_law_panel(analysis, law, law_cells, unit, palette) for law, law_cells in laws_with_cells)
+        title = laws_with_cells[0][0].title if len(laws) == 1 else f"{reading.metric(metric).title} against {x}"
+        units = sum(int(row["n"]) for _, law_cells in laws_with_cells for row in law_cells)
         condition = rows.pairs_words(others)
         source = f"scenario = {reading.name}, metrics.{metric}{', ' + condition if condition else ''}; n = {units:,}"
-        arms = tuple(dict.fromkeys(str(row["arm"]) for _, found in told for row in found))
+        arms = tuple(dict.fromkeys(str(row["arm"]) for _, law_cells in laws_with_cells for row in law_cells))
         figures.append(Chart(title, panels, source, _notes(panels), arms, folded=len(figures) >= OPEN))
     return figures
 
@@ -95,29 +95,27 @@ def _cells_of(cells: Sequence[Row], law: Law) -> list[Row]:
 def _law_panel(analysis: Analysis, law: Law, cells: Sequence[Row], unit: str, palette: Palette) -> Panel:
     x = sweep_axis(law.x, [float(row[law.x]) for row in cells])
     y = value_axis("", unit, *([rows.number(row, key) for row in cells] for key in ("value", "high")))
-    fitted = {
-        str(told.arm): told for told in analysis.laws if told.law == law and told.scenario == cells[0]["scenario"]
-    }
+    fitted = {str(fit.arm): fit for fit in analysis.laws if fit.law == law and fit.scenario == cells[0]["scenario"]}
     data = []
     for arm in dict.fromkeys(str(row["arm"]) for row in cells):
-        look = palette.look(arm)
-        mine = [row for row in cells if row["arm"] == arm]
+        style = palette.style(arm)
+        arm_cells = [row for row in cells if row["arm"] == arm]
         if arm in fitted:
             words = f"<b>{html.escape(arm)}</b>, fitted<br>{html.escape(fit_words(fitted[arm], unit))}"
-            data.append(marks.fit_trace(arm, fitted[arm].line, look, (x, y), words))
-        labels = [hover(row, analysis.run.parameters, unit) for row in mine]
-        data.append(marks.point_trace(arm, mine, law.x, look, (x, y), labels))
+            data.append(marks.fit_trace(arm, fitted[arm].line, style, (x, y), words))
+        labels = [hover(row, analysis.run.parameters, unit) for row in arm_cells]
+        data.append(marks.point_trace(arm, arm_cells, law.x, style, (x, y), labels))
     temperature = law.where.get("temperature")
     title = str(temperature) if temperature in set(Temperature) else ""
     return Panel(title, data, marks.layout(x, y, PANEL_HEIGHT), "yaxis" if y.switchable else "")
 
 
 def hover(row: Row, parameters: Sequence[str], unit: str) -> list[str]:
-    """Return what fills marks.HOVER: cell, value with interval, units, calls, range, outliers."""
+    """Return the texts for marks.HOVER: cell, value with interval, units, calls, range, outliers."""
     spread = f"{quantity(rows.number(row, 'minimum'), unit)} … {quantity(rows.number(row, 'maximum'), unit)}"
     cell = html.escape(rows.cell_words(row, parameters), quote=False)
     calls = f"{int(row.get('operations', row['n'])):,}"
-    return [cell, rows.told(row, unit), f"{int(row['n']):,}", calls, spread, f"{row['outliers']}"]
+    return [cell, rows.estimate_text(row, unit), f"{int(row['n']):,}", calls, spread, f"{row['outliers']}"]
 
 
 def _notes(panels: Sequence[Panel]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Traces and layouts: points with whiskers, fitted lines, and what every chart has in common."""
+"""Traces and layouts of plotly: points with whiskers, fitted lines, and the common layout of charts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bench.stats.fit import Line
 
 __all__ = ["fit_trace", "layout", "point_trace", "whiskers"]
 
-FIT_POINTS = 32  # of a drawn line: straight on linear axes, curved on logarithmic ones
-STUB = 1.6  # a line's value at a zero that stands apart is drawn from zero / STUB to zero * STUB
+FIT_POINTS = 32  # of a fitted line, which is curved on logarithmic axes
+STUB = 1.6  # the value of a line at zero is drawn from zero / STUB to zero * STUB on a logarithmic axis
 MARKER_PIXELS = 8
 WHISKER_OPACITY = 0.6
 HOVER = (
@@ -32,7 +32,7 @@ Labels = Sequence[Sequence[str]]
 
 
 def layout(x: Axis, y: Axis, height: int) -> dict[str, Any]:
-    """Return the layout of a chart; colours of text and lines come from the page."""
+    """Return the layout of a chart; the page sets the colours of text and lines."""
     dotted: dict[str, Any] = {"type": "line", "line": {"width": 1, "dash": "dot", "color": "#808080"}}
     shapes = []
     if x.edge is not None:
@@ -65,26 +65,26 @@ def _trace(arm: str) -> dict[str, Any]:
     }
 
 
-def marker(look: ArmStyle) -> dict[str, Any]:
+def marker(style: ArmStyle) -> dict[str, Any]:
     """Return an arm's marker."""
     return {
-        "color": look.colour,
-        "symbol": look.symbol,
+        "color": style.colour,
+        "symbol": style.symbol,
         "size": MARKER_PIXELS,
-        "line": {"width": 0 if look.variant == 0 else 1.5},
+        "line": {"width": 0 if style.variant == 0 else 1.5},
     }
 
 
 def faint(colour: str) -> str:
-    """Return a colour that lets marks stand before their whiskers."""
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    """Return the colour of whiskers: `colour` with some transparency."""
+    red, green, blue = (int(colour[index : index + 2], 16) for index in (1, 3, 5))
     return f"rgba({red},{green},{blue},{WHISKER_OPACITY})"
 
 
 def whiskers(
-    cells: Sequence[Row], axis: Axis, look: ArmStyle, keys: tuple[str, str, str] = ("value", "low", "high")
+    cells: Sequence[Row], axis: Axis, style: ArmStyle, keys: tuple[str, str, str] = ("value", "low", "high")
 ) -> dict[str, Any]:
-    """Return the intervals as plotly's error bars; a cell without an interval has none."""
+    """Return the intervals of `cells` as plotly's error bars; a cell without an interval has no bar."""
     above: list[float | None] = []
     below: list[float | None] = []
     for row in cells:
@@ -92,20 +92,20 @@ def whiskers(
         known = not (math.isnan(low) or math.isnan(high)) and (value != 0 or axis.zero is None)
         above.append(_short((high - value) / axis.factor) if known else None)
         below.append(_short((value - low) / axis.factor) if known else None)
-    told = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.4, "width": 3}
-    return told | {"color": faint(look.colour)}
+    bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.4, "width": 3}
+    return bars | {"color": faint(style.colour)}
 
 
 def point_trace(
     arm: str,
     cells: Sequence[Row],
     x_key: str,
-    look: ArmStyle,
+    style: ArmStyle,
     axes: Axes,
     labels: Labels,
     keys: tuple[str, str, str] = ("value", "low", "high"),
 ) -> dict[str, Any]:
-    """Return an arm's cells as markers with whiskers."""
+    """Return the cells of an arm as markers with whiskers."""
     x, y = axes
     return _trace(arm) | {
         "mode": "markers",
@@ -113,28 +113,28 @@ def point_trace(
         "y": [_short(y.place(number(row, keys[0]))) for row in cells],
         "customdata": [list(label) for label in labels],
         "hovertemplate": HOVER,
-        "marker": marker(look),
-        "error_y": whiskers(cells, y, look, keys),
+        "marker": marker(style),
+        "error_y": whiskers(cells, y, style, keys),
     }
 
 
 def dot_trace(
-    arm: str, cells: Sequence[Row], heights: Sequence[float], look: ArmStyle, axis: Axis, labels: Labels
+    arm: str, cells: Sequence[Row], heights: Sequence[float], style: ArmStyle, axis: Axis, labels: Labels
 ) -> dict[str, Any]:
-    """Return an arm's cells as markers at `heights`, their values along x."""
+    """Return the cells of an arm as markers at `heights`, with their values along x."""
     return _trace(arm) | {
         "mode": "markers",
         "x": [_short(axis.place(number(row, "value"))) for row in cells],
         "y": list(heights),
         "customdata": [list(label) for label in labels],
         "hovertemplate": HOVER,
-        "marker": marker(look),
-        "error_x": whiskers(cells, axis, look),
+        "marker": marker(style),
+        "error_x": whiskers(cells, axis, style),
     }
 
 
-def fit_trace(arm: str, line: Line, look: ArmStyle, axes: Axes, words: str) -> dict[str, Any]:
-    """Return a fitted line as drawn between the smallest and the largest x of its cells."""
+def fit_trace(arm: str, line: Line, style: ArmStyle, axes: Axes, words: str) -> dict[str, Any]:
+    """Return the trace of a fitted line from the smallest to the largest x of its cells."""
     x, y = axes
     points: list[tuple[float | None, float | None]] = []
     start = line.x_low
@@ -145,15 +145,15 @@ def fit_trace(arm: str, line: Line, look: ArmStyle, axes: Axes, words: str) -> d
             points += [(x.zero / STUB, at_zero), (x.zero * STUB, at_zero), (None, None)]
     for step in range(FIT_POINTS + 1):
         share = step / FIT_POINTS
-        at = start * (line.x_high / start) ** share if x.log else start + (line.x_high - start) * share
-        points.append((x.place(at), y.place(line.intercept.value + line.slope.value * at)))
+        value = start * (line.x_high / start) ** share if x.log else start + (line.x_high - start) * share
+        points.append((x.place(value), y.place(line.intercept.value + line.slope.value * value)))
     return _trace(arm) | {
         "mode": "lines",
-        "x": [_short(at) for at, _ in points],
-        "y": [_short(at) for _, at in points],
+        "x": [_short(place) for place, _ in points],
+        "y": [_short(place) for _, place in points],
         "text": words,
         "hovertemplate": "%{text}<extra></extra>",
-        "line": {"color": look.colour, "width": 1.6, "dash": look.dash},
+        "line": {"color": style.colour, "width": 1.6, "dash": style.dash},
         "opacity": 0.8,
     }
 

@@ -1,4 +1,4 @@
-"""Write one self-contained page of a run: nothing is loaded from anywhere, not even a font."""
+"""Write the page of a run as one self-contained file, which loads nothing, not even a font."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["PAGE_BYTES", "charts", "render", "rendered", "samples", "write"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 PAGE_BYTES = 7_000_000
-FOLD_CHARACTERS = 1_000_000  # of folded tables; less where the page would become larger with them
+FOLD_CHARACTERS = 1_000_000  # of folded tables; fewer if the page would exceed PAGE_BYTES
 LEAST_CHARACTERS = 1000
 _CODE = re.compile(r"`([^`]+)`")
 _STRONG = re.compile(r"\*\*([^*]+)\*\*")
@@ -35,31 +35,34 @@ SIGNS = {Outcome.CONFIRMED: "✓", Outcome.QUALIFIED: "≈", Outcome.REFUTED: "�
 
 
 def render(run: Run, readings: Mapping[str, Reading], target: Path) -> Path:
-    """Write the page of `run` to `target` (its directory must exist) and return it; OSError if it cannot."""
+    """Write the page of `run` to `target`, whose directory must exist, and return `target`.
+
+    Raises OSError if it cannot be written.
+    """
     return render_analysis(Analysis(run, readings), readings, target)
 
 
 def render_analysis(
     analysis: Analysis, readings: Mapping[str, Reading], target: Path, comparisons: Sequence[Compared] = ()
 ) -> Path:
-    """Do as `render`, with a run that is analysed already and its comparisons."""
-    told = context(analysis, readings, target, comparisons)
-    text, room = rendered("page.html.j2", told), FOLD_CHARACTERS
-    while len(text.encode()) > PAGE_BYTES and room > LEAST_CHARACTERS:
-        room //= 2
-        text = rendered("page.html.j2", {**told, "folds": folds(told["sections"], room)})
+    """Write the page like `render`, from an analysis and the run's comparisons."""
+    values = context(analysis, readings, target, comparisons)
+    text, characters = rendered("page.html.j2", values), FOLD_CHARACTERS
+    while len(text.encode()) > PAGE_BYTES and characters > LEAST_CHARACTERS:
+        characters //= 2
+        text = rendered("page.html.j2", {**values, "folds": folds(values["sections"], characters)})
     return write(text, target)
 
 
 def write(text: str, target: Path) -> Path:
-    """Write a page to `target` in one step and return it; OSError if it cannot."""
+    """Write a page to `target` atomically and return `target`; raises OSError if it cannot be written."""
     temporary = target.with_name(f".{target.name}.new")
     temporary.write_text(text, encoding="utf-8")
     return temporary.replace(target)
 
 
-def rendered(template: str, told: Mapping[str, Any]) -> str:
-    """Return a page."""
+def rendered(template: str, values: Mapping[str, Any]) -> str:
+    """Render a template with `values`."""
     import jinja2
     from plotly.offline import get_plotlyjs
 
@@ -72,18 +75,18 @@ def rendered(template: str, told: Mapping[str, Any]) -> str:
     )
     environment.filters["prose"] = prose
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
-    return environment.get_template(template).render(**told, plotly=get_plotlyjs(), light=LIGHT, dark=DARK)
+    return environment.get_template(template).render(**values, plotly=get_plotlyjs(), light=LIGHT, dark=DARK)
 
 
 def context(
     analysis: Analysis, readings: Mapping[str, Reading], target: Path, comparisons: Sequence[Compared] = ()
 ) -> dict[str, Any]:
-    """Return all that the template lays out."""
+    """Return the values for the template."""
     run = analysis.run
     units = run.units
     palette = Palette(str(arm) for arm in units["arm"].unique())
-    told = [sections.section(analysis, name, readings.get(name), palette) for name in analysis.scenarios]
-    all_skips = run.provenance.skips
+    scenario_sections = [sections.section(analysis, name, readings.get(name), palette) for name in analysis.scenarios]
+    skips = run.provenance.skips
     return {
         "run": run,
         "version": __version__,
@@ -92,18 +95,18 @@ def context(
         "command": origin.command(run),
         "complete": run.provenance.complete,
         "warnings": [*run.provenance.warnings, *run.warnings],
-        "units": len(units) + sum(one.units for one in comparisons),
-        "failed": int((units["error"] != "").sum()) + sum(one.failed for one in comparisons),
+        "units": len(units) + sum(comparison.units for comparison in comparisons),
+        "failed": int((units["error"] != "").sum()) + sum(comparison.failed for comparison in comparisons),
         "comparisons": comparison_sheet(comparisons) if comparisons else None,
         "mismatched": int((units["mismatches"] != "").sum()),
         "answers": sections.answers(analysis, readings),
         "verdicts": [(verdict, sections.evidence(verdict.findings)) for verdict in verdicts(analysis, readings)],
         "signs": {outcome.value: sign for outcome, sign in SIGNS.items()},
-        "sections": told,
-        "charts": charts(figure for section in told for figure in section.figures),
-        "folds": folds(told, FOLD_CHARACTERS),
-        "skips": [skip for skip in all_skips if skip.scenario not in analysis.scenarios],
-        "skipped": len(all_skips),
+        "sections": scenario_sections,
+        "charts": charts(figure for section in scenario_sections for figure in section.figures),
+        "folds": folds(scenario_sections, FOLD_CHARACTERS),
+        "skips": [skip for skip in skips if skip.scenario not in analysis.scenarios],
+        "skipped": len(skips),
         "origin": origin.sheets(run),
         "samples": samples(run, target),
         "palette": palette,
@@ -112,18 +115,18 @@ def context(
 
 
 def samples(run: Run, target: Path) -> str:
-    """Return where the run's rows are, from the page's place."""
+    """Return the path of the run's rows, relative to the page."""
     return Path(os.path.relpath(run.directory, target.parent), run.samples.name).as_posix()
 
 
 def prose(text: str) -> Markup:
-    """Return text with what stands in backticks as code, in ** strong and intervals set apart; all is escaped."""
+    """Return `text` as escaped HTML, with `code` and **strong** marked up and intervals in a span."""
     marked = _STRONG.sub(r"<strong>\1</strong>", _CODE.sub(r"<code>\1</code>", str(escape(text))))
     return Markup(_INTERVAL.sub(r'<span class="interval">\g<0></span>', marked))  # noqa: S704
 
 
 def charts(figures: Iterable[Chart]) -> dict[str, Any]:
-    """Return plotly's data and layout of every panel by the id of its place on the page."""
+    """Return plotly's data and layout of every panel, by the id of its element on the page."""
     return {
         f"{figure.id}-{number}": {"data": panel.data, "layout": panel.layout}
         for figure in figures
@@ -131,13 +134,13 @@ def charts(figures: Iterable[Chart]) -> dict[str, Any]:
     }
 
 
-def folds(told: Iterable[sections.Section], room: int) -> dict[str, Any]:
-    """Return the folded tables by the id of their place, as many rows as `room` characters have room for."""
-    found = {}
-    for section in told:
+def folds(scenario_sections: Iterable[sections.Section], characters: int) -> dict[str, Any]:
+    """Return the folded tables by the id of their element, with as many rows as fit into `characters`."""
+    packed = {}
+    for section in scenario_sections:
         for number, sheet in enumerate((sheet for sheet in section.sheets if sheet.folded), 1):
             longest = max(len("".join(row)) for row in sheet.rows)
-            most = min(len(sheet.rows), room // longest)
-            room -= most * longest
-            found[f"{section.anchor}-rows{number}"] = sheet.packed(max(most, 1))
-    return found
+            most = min(len(sheet.rows), characters // longest)
+            characters -= most * longest
+            packed[f"{section.anchor}-rows{number}"] = sheet.packed(max(most, 1))
+    return packed

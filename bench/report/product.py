@@ -1,8 +1,8 @@
-"""From a run's directory to what a reader gets: the page, and the summary in words."""
+"""Make the report of a run: the page, and the summary in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ __all__ = ["Product", "answers", "place", "publish"]
 
 @dataclass(frozen=True)
 class Product:
-    """What a run says, and where its page is."""
+    """The report of a run: the path of its page, and its results."""
 
     run: Run
     page: Path
@@ -35,7 +35,7 @@ class Product:
     comparisons: list[Compared]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the report as JSON values."""
         return {
             "run": self.run.id,
             "results": str(self.run.directory),
@@ -62,34 +62,34 @@ class Product:
 
 
 def answers(analysis: Analysis) -> list[Answer]:
-    """Return what every scenario of the run answers, in their order."""
-    known = discovery.readings()
-    return [answer for name in analysis.scenarios if name in known for answer in known[name].answers(analysis)]
+    """Return the answers of all scenarios of the run, in the scenarios' order."""
+    readings = discovery.readings()
+    return [answer for name in analysis.scenarios if name in readings for answer in readings[name].answers(analysis)]
 
 
 def publish(run: Run, reports: Path, *, suites: bool = False) -> Product:
-    """Write the page of `run` below `reports` and return it with the summary.
+    """Write the page of `run` below `reports` and return the report.
 
-    With `suites`, also the run's times for pyperf and pytest-benchmark beside its rows.
+    With `suites`, also write the run's times in the formats of pyperf and pytest-benchmark beside its rows.
     """
-    known = discovery.readings()
+    readings = discovery.readings()
     if suites:
-        _write_suites(run, known)
+        _write_suites(run, readings.values())
     comparisons = compared(run) if run.provenance.comparisons is not None else []
-    analysis = Analysis(run.surveyed, known)
-    judged = verdicts(analysis, known)
+    analysis = Analysis(run.surveyed, readings)
+    claim_verdicts = verdicts(analysis, readings)
     with place(reports):
-        target = page.render_analysis(analysis, known, reports / f"{run.id}.html", comparisons)
-    told = [f"{item.scenario} {item.name}: {item.sentence()}" for item in comparisons]
+        target = page.render_analysis(analysis, readings, reports / f"{run.id}.html", comparisons)
+    lines = [f"{item.scenario} {item.name}: {item.sentence()}" for item in comparisons]
     if len(analysis.run.units):
-        told += summary.lines(analysis, judged)
+        lines += summary.lines(analysis, claim_verdicts)
     errors = int((run.units["error"] != "").sum())
-    return Product(run, target, len(run.units), errors, told, answers(analysis), judged, comparisons)
+    return Product(run, target, len(run.units), errors, lines, answers(analysis), claim_verdicts, comparisons)
 
 
 @contextmanager
 def place(reports: Path) -> Iterator[None]:
-    """Make the directory of pages; what goes wrong with it while entered is one clear line."""
+    """Make the directory of pages; raises BenchError for an OSError while entered."""
     try:
         reports.mkdir(parents=True, exist_ok=True)
         yield
@@ -99,18 +99,18 @@ def place(reports: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_suites(run: Run, known: Mapping[str, Reading]) -> None:
-    """Write the metrics that are times; neither pyperf nor pytest-benchmark has a unit for a throughput."""
+def _write_suites(run: Run, readings: Iterable[Reading]) -> None:
+    """Write the metrics that are times; neither pyperf nor pytest-benchmark has a unit for throughput."""
     import pandas as pd
 
     from bench.store.pyperf_files import write_suites
     from bench.store.pytest_benchmark_files import write_pytest_benchmark
 
-    told = {
-        (reading.name, metric.name) for reading in known.values() for metric in reading.metrics if metric.unit == "ns"
+    time_metrics = {
+        (reading.name, metric.name) for reading in readings for metric in reading.metrics if metric.unit == "ns"
     }
     keys = zip(run.times["scenario"], run.times["metric"], strict=True)
-    times = run.times.loc[pd.Series([key in told for key in keys], run.times.index, dtype=bool)]
+    times = run.times.loc[pd.Series([key in time_metrics for key in keys], run.times.index, dtype=bool)]
     try:
         write_suites(run, times)
         write_pytest_benchmark(run, times)

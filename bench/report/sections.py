@@ -1,4 +1,4 @@
-"""What the page says, as records that the template only has to lay out."""
+"""The content of the page as records, which the template lays out."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AnswerGroup", "Evidence", "Failure", "Section", "answers", "evidence", "failures", "section"]
 
-SUBJECT = "overlay2"  # the driver that the questions are about comes first
-MOST_FAILURES = 200  # shown one by one; the rest is counted
+SUBJECT = "overlay2"  # the driver that the questions are about, which comes first
+MOST_FAILURES = 200  # listed; further ones are only counted
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Sentence:
 
 @dataclass(frozen=True)
 class AnswerGroup:
-    """The answers of one scenario, those about the subject first; `others` wait in a fold."""
+    """The answers of one scenario: `first` those about the subject; `others` are collapsed."""
 
     scenario: str
     anchor: str
@@ -53,7 +53,7 @@ class AnswerGroup:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The arms of which a scenario says the same."""
+    """The arms for which a scenario has the same finding."""
 
     where: tuple[str, ...]
     outcome: str
@@ -63,7 +63,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Failure:
-    """Units that failed, or counted something else than expected, for one reason."""
+    """Units that failed, or whose counters are not as expected, for the same reason."""
 
     scenario: str
     arms: str
@@ -74,7 +74,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Section:
-    """One scenario: its question, charts, tables, and where every figure comes from."""
+    """One scenario: its question, charts, tables, and the source of its figures."""
 
     name: str
     anchor: str
@@ -92,23 +92,23 @@ class Section:
 
 
 def section(analysis: Analysis, name: str, reading: Reading | None, palette: Palette) -> Section:
-    """Return the section of a scenario; one that this version does not know has tables alone."""
+    """Return the section of a scenario; a scenario without a reading has tables only."""
     units = analysis.units(name)
     failed = units[units["error"] != ""]
     figures: list[Chart | None] = []
-    found: list[Sheet | None] = []
+    tables: list[Sheet | None] = []
     if reading is not None:
         if reading.laws:
-            figures += law_figures(analysis, reading, palette)
-            open_now, folded = [f for f in figures if f and not f.folded], [f for f in figures if f and f.folded]
-            figures = [*open_now, counter_figure(analysis, reading, palette)]
-            figures += [metrics_figure(analysis, reading, palette), *folded]
+            laws = law_figures(analysis, reading, palette)
+            figures += [figure for figure in laws if not figure.folded]
+            figures += [counter_figure(analysis, reading, palette), metrics_figure(analysis, reading, palette)]
+            figures += [figure for figure in laws if figure.folded]
         else:
             figures.append(headline_figure(analysis, reading, palette))
-        found += [sheets.from_table(told.title, told.columns, told.rows) for told in reading.tables(analysis)]
-        found += [sheets.law_sheet(analysis, reading), sheets.ratio_sheet(analysis, reading)]
-    found += sheets.counter_sheets(analysis, name)
-    found.append(sheets.cell_sheet(analysis, name, reading))
+        tables += [sheets.from_table(table.title, table.columns, table.rows) for table in reading.tables(analysis)]
+        tables += [sheets.law_sheet(analysis, reading), sheets.ratio_sheet(analysis, reading)]
+    tables += sheets.counter_sheets(analysis, name)
+    tables.append(sheets.cell_sheet(analysis, name, reading))
     return Section(
         name=name,
         anchor=anchor(name),
@@ -118,7 +118,7 @@ def section(analysis: Analysis, name: str, reading: Reading | None, palette: Pal
             replace(figure, id=f"{anchor(name)}-{number}")
             for number, figure in enumerate((figure for figure in figures if figure is not None), 1)
         ),
-        sheets=tuple(sheet for sheet in found if sheet is not None),
+        sheets=tuple(sheet for sheet in tables if sheet is not None),
         precision=sheets.precision(analysis, reading) if reading else "",
         skips=tuple(skip for skip in analysis.run.provenance.skips if skip.scenario == name),
         mismatches=tuple(failures(units[units["mismatches"] != ""], "mismatches")),
@@ -130,7 +130,7 @@ def section(analysis: Analysis, name: str, reading: Reading | None, palette: Pal
 
 
 def query(name: str, samples: Path) -> str:
-    """Return the command that prints a scenario's rows."""
+    """Return the command that prints the rows of a scenario."""
     chosen = f'select(.scenario == {json.dumps(name)} and .error == "")'
     if samples.suffix == PACKED:
         return f"xzcat {samples.name} | jq -c {shlex.quote(chosen)}"
@@ -138,15 +138,15 @@ def query(name: str, samples: Path) -> str:
 
 
 def answers(analysis: Analysis, readings: Mapping[str, Reading]) -> list[AnswerGroup]:
-    """Return every scenario's answers, by volume, the subject's first."""
+    """Return the answers of every scenario, those about the subject first."""
     groups = []
     for name in analysis.scenarios:
         reading = readings.get(name)
-        told = list(reading.answers(analysis)) if reading else []
-        if reading is None or not told:
+        scenario_answers = list(reading.answers(analysis)) if reading else []
+        if reading is None or not scenario_answers:
             continue
-        first = [answer for answer in told if answer.where.driver == SUBJECT]
-        others = [answer for answer in told if answer not in first]
+        first = [answer for answer in scenario_answers if answer.where.driver == SUBJECT]
+        others = [answer for answer in scenario_answers if answer not in first]
         if not first:
             first, others = others, []
         others.sort(key=lambda answer: answer.where.driver == NATIVE)
@@ -155,16 +155,16 @@ def answers(analysis: Analysis, readings: Mapping[str, Reading]) -> list[AnswerG
 
 
 def anchor(name: str) -> str:
-    """Return a scenario's place on the page; a name may be anything, an anchor may not."""
+    """Return the anchor of a scenario on the page: its name, with other characters replaced."""
     return "scenario-" + re.sub(r"[^A-Za-z0-9_-]+", "-", name)
 
 
-def _sentences(told: Iterable[Answer]) -> tuple[Sentence, ...]:
-    return tuple(Sentence(answer.where.stack, answer.where.volume, answer.text) for answer in told)
+def _sentences(scenario_answers: Iterable[Answer]) -> tuple[Sentence, ...]:
+    return tuple(Sentence(answer.where.stack, answer.where.volume, answer.text) for answer in scenario_answers)
 
 
 def evidence(findings: Sequence[Finding]) -> list[Evidence]:
-    """Return findings with the arms that share one sentence together, the subject's first."""
+    """Group the findings by their text, with the arms of each; those about the subject come first."""
     groups: dict[tuple[str, str, str], list[str]] = {}
     for finding in sorted(findings, key=lambda finding: split(finding.where)[0] != SUBJECT):
         key = (finding.outcome.value, finding.evidence, finding.scenario)
@@ -173,7 +173,7 @@ def evidence(findings: Sequence[Finding]) -> list[Evidence]:
 
 
 def failures(units: pd.DataFrame, column: str) -> Iterable[Failure]:
-    """Yield the reasons in `column`, each with its arms, how often, and the rows it stands in."""
+    """Yield the distinct reasons in `column`, each with its arms, the number of its units and some of their rows."""
     groups: dict[tuple[str, str], tuple[dict[str, None], list[int]]] = {}
     for scenario, text, arm, sequence in zip(
         units["scenario"], units[column].astype(str), units["arm"], units["sequence"], strict=True
@@ -186,6 +186,6 @@ def failures(units: pd.DataFrame, column: str) -> Iterable[Failure]:
         rows = ", ".join(str(number) for number in sequences[:5]) + (", …" if len(sequences) > 5 else "")
         yield Failure(scenario, ", ".join(arms), text, len(sequences), rows)
     if len(ranked) > MOST_FAILURES:
-        left = ranked[MOST_FAILURES:]
-        text = f"{len(left):,} further reasons; samples.jsonl has them all"
-        yield Failure("", "", text, sum(len(sequences) for _, (_, sequences) in left), "")
+        further = ranked[MOST_FAILURES:]
+        text = f"{len(further):,} further reasons; samples.jsonl has them all"
+        yield Failure("", "", text, sum(len(sequences) for _, (_, sequences) in further), "")

@@ -1,4 +1,4 @@
-"""A run in about ten lines of plain text, for the terminal."""
+"""The summary of a run in about ten lines of plain text, for the terminal."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from bench.report.sections import SUBJECT
 
 __all__ = ["lines"]
 
-FOREMOST = 2  # scenarios, in their own order, whose first answer is told for each volume; of the rest, one
-CLAIMS = ("C6", "C8")  # those that surprise
+FOREMOST = 2  # the first scenarios, which have an answer for each volume; others have one answer
+CLAIMS = ("C6", "C8")  # the claims whose verdict is surprising
 
 
 def lines(
     analysis: Analysis, verdicts: Iterable[ClaimVerdict], readings: Mapping[str, Reading] | None = None
 ) -> list[str]:
-    """Return the foremost answers, the claims that surprise, and how far to trust them.
+    """Return the most important answers, the verdicts on CLAIMS, and lines on how reliable they are.
 
-    `readings` by name; all that are installed if not given.
+    `readings` are by name; by default all that are installed.
     """
     if readings is None:
         from bench import discovery
 
         readings = discovery.readings()
-    told = [*_answers(analysis, readings), *(_verdict(verdict) for verdict in verdicts if verdict.claim.id in CLAIMS)]
-    told += [line for line in (_counters(analysis), _precision(analysis, readings), _trouble(analysis)) if line]
-    return told
+    texts = [*_answers(analysis, readings), *(_verdict(verdict) for verdict in verdicts if verdict.claim.id in CLAIMS)]
+    texts += [line for line in (_counters(analysis), _precision(analysis, readings), _trouble(analysis)) if line]
+    return texts
 
 
 def _answers(analysis: Analysis, readings: Mapping[str, Reading]) -> list[str]:
-    found: list[Answer] = []
-    for place, name in enumerate(name for name in analysis.scenarios if name in readings):
+    answers: list[Answer] = []
+    for index, name in enumerate(name for name in analysis.scenarios if name in readings):
         by_volume: dict[str, Answer] = {}
         for answer in readings[name].answers(analysis):
             if answer.where.driver == SUBJECT:
                 by_volume.setdefault(answer.where.volume, answer)
-        found += list(by_volume.values())[: None if place < FOREMOST else 1]
-    width = max((len(str(answer.where)) for answer in found), default=0)
-    return [f"{answer.where!s:<{width}}  {answer.text}" for answer in found]
+        answers += list(by_volume.values())[: None if index < FOREMOST else 1]
+    width = max((len(str(answer.where)) for answer in answers), default=0)
+    return [f"{answer.where!s:<{width}}  {answer.text}" for answer in answers]
 
 
 def _verdict(verdict: ClaimVerdict) -> str:
@@ -68,19 +68,19 @@ def _counters(analysis: Analysis) -> str:
 
 
 def _precision(analysis: Analysis, readings: Mapping[str, Reading]) -> str:
-    found = []
+    measured = []
     for name in analysis.scenarios:
         if name in readings:
             cells = rows.matching(rows.of(analysis.cells, name), {"metric": readings[name].judged_metric})
-            found += [(width, name, row) for row in cells if (width := rows.half_width(row)) is not None]
-    if not found:
+            measured += [(width, name, row) for row in cells if (width := rows.half_width(row)) is not None]
+    if not measured:
         return "Precision: no figure has an interval yet; give the run more time."
-    middle = statistics.median(width for width, *_ in found)
-    worst, name, row = max(found, key=operator.itemgetter(0))
-    where = f"{name} of {row['arm']}, {rows.cell_words(row, analysis.run.parameters)}"
+    median = statistics.median(width for width, *_ in measured)
+    worst, name, row = max(measured, key=operator.itemgetter(0))
+    cell = f"{name} of {row['arm']}, {rows.cell_words(row, analysis.run.parameters)}"
     return (
-        f"Precision: half a headline figure's 95 % interval is ±{middle:.1%} in the median, "
-        f"±{worst:.0%} at worst ({where})."
+        f"Precision: half a headline figure's 95 % interval is ±{median:.1%} in the median, "
+        f"±{worst:.0%} at worst ({cell})."
     )
 
 
@@ -91,5 +91,5 @@ def _trouble(analysis: Analysis) -> str:
     parts = [f"{failed:,} of {len(units):,} units failed"] if failed else []
     parts += [f"{count} warning{'s' if count > 1 else ''} of a noisy host"] if count else []
     parts += ["the run is incomplete"] if not analysis.run.provenance.complete else []
-    lines = [f"Beware: {text}." for text in analysis.run.warnings]
-    return "\n".join([*lines, *([f"Beware: {', '.join(parts)}; the page says more."] if parts else [])])
+    warnings = [f"Beware: {text}." for text in analysis.run.warnings]
+    return "\n".join([*warnings, *([f"Beware: {', '.join(parts)}; the page says more."] if parts else [])])

@@ -1,4 +1,4 @@
-"""What a test of the suite measures: the operations, and from what was asked for the streams of each."""
+"""The request of a self-test: the operations, and the streams that are measured for each."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = ["FULL", "QUICK", "Asked"]
 class Tested:
     """An operation whose verdicts are tested: a scenario, and the parameters of both sides.
 
-    `work`: for an injected share, what B has instead where the same is done in real work (from the laws of lookup and
-    copy_up as they were here: 0.4 µs a layer of 14 µs, 0.6 ms a MiB of 0.6 ms). `others` are arms that A is held
-    against in turns and one after the other; so are A itself, the work of 10 % and A on the other volumes.
+    `work` gives, for a slowdown by a share, the parameters with which B does that much more work (from the laws of
+    lookup and copy_up as fitted here: 0.4 µs a layer of 14 µs, 0.6 ms a MiB of 0.6 ms). `others` are arms that A is
+    compared with both in turns and one after the other; so are A itself, the work of 10 % and A on the other volumes.
     """
 
     scenario: str
@@ -35,7 +35,7 @@ class Tested:
     others: Sequence[str] = ("overlay2,volatile=on@{volume}", "fuse-overlayfs@{volume}", "native@{volume}")
 
 
-# Each scenario that gates, where its point is; first writes at two sizes.
+# Every scenario that gates, at its point; first writes at two sizes.
 TESTED = {
     "lookup": Tested(
         "lookup",
@@ -46,23 +46,23 @@ TESTED = {
     "first write, 1 MiB": Tested("copy_up", {"size": "1MiB"}, {0.10: "size=1200KiB", 0.20: "size=1400KiB"}),
     "unlink": Tested("whiteouts"),
 }
-# Where other tools are asked too, and units of a side: at least the time that ours takes to find PROMISED[0]. For
-# larger delays they get half as many trials, of SHORT units; so does a tool that times whole programs.
+# Operations that other tools are tested on, and units a side: they take at least as long as our verdict on a delay of
+# PROMISED[0]. Larger delays, and tools that time whole programs, get half as many trials, of SHORT units.
 PEERS = {"lookup": 180, "first write, 4 KiB": 180, "first write, 1 MiB": 240}
 SHORT = 60
 SHARES = (0.03, 0.05, 0.10, 0.20)
-PROMISED = (0.05, 0.10)  # delays for which all trials are made; other shares, and real work, get a quarter of them
+PROMISED = (0.05, 0.10)  # delays that get all trials; other shares, and real work, get a quarter of them
 QUICK = {"gates": 20, "trials": 5, "shares": (0.10,), "different": 12, "batch": 60, "budget": "8m"}
 FULL = {"gates": 200, "trials": 40, "shares": SHARES, "different": 48, "batch": None, "budget": "6h"}
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for.
+    """The request.
 
     `gates` over equal arms, of at most `gate_pairs` pairs; `trials` for each of the injected `shares`, and
-    `peer_trials` for other tools, with `batch` units of a side (None: as PEERS says); `different` pairs of arms that
-    differ; no `scenarios`: all. run.json has it, so that a run can go on.
+    `peer_trials` for other tools, with `batch` units a side (None: those of PEERS); `different` pairs of arms that
+    differ; empty `scenarios`: all. It is stored in run.json, so that the run can be resumed.
     """
 
     gates: int
@@ -84,35 +84,35 @@ class Asked:
 
     @property
     def streams(self) -> list[Stream]:
-        """What is to be measured; BenchError where that is nothing."""
-        found = [one for one in self._found if isinstance(one, Stream)]
-        if not found:
+        """The streams to measure; raises BenchError if there are none."""
+        streams = [stream for stream in self._streams_and_skips if isinstance(stream, Stream)]
+        if not streams:
             raise BenchError(
                 "nothing to test", why="no gates, no trials and no pairs of arms that differ", fix="ask for some"
             )
-        return found
+        return streams
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What run.json says of the streams."""
+        """The entries of run.json on the streams."""
         return {"streams": [stream.described() for stream in self.streams], "alpha": self.alpha, "asked": self}
 
     def plan(self, seconds: float) -> Plan:
-        """Return the plan of the streams, for a run that may take so long."""
+        """Return the plan of the streams, for a run of at most `seconds`."""
         comparisons = [stream.comparison for stream in self.streams]
         plan = compare.plan_of(comparisons, seed=self.seed, budget=seconds, rootless=os.geteuid() != 0)
-        plan.skips += [one for one in self._found if isinstance(one, Skip)]
+        plan.skips += [skip for skip in self._streams_and_skips if isinstance(skip, Skip)]
         return plan
 
     @cached_property
-    def _found(self) -> list[Stream | Skip]:
+    def _streams_and_skips(self) -> list[Stream | Skip]:
         return list(_streams(self))
 
 
 def _streams(asked: Asked) -> Iterator[Stream | Skip]:
     """Yield one stream of equal arms per point and volume, one per known slowdown, two per arm that differs.
 
-    Of an arm that cannot run here, why.
+    For an arm that cannot run here, a Skip with the reason is yielded.
     """
     for name in asked.scenarios:
         discovery.scenario(name)
@@ -129,30 +129,32 @@ def _streams(asked: Asked) -> Iterator[Stream | Skip]:
     for label, tested, volume in places:
         arm = f"overlay2@{volume}"
         make = partial(compare.make, arm, scenarios=(tested.scenario,), where=dict(tested.where))
-        cloned = tested.scenario == "copy_up" and discovery.volume(volume).clones  # then more bytes are no more work
+        cloned = (
+            tested.scenario == "copy_up" and discovery.volume(volume).clones
+        )  # a clone of more bytes is no more work
         kinds = list(_kinds(asked, tested.work if asked.work and not cloned else {}))
         if asked.peers and label in PEERS:
             kinds += _peers(asked, PEERS[label], programs=volume == asked.volumes[0])
-        for kind, share, parameters, trials, more in kinds:
+        for kind, share, parameters, trials, options in kinds:
             if trials:
-                judged = small if kind == EQUAL else procedure
-                (one,) = make(arm + parameters, procedure=judged, first=next(number))
-                yield Stream(one, f"{label}, {volume}", kind, trials, share, **more)
+                chosen = small if kind == EQUAL else procedure
+                (comparison,) = make(arm + parameters, procedure=chosen, first=next(number))
+                yield Stream(comparison, f"{label}, {volume}", kind, trials, share, **options)
         for other in _others(tested, volume, asked.volumes) if asked.different else ():
             try:
-                both = [make(other, procedure=small, first=next(number), apart=apart) for apart in (False, True)]
+                comparisons = [make(other, procedure=small, first=next(number), apart=apart) for apart in (False, True)]
             except BenchError as error:
                 yield Skip(f"{label}, {volume}: {other}", f"{error.what}: {error.why}", error.fix)
                 continue
-            for (one,) in both:
-                yield Stream(one, f"{label}, {volume}", DIFFERENT, pairs=asked.different)
+            for (comparison,) in comparisons:
+                yield Stream(comparison, f"{label}, {volume}", DIFFERENT, pairs=asked.different)
 
 
-Kind = tuple[str, float, str, int, dict[str, Any]]  # kind, share, parameters of B, trials, and how it is measured
+Kind = tuple[str, float, str, int, dict[str, Any]]  # kind, share, parameters of B, trials, options of Stream
 
 
 def _others(tested: Tested, volume: str, volumes: Sequence[str]) -> Iterator[str]:
-    """Yield the arms that A is held against in turns and one after the other; of two volumes only once."""
+    """Yield the arms that A is compared with in turns and one after the other; each pair of volumes occurs once."""
     yield f"overlay2@{volume}"
     if PROMISED[1] in tested.work:
         yield f"overlay2@{volume},{tested.work[PROMISED[1]]}"
@@ -170,11 +172,11 @@ def _kinds(asked: Asked, work: Mapping[float, str]) -> Iterator[Kind]:
             yield WORK, share, f",{work[share]}", fewer, {}
 
 
-def _peers(asked: Asked, usual: int, *, programs: bool) -> Iterator[Kind]:
-    """Yield the streams for other tools at one point, of `usual` units of a side unless others were asked for."""
+def _peers(asked: Asked, default_size: int, *, programs: bool) -> Iterator[Kind]:
+    """Yield the streams for other tools at one point, of `default_size` units a side unless another was requested."""
     trials = -(-asked.trials // 2) if asked.peer_trials is None else asked.peer_trials
     fewer = -(-trials // 2)
-    size = asked.batch or usual
+    size = asked.batch or default_size
     short = min(size, SHORT)
     shares = [share for share in asked.shares if share in PROMISED] or [0.0]
     for share in dict.fromkeys((0.0, *shares)):

@@ -1,4 +1,4 @@
-"""A known slowdown for the suite's test of itself: the timed system calls take so much longer."""
+"""A known slowdown for the self-test: the timed system calls take longer by a given time."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 
 __all__ = ["delayed"]
 
-CALLS = ("access", "open", "unlink")  # of os, those that scenarios time for their `compared` metric
+CALLS = ("access", "open", "unlink")  # functions of os that scenarios time for their `compared` metric
 
 
 @contextmanager
 def delayed(nanoseconds: float) -> Iterator[None]:
-    """While entered, os.access, os.open and os.unlink busy-wait for so long after the real call.
+    """Make os.access, os.open and os.unlink busy-wait for `nanoseconds` after the real call, while entered.
 
-    Both sides of a comparison are run this way, the one that is not slowed with 0, so that the call of the wrapper
-    (some 0.1 µs) is no difference between them.
+    Both sides of a comparison run this way, the one that is not slowed with 0, so that the cost of the wrapper (some
+    0.1 µs) is the same for both.
     """
     real = {name: getattr(os, name) for name in CALLS}
     try:
@@ -31,8 +31,8 @@ def delayed(nanoseconds: float) -> Iterator[None]:
 
 
 def _slowed(call: Callable[..., Any], nanoseconds: float) -> Callable[..., Any]:
-    def slowed(*arguments: Any, **named: Any) -> Any:
-        result = call(*arguments, **named)
+    def slowed(*arguments: Any, **keywords: Any) -> Any:
+        result = call(*arguments, **keywords)
         end = perf_counter_ns() + nanoseconds
         while perf_counter_ns() < end:
             pass

@@ -1,4 +1,4 @@
-"""Charts of what the suite's test of itself found: detection against effect, and beside other tools against time."""
+"""Charts of the self-test: the rate of detection against the effect, and that of all tools against the time taken."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ SHARES = Axis("called slower", "% of trials", 0.01, linear_range=(-4.0, 104.0))
 SOURCE = "the streams of run.json, cut into comparisons in the order measured"
 
 
-def power_figure(told: Trusted) -> Chart | None:
-    """Return how often B was called slower against what it is slower by in the long run, a panel for each volume."""
+def power_figure(results: Trusted) -> Chart | None:
+    """Return a chart of how often B was called slower against its slowdown in the long run, one panel per volume."""
     panels = []
-    operations = list(dict.fromkeys(_split(one.label)[0] for one in told.streams))
-    for volume in dict.fromkeys(_split(one.label)[1] for one in told.streams):
-        mine = [one for one in told.streams if _split(one.label)[1] == volume and one.trials]
+    operations = list(dict.fromkeys(_split(stream.label)[0] for stream in results.streams))
+    for volume in dict.fromkeys(_split(stream.label)[1] for stream in results.streams):
+        on_volume = [stream for stream in results.streams if _split(stream.label)[1] == volume and stream.trials]
         x = Axis("B slower by, in the long run", "%", 0.01)
         data = []
-        for place, operation in enumerate(operations):
-            look = _look(place)
+        for position, operation in enumerate(operations):
+            style = _style(position)
+            timed = [stream for stream in on_volume if _split(stream.label)[0] == operation]
             for real in (False, True):
-                streams = [one for one in mine if _split(one.label)[0] == operation and (one.kind == WORK) == real]
+                streams = [stream for stream in timed if (stream.kind == WORK) == real]
                 if streams:
-                    data.append(_power_trace(operation, streams, look, x, real=real))
+                    data.append(_power_trace(operation, streams, style, x, real=real))
         if data:
             panels.append(Panel(volume, data, _layout(x, SHARES, POWER), "", HEIGHT + LEGEND_PIXELS))
     notes = (
@@ -49,19 +50,19 @@ def power_figure(told: Trusted) -> Chart | None:
 
 
 def tools_figure(tools: Sequence[Tool]) -> Chart | None:
-    """Return what each tool called slower against how long its verdict took, a panel for each operation."""
+    """Return a chart of how often each tool called B slower against the time of a verdict, one panel per operation."""
     panels = []
     names = list(dict.fromkeys(tool.name for tool in tools))
     shares = sorted({share for tool in tools for share in tool.rates if share})
     for label in dict.fromkeys(tool.label for tool in tools):
-        mine = [tool for tool in tools if tool.label == label]
-        x = _seconds_axis([tool.seconds for tool in mine])
+        label_tools = [tool for tool in tools if tool.label == label]
+        x = _seconds_axis([tool.seconds for tool in label_tools])
         data = []
-        for place, name in enumerate(names):
+        for position, name in enumerate(names):
             for share in (0.0, *shares[:1]):
-                told_here = [tool for tool in mine if tool.name == name and share in tool.rates]
-                if told_here:
-                    data.append(_tool_trace(name, told_here, share, _look(place), x))
+                named = [tool for tool in label_tools if tool.name == name and share in tool.rates]
+                if named:
+                    data.append(_tool_trace(name, named, share, _style(position), x))
         panels.append(Panel(label, data, _layout(x, SHARES, POWER), "", HEIGHT + LEGEND_PIXELS))
     if not panels or not shares:
         return None
@@ -72,17 +73,16 @@ def tools_figure(tools: Sequence[Tool]) -> Chart | None:
     return Chart("What each tool says, against how long it takes", tuple(panels), SOURCE, notes, id="tools")
 
 
-def _power_trace(operation: str, streams: Sequence[Streamed], look: ArmStyle, x: Axis, *, real: bool) -> dict[str, Any]:
+def _power_trace(name: str, streams: Sequence[Streamed], style: ArmStyle, x: Axis, *, real: bool) -> dict[str, Any]:
     points = []
-    for one in sorted(streams, key=lambda one: one.long_run.value):
-        said = rate(one.told)
-        words = f"{one.share:.0%} {one.kind}, {one.long_run.text('×')} in the long run"
-        points.append((x.place(one.long_run.value - 1), said.count, said.trials, words))
-    name = f"{operation}, more work" if real else operation
-    return _trace(name, points, look, hollow=real, line=not real)
+    for stream in sorted(streams, key=lambda stream: stream.long_run.value):
+        slower = rate(stream.comparable)
+        words = f"{stream.share:.0%} {stream.kind}, {stream.long_run.text('×')} in the long run"
+        points.append((x.place(stream.long_run.value - 1), slower.count, slower.trials, words))
+    return _trace(f"{name}, more work" if real else name, points, style, hollow=real, line=not real)
 
 
-def _tool_trace(name: str, tools: Sequence[Tool], share: float, look: ArmStyle, x: Axis) -> dict[str, Any]:
+def _tool_trace(name: str, tools: Sequence[Tool], share: float, style: ArmStyle, x: Axis) -> dict[str, Any]:
     points = [
         (
             x.place(tool.seconds),
@@ -92,16 +92,16 @@ def _tool_trace(name: str, tools: Sequence[Tool], share: float, look: ArmStyle, 
         )
         for tool in tools
     ]
-    return _trace(name, points, look, hollow=not share, line=True)
+    return _trace(name, points, style, hollow=not share, line=True)
 
 
 def _trace(
-    name: str, points: Iterable[tuple[float | None, int, int, str]], look: ArmStyle, *, hollow: bool, line: bool
+    name: str, points: Iterable[tuple[float | None, int, int, str]], style: ArmStyle, *, hollow: bool, line: bool
 ) -> dict[str, Any]:
-    known = [(at, count, trials, words) for at, count, trials, words in points if trials and at is not None]
+    known = [(place, count, trials, words) for place, count, trials, words in points if trials and place is not None]
     rates = [100 * count / trials for _, count, trials, _ in known]
     ranges = [interval(count, trials) for _, count, trials, _ in known]
-    told = marks.marker(look)
+    marker = marks.marker(style)
     return {
         "type": "scatter",
         "mode": "lines+markers" if line else "markers",
@@ -109,12 +109,12 @@ def _trace(
         "legendgroup": name,
         "showlegend": not hollow,
         "meta": {"driver": "", "stack": name, "volume": ""},
-        "x": [at for at, *_ in known],
+        "x": [place for place, *_ in known],
         "y": rates,
         "customdata": [[html.escape(words), f"{count} of {trials}"] for _, count, trials, words in known],
         "hovertemplate": "<b>%{fullData.name}</b><br>%{customdata[0]}<br><b>%{customdata[1]}</b><extra></extra>",
-        "marker": told | {"symbol": f"{look.symbol}-open" if hollow else look.symbol},
-        "line": {"color": look.colour, "width": 1.2, "dash": look.dash},
+        "marker": marker | {"symbol": f"{style.symbol}-open" if hollow else style.symbol},
+        "line": {"color": style.colour, "width": 1.2, "dash": style.dash},
         "error_y": {
             "type": "data",
             "symmetric": False,
@@ -122,16 +122,16 @@ def _trace(
             "arrayminus": [rate - 100 * low for (low, _), rate in zip(ranges, rates, strict=True)],
             "thickness": 1.2,
             "width": 3,
-            "color": marks.faint(look.colour),
+            "color": marks.faint(style.colour),
         },
     }
 
 
 def _layout(x: Axis, y: Axis, line: float) -> dict[str, Any]:
-    told = marks.layout(x, y, HEIGHT + LEGEND_PIXELS)
+    layout = marks.layout(x, y, HEIGHT + LEGEND_PIXELS)
     bound: dict[str, Any] = {"type": "line", "line": {"width": 1, "dash": "dot", "color": GREY}}
-    told["shapes"] = [bound | {"x0": 0, "x1": 1, "xref": "paper", "y0": 100 * line, "y1": 100 * line}]
-    return told | {"showlegend": True, "legend": LEGEND}
+    layout["shapes"] = [bound | {"x0": 0, "x1": 1, "xref": "paper", "y0": 100 * line, "y1": 100 * line}]
+    return layout | {"showlegend": True, "legend": LEGEND}
 
 
 def _seconds_axis(values: Sequence[float]) -> Axis:
@@ -140,9 +140,9 @@ def _seconds_axis(values: Sequence[float]) -> Axis:
     return Axis("time of a verdict", "s", log=True, log_range=reach)
 
 
-def _look(place: int) -> ArmStyle:
-    kind = place % len(OKABE_ITO)
-    return ArmStyle(OKABE_ITO[kind], SYMBOLS[place % len(SYMBOLS)], DASHES[place % len(DASHES)], "", 0)
+def _style(position: int) -> ArmStyle:
+    colour = position % len(OKABE_ITO)
+    return ArmStyle(OKABE_ITO[colour], SYMBOLS[position % len(SYMBOLS)], DASHES[position % len(DASHES)], "", 0)
 
 
 def _split(label: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
-"""hyperfine on a scenario's operation: it times a whole program that does it, on the same fresh containers.
+"""hyperfine on a scenario's operation: it times a whole program that does the operation, on the same fresh containers.
 
-The program is the C reference. hyperfine runs it once per unit, because each run needs a container of its own, which
-is what its users write a --prepare command for.
+The program is the C reference. hyperfine runs it once per unit, because each run needs a container of its own; its
+users write a --prepare command for this.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NANOSECONDS = 1e9
 
 
 def probe(tools: Mapping[str, str]) -> Support:
-    """Tell whether it can be asked here."""
+    """Tell whether hyperfine can run here."""
     if find_program(NAME) is None:
         return Support.no("hyperfine is not installed", install_hint(NAME))
     if reference.NAME not in tools:
@@ -40,7 +40,7 @@ def probe(tools: Mapping[str, str]) -> Support:
 
 
 def timed(scenario: Scenario) -> Scenario:
-    """Return `scenario` with its compared operation done by a program that hyperfine times: the metric `program`."""
+    """Return `scenario` with its compared operation done by a program that hyperfine times, as metric `program`."""
     program = scenario.program
     if program is None:
         raise BenchError(f"scenario {scenario.name} has no program that does what is compared")
@@ -53,26 +53,26 @@ def _operation(arguments: Callable[[Unit], tuple[str, ...]]) -> Callable[[Unit],
         command = shlex.join([unit.tools[reference.NAME], *arguments(unit)])
         environment = {**os.environ, reference.DELAY: str(unit.params.get("delay", 0))}
         with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-            told = Path(directory, "told.json")
-            done = subprocess.run(
-                [NAME, "--shell=none", "--runs=1", "--style=none", f"--export-json={told}", command],
+            export = Path(directory, "times.json")
+            completed = subprocess.run(
+                [NAME, "--shell=none", "--runs=1", "--style=none", f"--export-json={export}", command],
                 env=environment,
                 capture_output=True,
                 text=True,
                 errors="replace",
                 check=False,
             )
-            ended(NAME, done)
-            text = told.read_text(encoding="utf-8", errors="replace") if told.exists() else ""
-            times = answered(NAME, text, _times, said=done.stderr)
+            ended(NAME, completed)
+            text = export.read_text(encoding="utf-8", errors="replace") if export.exists() else ""
+            times = answered(NAME, text, _times, said=completed.stderr)
         unit.record(METRIC.name, [NANOSECONDS * time for time in times])
 
     return operate
 
 
-def _times(told: Any) -> list[float]:
-    """Return the seconds of each run of the one program; raises ValueError where there is none."""
-    [result] = told["results"]
+def _times(document: Any) -> list[float]:
+    """Return the seconds of each run of the program; raises ValueError if there is none."""
+    [result] = document["results"]
     times = [float(time) for time in result["times"]]
     if not times:
         raise ValueError("no run")

@@ -1,4 +1,4 @@
-"""The page of what the suite's test of itself found in Markdown, and what stands at the head of both pages."""
+"""The page of the self-test in Markdown, and the head that it shares with the HTML page."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from bench.store.reader import Run
 
 __all__ = ["as_lines", "cautions", "command", "stretches"]
 
-_TARGET = re.compile(r" --markdown \S+")  # where the page went is no part of how it was measured
+_TARGET = re.compile(r" --markdown \S+")  # the file of the page, which has no effect on the measurement
 
 
-def as_lines(told: Trusted, run: Run, tools: Sequence[Tool]) -> list[str]:
-    """Return the page's lines in Markdown."""
+def as_lines(results: Trusted, run: Run, tools: Sequence[Tool]) -> list[str]:
+    """Return the lines of the page in Markdown."""
     lines = ["# What the verdicts are worth", "", f"Measured on {origin.machine(run)}; run `{run.id}`."]
     if command(run):
         lines.append(f"Again: `{command(run)}`.")
     if not run.provenance.complete:
         lines += ["", "**The run is not complete:** it has fewer verdicts than were asked for."]
-    if told.records.stretches > 1:
+    if results.records.stretches > 1:
         lines += ["", stretches(run)]
-    lines += [f"Warning: {text}." for text in cautions(told, run)]
-    lines += [f"Left out: {one.what}: {one.reason} ({one.fix})." for one in run.provenance.skips]
-    for part in parts(told, tools):
+    lines += [f"Warning: {text}." for text in cautions(results, run)]
+    lines += [f"Left out: {skip.what}: {skip.reason} ({skip.fix})." for skip in run.provenance.skips]
+    for part in parts(results, tools):
         lines += ["", f"## {part.title}", "", *part.text]
         if part.sheet:
             lines += ["", *_table(part.sheet)]
@@ -41,35 +41,35 @@ def as_lines(told: Trusted, run: Run, tools: Sequence[Tool]) -> list[str]:
 
 
 def command(run: Run) -> str:
-    """Return the command that measured the run, without where its page went."""
+    """Return the command that measured the run, without the option `--markdown`."""
     return _TARGET.sub("", origin.command(run))
 
 
 def stretches(run: Run) -> str:
-    """Say when each stretch of a run that went on began."""
-    begun = [*(one.get("started") for one in run.provenance.earlier), run.provenance.started]
-    return f"Measured in stretches, from {', '.join(map(str, begun))}, each on new volumes; no comparison spans two."
+    """Return a sentence with the start of each stretch of a resumed run."""
+    starts = [*(stretch.get("started") for stretch in run.provenance.earlier), run.provenance.started]
+    return f"Measured in stretches, from {', '.join(map(str, starts))}, each on new volumes; no comparison spans two."
 
 
-def cautions(told: Trusted, run: Run) -> list[str]:
-    """Return what a reader should know first: the warnings of each stretch, and what has fewer verdicts than asked."""
-    found = [
-        f"{text} (from {one.get('started')} on)"
-        for one in run.provenance.earlier
-        for text in _texts(one.get("warnings"))
+def cautions(results: Trusted, run: Run) -> list[str]:
+    """Return the warnings of each stretch, and one if streams have fewer verdicts than were requested."""
+    texts = [
+        f"{text} (from {stretch.get('started')} on)"
+        for stretch in run.provenance.earlier
+        for text in _texts(stretch.get("warnings"))
     ]
-    found += map(str, run.provenance.warnings)
-    if told.short:
-        found.append(
-            f"{len(told.short)} of {len(told.every)} streams have fewer verdicts or pairs than were asked for; "
-            f"`python -m bench aa --resume {run.id}` goes on with them"
+    texts += map(str, run.provenance.warnings)
+    if results.incomplete:
+        texts.append(
+            f"{len(results.incomplete)} of {len(results.all_streams)} streams have fewer verdicts or pairs than were "
+            f"asked for; `python -m bench aa --resume {run.id}` goes on with them"
         )
-    return found
+    return texts
 
 
 def _texts(warnings: Any) -> list[str]:
-    """Return the sentences of an earlier stretch's warnings, which schema 2 has as texts."""
-    return [str(one["text"]) if isinstance(one, dict) else str(one) for one in warnings or ()]
+    """Return the texts of an earlier stretch's warnings, which schema 2 has as plain texts."""
+    return [str(warning["text"]) if isinstance(warning, dict) else str(warning) for warning in warnings or ()]
 
 
 def _table(sheet: Sheet) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The page of a run that tests the suite, from its rows."""
+"""The page of a self-test, from the rows of its run."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ __all__ = ["publish"]
 
 
 def publish(run: Run, reports: Path) -> Product:
-    """Write the page of `run` below `reports`; the product's lines are the page in Markdown.
+    """Write the page of `run` below `reports`; the lines of the product are the page in Markdown.
 
-    Raises BenchError where the run does not test the suite.
+    Raises BenchError if the run is not a self-test.
     """
-    told = trusted(run)
-    tools = beside(told)
+    results = trusted(run)
+    tools = beside(results)
     with place(reports):
-        target = _render(told, tools, run, reports / f"{run.id}.html")
-    units, failed = told.records.units, told.records.failed
-    return Product(run, target, units, failed, as_lines(told, run, tools), [], [], [])
+        target = _render(results, tools, run, reports / f"{run.id}.html")
+    units, failed = results.records.units, results.records.failed
+    return Product(run, target, units, failed, as_lines(results, run, tools), [], [], [])
 
 
-def _render(told: Trusted, tools: Sequence[Tool], run: Run, target: Path) -> Path:
-    """Write the page to `target` (its directory must exist) and return it; OSError if it cannot."""
-    said = parts(told, tools)
-    figures: dict[str, list[Chart]] = {part.title: [] for part in said}
-    for part, figure in zip(said[1:3], (power_figure(told), tools_figure(tools)), strict=True):
+def _render(results: Trusted, tools: Sequence[Tool], run: Run, target: Path) -> Path:
+    """Write the page to `target`, whose directory must exist, and return `target`; raises OSError if it cannot."""
+    sections = parts(results, tools)
+    figures: dict[str, list[Chart]] = {part.title: [] for part in sections}
+    for part, figure in zip(sections[1:3], (power_figure(results), tools_figure(tools)), strict=True):
         if figure is not None:
             figures[part.title].append(figure)
     context = {
@@ -47,12 +47,12 @@ def _render(told: Trusted, tools: Sequence[Tool], run: Run, target: Path) -> Pat
         "machine": origin.machine(run),
         "command": command(run),
         "complete": run.provenance.complete,
-        "stretches": stretches(run) if told.records.stretches > 1 else "",
-        "units": told.records.units,
-        "warnings": [*cautions(told, run), *told.records.warnings],
-        "parts": said,
+        "stretches": stretches(run) if results.records.stretches > 1 else "",
+        "units": results.records.units,
+        "warnings": [*cautions(results, run), *results.records.warnings],
+        "parts": sections,
         "figures": figures,
-        "charts": page.charts(figure for mine in figures.values() for figure in mine),
+        "charts": page.charts(figure for charts in figures.values() for figure in charts),
         "folds": {},
         "skips": run.provenance.skips,
         "origin": origin.sheets(run),

@@ -1,7 +1,7 @@
-"""What the page of a self-test is made of, without the rest of the rows: a file of a few bytes a pair.
+"""A compact file of the pairs of a self-test, with a few bytes a pair: all data that the page needs.
 
-The rows of a full run take 237 MB, and 8 MB packed; this takes 0.6 MB. Numbers are as they stand in the rows, so that
-the page is the same to the last digit.
+The rows of a full run take 237 MB, and 8 MB packed; this file takes 0.6 MB. Numbers have all digits of the rows, so
+that the page is the same.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class _Part(msgspec.Struct):
     b: list[float]
 
     def __post_init__(self) -> None:
-        """Refuse what is no pairs."""
+        """Raise ValueError if the sides differ in length."""
         if len(self.a) != len(self.b):
             raise ValueError("the sides are not as many")
 
 
 class _Stream(msgspec.Struct):
-    """As Recorded; `seconds` is None where they are not known."""
+    """The content of a Recorded; `seconds` is None if unknown."""
 
     blocks: int
     failed: int
@@ -44,7 +44,7 @@ class _Stream(msgspec.Struct):
 
 
 class _File(msgspec.Struct):
-    """As Records."""
+    """The content of a Records."""
 
     schema: int
     units: int
@@ -55,32 +55,32 @@ class _File(msgspec.Struct):
 
 
 def records(run: Run) -> Records:
-    """Return what `run` has of its streams: from its rows, or from its pairs where it has only those."""
+    """Return the data of the streams of `run`, from its rows, or from its file of pairs if it has no rows."""
     if run.samples.name != PAIRS:
         return of_rows(run)
-    found = _read(run.samples)
-    if found.streams.keys() != {facts.number for facts in run.provenance.streams or ()}:
+    recorded = _read(run.samples)
+    if recorded.streams.keys() != {record.number for record in run.provenance.streams or ()}:
         raise BenchError(f"{run.samples} has other streams than run.json", fix="restore the files")
-    return found
+    return recorded
 
 
 def pack(run: Run) -> Path:
-    """Write the pairs of `run` beside its rows, and return the file; raises BenchError where that cannot be."""
-    found = records(run)
+    """Write the pairs of `run` to a file beside its rows and return its path; raises BenchError if it cannot."""
+    recorded = records(run)
     streams = {
         number: _Stream(
-            one.blocks,
-            one.failed,
-            None if math.isnan(one.seconds) else one.seconds,
-            [_Part(a.tolist(), b.tolist()) for a, b in one.parts],
+            stream.blocks,
+            stream.failed,
+            None if math.isnan(stream.seconds) else stream.seconds,
+            [_Part(a.tolist(), b.tolist()) for a, b in stream.parts],
         )
-        for number, one in found.streams.items()
+        for number, stream in recorded.streams.items()
     }
-    told = _File(SCHEMA, found.units, found.failed, found.stretches, list(found.warnings), streams)
+    file = _File(SCHEMA, recorded.units, recorded.failed, recorded.stretches, list(recorded.warnings), streams)
     path = run.directory / PAIRS
     temporary = path.with_name(f".{path.name}.new")
     try:
-        temporary.write_bytes(lzma.compress(msgspec.json.encode(told)))
+        temporary.write_bytes(lzma.compress(msgspec.json.encode(file)))
         temporary.replace(path)
     except OSError as error:
         raise BenchError(f"cannot write {path}", why=error.strerror or str(error), fix="make room") from error
@@ -90,22 +90,22 @@ def pack(run: Run) -> Path:
 def _read(path: Path) -> Records:
     try:
         text = lzma.decompress(path.read_bytes())
-        told = msgspec.json.decode(text, type=_File)
+        file = msgspec.json.decode(text, type=_File)
     except OSError as error:
         raise BenchError(f"cannot read {path}", why=error.strerror or str(error)) from error
     except lzma.LZMAError as error:
         raise BenchError(f"{path} is damaged", why=str(error), fix="restore the file") from error
     except ValueError as error:
         raise BenchError(f"{path} does not have a run's pairs", why=str(error), fix="restore the file") from error
-    if told.schema > SCHEMA:
+    if file.schema > SCHEMA:
         raise BenchError(f"{path} was written by a newer version", fix="use that version to read it")
     streams = {
         number: Recorded(
-            tuple((np.array(part.a), np.array(part.b)) for part in one.parts),
-            one.blocks,
-            one.failed,
-            math.nan if one.seconds is None else one.seconds,
+            tuple((np.array(part.a), np.array(part.b)) for part in stream.parts),
+            stream.blocks,
+            stream.failed,
+            math.nan if stream.seconds is None else stream.seconds,
         )
-        for number, one in told.streams.items()
+        for number, stream in file.streams.items()
     }
-    return Records(streams, told.units, told.failed, told.stretches, tuple(told.warnings))
+    return Records(streams, file.units, file.failed, file.stretches, tuple(file.warnings))

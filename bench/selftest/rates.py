@@ -1,4 +1,4 @@
-"""How often a comparison said slower: shares, their intervals, and the smallest delay that is detected."""
+"""How often comparisons called B slower: shares, their intervals, and the smallest delay that is detected."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bench.stats.paired import Word
 
 __all__ = ["CONFIDENCE", "POWER", "Rate", "detected", "interval", "rate", "share"]
 
-POWER = 0.95  # the rate of detection at which an effect counts as one that a scenario detects
+POWER = 0.95  # the rate of detection from which on a scenario counts as detecting an effect
 CONFIDENCE = 0.95  # of the intervals of shares
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How many of the trials were called slower."""
+    """The number of trials, and of those that were called slower."""
 
     count: int
     trials: int
@@ -31,28 +31,28 @@ class Rate:
 
 
 def rate(trials: Sequence[Trial]) -> Rate:
-    """Count the comparisons that said slower."""
-    return Rate(sum(one.verdict.word is Word.SLOWER for one in trials), len(trials))
+    """Count the comparisons that called B slower."""
+    return Rate(sum(trial.verdict.word is Word.SLOWER for trial in trials), len(trials))
 
 
 def detected(streams: Sequence[Streamed]) -> float:
-    """Return the smallest delay that was found in at least POWER of the trials, as were all larger; NaN: none."""
-    found = math.nan
-    for one in sorted((one for one in streams if one.kind == DELAY), key=lambda one: -one.share):
-        if not one.trials or one.count(Word.SLOWER) < POWER * len(one.trials):
+    """Return the smallest delay from which on all delays were found in at least POWER of the trials; NaN if none."""
+    smallest = math.nan
+    for stream in sorted((stream for stream in streams if stream.kind == DELAY), key=lambda stream: -stream.share):
+        if not stream.trials or stream.count(Word.SLOWER) < POWER * len(stream.trials):
             break
-        found = one.share
-    return found
+        smallest = stream.share
+    return smallest
 
 
 def interval(count: int, total: int) -> tuple[float, float]:
     """Return the interval of a share (Clopper and Pearson 1934, exact); `total` is at least 1."""
-    told = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="exact")
-    return float(told.low), float(told.high)
+    bounds = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="exact")
+    return float(bounds.low), float(bounds.high)
 
 
 def share(count: int, total: int) -> str:
-    """Return a share with its interval."""
+    """Return a share with its interval, as text."""
     if not total:
         return "no trial"
     low, high = interval(count, total)

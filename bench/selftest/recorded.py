@@ -1,4 +1,4 @@
-"""What a run that tests the suite recorded: the pairs and the trials of its streams, in the order measured."""
+"""The data of a self-test: the pairs and the trials of its streams, in the order measured."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a run has of one stream.
+    """The data of one stream.
 
-    `parts` are times of A and of B: the pairs of each stretch, that is on the same volumes; of a stream for other
-    tools, each whole trial. `blocks` are how many were begun, of pairs or of units a side. `failed` units have no time.
-    `seconds` is how long a unit took with all that it needs: the mean of pairs, the median of trials.
+    `parts` are times of A and of B: the pairs of each stretch, which share their volumes; of a stream for other tools,
+    each complete trial. `blocks` is the number of pairs, or of units a side, that were begun. `failed` is the number of
+    units without a time. `seconds` is the time of a unit with its preparation: the mean of pairs, the median of trials.
     """
 
     parts: tuple[tuple[Floats, Floats], ...] = ()
@@ -39,12 +39,12 @@ class Recorded:
     seconds: float = math.nan
 
     def cut(self, procedure: Procedure, most: int | None = None) -> tuple[Trial, ...]:
-        """Return the comparisons that the pairs give, at most `most`; none spans two stretches."""
+        """Cut the pairs into comparisons, at most `most`; no comparison spans two stretches."""
         trials: list[Trial] = []
         begin = 0
         for a, b in self.parts:
-            left = None if most is None else most - len(trials)
-            trials += [one.after(begin) for one in cut(a, b, procedure, left)]
+            limit = None if most is None else most - len(trials)
+            trials += [trial.after(begin) for trial in cut(a, b, procedure, limit)]
             begin += len(a)
         return tuple(trials)
 
@@ -58,7 +58,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Records:
-    """What a run has of each of its streams, by number, and of all: what was odd about the rows is in `warnings`."""
+    """The data of all streams of a run, by number; `warnings` are those from reading its rows."""
 
     streams: Mapping[int, Recorded]
     units: int
@@ -68,34 +68,34 @@ class Records:
 
 
 def of_rows(run: Run) -> Records:
-    """Return what the rows of `run` have of its streams."""
+    """Return the data of the streams of `run` from its rows."""
     units = run.units.assign(seconds=_seconds(run.units))
-    streams = {facts.number: _recorded(run.times, units, facts) for facts in run.provenance.streams or ()}
+    streams = {record.number: _recorded(run.times, units, record) for record in run.provenance.streams or ()}
     stretches = int(units["setup"].max()) if "setup" in units else 1
     return Records(streams, len(units), int((units["error"] != "").sum()), stretches, tuple(map(str, run.warnings)))
 
 
-def _recorded(times: pd.DataFrame, units: pd.DataFrame, facts: StreamRecord) -> Recorded:
-    number, size = facts.number, facts.batch
-    mine = _rows_of(units, number)
-    if mine.empty:
+def _recorded(times: pd.DataFrame, units: pd.DataFrame, record: StreamRecord) -> Recorded:
+    number, size = record.number, record.batch
+    rows = _rows_of(units, number)
+    if rows.empty:
         return Recorded()
     times = _rows_of(times, number)
-    judged = times[times["metric"] == facts.metric]
+    judged = times[times["metric"] == record.metric]
     parts = _trials(judged, size) if size else (paired_times(part, "a", "b") for _, part in judged.groupby("setup"))
-    seconds = mine["seconds"].median() if size else mine["seconds"].mean()
-    return Recorded(tuple(parts), int(mine["block"].max()) + 1, int((mine["error"] != "").sum()), float(seconds))
+    seconds = rows["seconds"].median() if size else rows["seconds"].mean()
+    return Recorded(tuple(parts), int(rows["block"].max()) + 1, int((rows["error"] != "").sum()), float(seconds))
 
 
 def _rows_of(frame: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Return a stream's rows but for those by which a delay is measured, whose set-up is 0."""
+    """Return the rows of a stream, without the units of set-up 0, which calibrate the delay."""
     if "comparison" not in frame:
         return frame.iloc[:0]
     return frame[(frame["comparison"] == number) & (frame["setup"] > 0)]
 
 
 def _trials(times: pd.DataFrame, size: int) -> Iterator[tuple[Floats, Floats]]:
-    """Yield the times of A and of B of trials of `size` units a side, of whole ones only."""
+    """Yield the times of A and of B of each complete trial of `size` units a side."""
     for _, trial in times.groupby(times["block"] // size):
         a, b = (trial.loc[trial["side"] == side, "value"].to_numpy(dtype=np.float64) for side in "ab")
         if len(a) == len(b) == size:
@@ -103,7 +103,7 @@ def _trials(times: pd.DataFrame, size: int) -> Iterator[tuple[Floats, Floats]]:
 
 
 def _seconds(units: pd.DataFrame) -> Any:
-    """Return how long each unit took, by the start of the next one; of a stretch's last one that is not known."""
+    """Return the time of each unit up to the start of the next one; NaN for the last unit of a stretch."""
     if "setup" not in units:
         return math.nan
     setup = units["setup"]

@@ -1,4 +1,4 @@
-"""What the streams of a run that tests the suite say of its verdicts: false alarms, power, coverage, time."""
+"""The results of a self-test: false alarms, power, coverage and time of the suite's verdicts."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ __all__ = [
     "trusted",
 ]
 
-PIECE = 24  # pairs of a piece of which an ordinary 95 % interval is held against the long-run value
+PIECE = 24  # pairs of a piece, whose 95 % interval is tested for whether it contains the long-run value
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Streamed:
-    """One stream: its comparisons, and what all its pairs together say.
+    """The results of one stream of pairs: its comparisons, and the estimate from all pairs.
 
     `longest` are the comparisons of the same pairs by the run's longest procedure. `long_run` is B / A of all
-    pairs. `covered` of `pieces` ordinary intervals hold it. `seconds` is how long one pair takes, both sides with
-    all that they need.
+    pairs; `covered` of the `pieces` intervals contain it. `seconds` is the time of one pair: both units with their
+    preparation.
     """
 
     label: str
@@ -56,32 +56,32 @@ class Streamed:
     wanted: int
 
     @property
-    def lacks(self) -> bool:
-        """Whether it has fewer verdicts than were asked for."""
+    def incomplete(self) -> bool:
+        """Whether it has fewer verdicts than were requested."""
         return len(self.trials) < self.wanted
 
     def count(self, word: Word) -> int:
-        """Return how many comparisons said `word`."""
-        return sum(one.verdict.word is word for one in self.trials)
+        """Count the comparisons with the outcome `word`."""
+        return sum(trial.verdict.word is word for trial in self.trials)
 
     @property
-    def told(self) -> tuple[Trial, ...]:
-        """The comparisons that stand beside others' verdicts: of equal arms those by the longest procedure."""
+    def comparable(self) -> tuple[Trial, ...]:
+        """The comparisons to set beside those of other streams and tools: all by the longest procedure."""
         return self.longest if self.kind == EQUAL else self.trials
 
     def per_verdict(self, share: float) -> float:
-        """Return the seconds of a comparison at this quantile; NaN without one."""
+        """Return the seconds of a comparison at the quantile `share`; NaN if there is none."""
         if not self.trials:
             return math.nan
-        return self.seconds * float(np.quantile([one.end - one.begin for one in self.trials], share))
+        return self.seconds * float(np.quantile([trial.end - trial.begin for trial in self.trials], share))
 
 
 @dataclass(frozen=True)
 class Batched:
-    """A stream measured side after side: the times of A and of B of each trial, whole ones only.
+    """A stream whose sides are measured one after the other: the times of A and of B of each complete trial.
 
-    `size` is how many times a side has, `seconds` how long a trial takes, `tool` the one that timed it, if not
-    the suite; `wanted` trials were asked for.
+    `size` is the number of times a side, `seconds` the time of a trial, `tool` the tool that timed it, if not the
+    suite; `wanted` trials were requested.
     """
 
     label: str
@@ -94,23 +94,23 @@ class Batched:
     tool: str = ""
 
     @property
-    def lacks(self) -> bool:
-        """Whether it has fewer trials than were asked for."""
+    def incomplete(self) -> bool:
+        """Whether it has fewer trials than were requested."""
         return len(self.trials) < self.wanted
 
     def shorter(self, size: int) -> Batched:
-        """Return what runs of `size` units would have been: the end of A and the beginning of B."""
+        """Return the stream as if measured with `size` units a side: the end of A and the beginning of B."""
         trials = tuple((a[-size:], b[:size]) for a, b in self.trials)
         return replace(self, trials=trials, size=size, seconds=self.seconds * size / self.size)
 
 
 @dataclass(frozen=True)
 class Trusted:
-    """All streams of a run, and the gates that those of equal arms make: the i-th comparison of each.
+    """The results of a self-test.
 
-    `ways` are arms that differ, each measured by two streams. `longest` are the gates of the same streams by the run's
-    longest procedure, of which they give fewer.
-    `records` are what all this is said of.
+    Gate i consists of the i-th comparison of every stream of equal arms. `longest` are the gates of the same streams by
+    the run's longest procedure, which gives fewer. `ways` are arms that differ, each measured by two streams. `records`
+    is the data of all results.
     """
 
     streams: tuple[Streamed, ...]
@@ -122,19 +122,19 @@ class Trusted:
     records: Records
 
     @property
-    def every(self) -> tuple[Streamed | Batched | Way, ...]:
-        """What each stream says by itself."""
-        return (*self.streams, *self.batches, *(way for one in self.ways for way in (one.turns, one.apart)))
+    def all_streams(self) -> tuple[Streamed | Batched | Way, ...]:
+        """The results of each stream."""
+        return (*self.streams, *self.batches, *(way for both in self.ways for way in (both.turns, both.apart)))
 
     @property
-    def short(self) -> tuple[Streamed | Batched | Way, ...]:
-        """What has fewer verdicts or pairs than were asked for."""
-        return tuple(one for one in self.every if one.lacks)
+    def incomplete(self) -> tuple[Streamed | Batched | Way, ...]:
+        """The streams with fewer verdicts or pairs than were requested."""
+        return tuple(stream for stream in self.all_streams if stream.incomplete)
 
 
 @dataclass(frozen=True)
 class Gates:
-    """Gates over equal arms, the pairs that a comparison has at most, and how many gates failed."""
+    """The number of gates over equal arms, how many failed, and the largest number of pairs of a comparison."""
 
     count: int
     false_alarms: int
@@ -142,54 +142,54 @@ class Gates:
 
 
 def trusted(run: Run) -> Trusted:
-    """Return what the streams of `run` say; raises BenchError where it has none."""
-    told = run.provenance.streams
-    if not told or run.provenance.alpha is None:
+    """Analyse the streams of `run`; raises BenchError if it has none."""
+    stream_records = run.provenance.streams
+    if not stream_records or run.provenance.alpha is None:
         raise BenchError(f"run {run.id} does not test the suite", fix="`python -m bench aa` makes one that does")
     try:
-        longest = max((_procedure(facts) for facts in told), key=lambda one: one.cap)
-        found = records(run)
-        each = [(found.streams[facts.number], facts) for facts in told]
-        pairs = [(one, facts) for one, facts in each if not facts.batch and facts.kind != DIFFERENT]
-        streams = tuple(_streamed(one, facts, longest) for one, facts in pairs)
-        batches = tuple(_batched(one, facts) for one, facts in each if facts.batch)
-        ways = both_ways(each)
+        longest = max((_procedure(record) for record in stream_records), key=lambda procedure: procedure.cap)
+        recorded = records(run)
+        every = [(recorded.streams[record.number], record) for record in stream_records]
+        pairs = [(stream, record) for stream, record in every if not record.batch and record.kind != DIFFERENT]
+        streams = tuple(_streamed(stream, record, longest) for stream, record in pairs)
+        batches = tuple(_batched(stream, record) for stream, record in every if record.batch)
+        ways = both_ways(every)
         alpha = run.provenance.alpha
     except ValueError as error:
         path = run.directory / "run.json"
         raise BenchError(f"{path} does not tell its streams", why=str(error), fix="restore the file") from error
-    equal = [one for one in streams if one.kind == EQUAL]
-    cap = max((one.procedure.cap for one in equal), default=0)
-    gates = _gates([one.trials for one in equal], cap, alpha)
-    longer = _gates([one.longest for one in equal], longest.cap, alpha)
-    return Trusted(streams, batches, ways, gates, longer, alpha, found)
+    equal = [stream for stream in streams if stream.kind == EQUAL]
+    cap = max((stream.procedure.cap for stream in equal), default=0)
+    gates = _gates([stream.trials for stream in equal], cap, alpha)
+    longer = _gates([stream.longest for stream in equal], longest.cap, alpha)
+    return Trusted(streams, batches, ways, gates, longer, alpha, recorded)
 
 
 def _gates(comparisons: Sequence[Sequence[Trial]], cap: int, alpha: float) -> Gates:
     count = min(map(len, comparisons), default=0)
-    return Gates(count, sum(_alarm([one[place] for one in comparisons], alpha) for place in range(count)), cap)
+    return Gates(count, sum(_alarm([trials[index] for trials in comparisons], alpha) for index in range(count)), cap)
 
 
 def _alarm(trials: Sequence[Trial], alpha: float) -> bool:
-    """Tell whether a gate of these comparisons would fail."""
-    return any(one.verdict.word is Word.SLOWER and one.verdict.p <= alpha / len(trials) for one in trials)
+    """Tell whether a gate of these comparisons fails."""
+    return any(trial.verdict.word is Word.SLOWER and trial.verdict.p <= alpha / len(trials) for trial in trials)
 
 
-def _procedure(facts: StreamRecord) -> Procedure:
-    return Procedure(facts.alpha, facts.delta, facts.looks)
+def _procedure(record: StreamRecord) -> Procedure:
+    return Procedure(record.alpha, record.delta, record.looks)
 
 
-def _streamed(stream: Recorded, facts: StreamRecord, longest: Procedure) -> Streamed:
-    procedure = _procedure(facts)
+def _streamed(stream: Recorded, record: StreamRecord, longest: Procedure) -> Streamed:
+    procedure = _procedure(record)
     a, b = stream.pairs
     long_run = ratio(b, a) if len(a) else Estimate(math.nan, math.nan, math.nan, 0, "no pair")
     covered, pieces = _coverage(a, b, long_run.value)
     return Streamed(
-        label=facts.label,
-        kind=facts.kind,
-        share=facts.share,
+        label=record.label,
+        kind=record.kind,
+        share=record.share,
         procedure=procedure,
-        trials=stream.cut(procedure, facts.trials),
+        trials=stream.cut(procedure, record.trials),
         longest=stream.cut(longest),
         pairs=len(a),
         long_run=long_run,
@@ -197,26 +197,26 @@ def _streamed(stream: Recorded, facts: StreamRecord, longest: Procedure) -> Stre
         pieces=pieces,
         seconds=2 * stream.seconds,
         failed=stream.failed,
-        wanted=facts.trials,
+        wanted=record.trials,
     )
 
 
-def _batched(stream: Recorded, facts: StreamRecord) -> Batched:
-    size = facts.batch
+def _batched(stream: Recorded, record: StreamRecord) -> Batched:
+    size = record.batch
     return Batched(
-        label=facts.label,
-        kind=facts.kind,
-        share=facts.share,
+        label=record.label,
+        kind=record.kind,
+        share=record.share,
         trials=stream.parts,
         size=size,
         seconds=2 * size * stream.seconds,
-        wanted=facts.trials,
-        tool=facts.tool,
+        wanted=record.trials,
+        tool=record.tool,
     )
 
 
 def _coverage(a: Floats, b: Floats, value: float) -> tuple[int, int]:
-    """Return how many of the pieces' ordinary intervals hold `value`, and how many pieces there are."""
+    """Return how many intervals of pieces contain `value`, and the number of pieces."""
     pieces = len(a) // PIECE
-    told = [ratio(b[place : place + PIECE], a[place : place + PIECE]) for place in range(0, pieces * PIECE, PIECE)]
-    return sum(one.low <= value <= one.high for one in told), pieces
+    intervals = [ratio(b[start : start + PIECE], a[start : start + PIECE]) for start in range(0, pieces * PIECE, PIECE)]
+    return sum(interval.low <= value <= interval.high for interval in intervals), pieces

@@ -1,8 +1,8 @@
-"""Long streams of pairs, of equal arms and of arms with a known difference: the suite tests its own verdicts.
+"""Measure long streams of pairs, of equal arms and of arms with a known difference, for the self-test.
 
-A stream is measured as a comparison is, but goes on after a verdict, until it has given as many as were asked
-for; `trials` cuts it. There is no control beside it: equal arms are what a control is. Streams of arms whose
-difference is not known have a number of pairs; two of them, in turns and one after the other, should say the same.
+A stream is measured like a comparison but goes on after a verdict until it has as many as were requested; `trials`
+cuts it. It has no control, because equal arms are one. Streams of arms whose difference is not known have a fixed
+number of pairs; two of them, in turns and one after the other, should give the same ratio.
 """
 
 from __future__ import annotations
@@ -34,20 +34,21 @@ from bench.store.records import StreamRecord
 
 __all__ = ["Stream", "Streams"]
 
-CALIBRATION = 24  # units of A before the first pair, after as many that warm up: right after the build, while the
+CALIBRATION = 24  # units of A before the first pair, after as many for warm-up: right after the build, while the
 # device still writes, first writes took four times as long
-RECENT = 96  # units of A of whose median a delay is a share. Of the first units alone, 5 % were soon 4 %: A got slower.
-CUT_EVERY = 24  # pairs after which it is asked whether a stream has enough verdicts
+RECENT = (
+    96  # units of A: a delay is a share of their median. With the first units only, 5 % soon were 4 %: A got slower
+)
+CUT_EVERY = 24  # pairs between checks of whether a stream has enough verdicts
 
 
 @dataclass(frozen=True)
 class Stream:
-    """A comparison whose B is slower by a known share: of A's time as a delay (`share`), or in real work.
+    """A comparison whose B is slower by a known share, by a delay (a `share` of A's time) or by real work.
 
-    `label` names the operation, `kind` is `equal`, `delay` or `work`, and `trials` how many verdicts are wanted; or
-    `kind` is `different` and `pairs` are wanted, whatever they say.
-    With `batch`, A is measured so many times and then B, as other tools do it, `trials` times; with `program`
-    hyperfine times a program that does the operation.
+    `label` names the operation. `kind` is `equal`, `delay` or `work`, for which `trials` verdicts are wanted, or
+    `different`, for which `pairs` are wanted. With `batch`, A is measured that many times and then B, as other tools
+    do, for `trials` trials. With `program`, hyperfine times a program that does the operation.
     """
 
     comparison: Comparison
@@ -60,7 +61,7 @@ class Stream:
     program: bool = False
 
     def described(self) -> StreamRecord:
-        """Return what a reader of the rows has to know."""
+        """Return the record of the stream for run.json."""
         compared = msgspec.structs.asdict(self.comparison.described())
         if self.program:
             compared["metric"] = hyperfine.METRIC.name
@@ -78,7 +79,7 @@ class Stream:
 
     @property
     def observed(self) -> tuple[Scenario, str]:
-        """What is measured, and the metric that is judged."""
+        """The scenario that is measured, and the metric that is judged."""
         scenario = discovery.scenario(self.comparison.scenario)
         if self.program:
             return hyperfine.timed(scenario), hyperfine.METRIC.name
@@ -87,11 +88,11 @@ class Stream:
 
 @dataclass
 class _State:
-    """What a stream has: earlier, verdicts, pairs or whole trials of a batch; and now."""
+    """The progress of a stream: `earlier` verdicts, pairs or complete trials of a batch, and those of this stretch."""
 
-    had: int = 0
-    first: int = 0  # block of this stretch; of a batch, the first trial
-    blocks: int = 0  # begun in it
+    earlier: int = 0
+    first: int = 0  # the first block, or trial of a batch, of this stretch
+    blocks: int = 0  # begun in this stretch
     a: list[float] = field(default_factory=list)
     b: list[float] = field(default_factory=list)
     checked: int = 0
@@ -99,7 +100,7 @@ class _State:
 
 @dataclass(frozen=True)
 class Streams:
-    """The work of a run that tests the suite: all streams side by side, going on after those of `earlier`."""
+    """The work of a self-test: measures all streams side by side, and continues those of the run `earlier`."""
 
     streams: Sequence[Stream]
     earlier: Run | None = None
@@ -110,35 +111,35 @@ class Streams:
 
     @cached_property
     def _states(self) -> dict[int, _State]:
-        """Where each stream stands, by its number."""
+        """The progress of each stream, by its number."""
         return {stream.comparison.number: self._state(stream) for stream in self.streams}
 
     @property
     def open(self) -> list[Stream]:
-        """The streams that have not given their verdicts."""
+        """The streams that do not have all their verdicts yet."""
         return [stream for stream in self.streams if not _enough(stream, self._states[stream.comparison.number])]
 
     def _state(self, stream: Stream) -> _State:
-        """Return where a stream stands at the beginning."""
+        """Return the progress of a stream at the start."""
         if self._recorded is None:
             return _State()
-        begun = self._recorded.streams[stream.comparison.number]
+        recorded = self._recorded.streams[stream.comparison.number]
         if stream.batch:
-            return _State(len(begun.parts), -(-begun.blocks // stream.batch))
-        had = begun.blocks if stream.pairs else len(begun.cut(stream.comparison.procedure, stream.trials))
-        return _State(had, begun.blocks)
+            return _State(len(recorded.parts), -(-recorded.blocks // stream.batch))
+        earlier = recorded.blocks if stream.pairs else len(recorded.cut(stream.comparison.procedure, stream.trials))
+        return _State(earlier, recorded.blocks)
 
     @property
     def _stretch(self) -> int:
-        """The set-up of the pairs, from 1: no comparison spans two."""
+        """The number of this stretch's set-up, from 1; no comparison spans two."""
         return 1 if self._recorded is None else self._recorded.stretches + 1
 
     def __call__(self, shop: Workshop) -> Mapping[str, Any]:
         """Measure until every stream has its verdicts or the time is up."""
-        able = hyperfine.probe(shop.tools)
-        left = [stream for stream in self.open if able.ok or not stream.program]
-        if not able.ok and any(stream.program for stream in self.streams):
-            skip = Skip("what hyperfine says", able.reason, able.fix)
+        support = hyperfine.probe(shop.tools)
+        active = [stream for stream in self.open if support.ok or not stream.program]
+        if not support.ok and any(stream.program for stream in self.streams):
+            skip = Skip("what hyperfine says", support.reason, support.fix)
             shop.writer.save(skips=[*shop.writer.provenance["skips"], skip])
         with shop.runner() as runner:
             runner.around = _around
@@ -146,24 +147,24 @@ class Streams:
             runner.sequence = 0 if self.earlier is None else self.earlier.following
             recorder = _Recorder(runner, self._stretch)
             for _ in range(2 * CALIBRATION):
-                for stream in {_apart(stream): stream for stream in left if stream.kind == DELAY}.values():
+                for stream in {_timing_key(stream): stream for stream in active if stream.kind == DELAY}.values():
                     recorder.calibrate(stream)
             rounds = 0
-            while left and time.monotonic() < shop.deadline:
-                for stream in left:
+            while active and time.monotonic() < shop.deadline:
+                for stream in active:
                     state = self._states[stream.comparison.number]
                     if not stream.batch:
                         recorder.pair(stream, state)
-                    elif rounds % stream.batch == 0:  # as many units as streams of pairs had since the last one
+                    elif rounds % stream.batch == 0:  # after as many units as a stream of pairs has per trial
                         recorder.batches(stream, state)
-                left = [one for one in left if not _enough(one, self._states[one.comparison.number])]
+                active = [stream for stream in active if not _enough(stream, self._states[stream.comparison.number])]
                 rounds += 1
         return {}
 
 
 @dataclass
 class _Recorder:
-    """Measures the units of streams, and knows how long A takes just now, in turns with B and alone."""
+    """Measures the units of streams, and keeps the recent times of A, in turns with B and alone."""
 
     runner: Runner
     setup: int
@@ -171,7 +172,7 @@ class _Recorder:
     calibrated: int = 0
 
     def calibrate(self, stream: Stream) -> None:
-        """Measure A once, in a row of its own set-up (0)."""
+        """Measure A once, in set-up 0."""
         self._observed(replace(stream, program=False), "a", 0, self.calibrated)
         self.calibrated += 1
 
@@ -183,7 +184,7 @@ class _Recorder:
         scenario, _ = stream.observed
         cells = [self._cell(stream, side, self.setup) for side in sides]
         samples = observe_pair(self.runner, stream.comparison, scenario, cells, block)
-        times = {side: self._told(stream, side, sample) for side, sample in zip(sides, samples, strict=True)}
+        times = {side: self._judged_value(stream, side, sample) for side, sample in zip(sides, samples, strict=True)}
         state.blocks += 1
         a, b = times["a"], times["b"]
         if a is not None and b is not None:
@@ -191,7 +192,7 @@ class _Recorder:
             state.b.append(b)
 
     def batches(self, stream: Stream, state: _State) -> None:
-        """Measure A and then B, as a tool does that compares two runs."""
+        """Measure all units of A and then of B, as for a tool that compares two runs."""
         for side in SIDES[:2]:
             first = (state.first + state.blocks) * stream.batch
             for block in range(first, first + stream.batch):
@@ -203,31 +204,31 @@ class _Recorder:
         cell = self._cell(stream, side, setup)
         self.runner.listener.unit(cell, block, self.runner.sequence, self.runner.deadline - time.monotonic())
         scenario, _ = stream.observed
-        self._told(stream, side, self.runner.observe(scenario, cell, block, stream.comparison.metric))
+        self._judged_value(stream, side, self.runner.observe(scenario, cell, block, stream.comparison.metric))
 
     def _cell(self, stream: Stream, side: str, setup: int) -> Cell:
-        """Return the cell of a side, slowed if it is B."""
-        told: tuple[tuple[str, Param], ...] = (("delay", self._delay(stream) if side == "b" else 0),)
+        """Return the cell of a side; B has the delay."""
+        delay: tuple[tuple[str, Param], ...] = (("delay", self._delay(stream) if side == "b" else 0),)
         cell = stream.comparison.cell(side, setup)
-        return replace(cell, params=(*cell.params, *told))
+        return replace(cell, params=(*cell.params, *delay))
 
-    def _told(self, stream: Stream, side: str, sample: Sample) -> float | None:
-        """Return what is judged of a unit, None where it failed; what A takes is remembered."""
+    def _judged_value(self, stream: Stream, side: str, sample: Sample) -> float | None:
+        """Return the judged value of a unit, None if it failed; values of A are kept in `recent`."""
         value = sample.metrics.get(stream.observed[1], 0.0)
         if sample.error or value <= 0:
             return None
         if side == "a" and not stream.program:
-            self.recent.setdefault(_apart(stream), deque(maxlen=RECENT)).append(value)
+            self.recent.setdefault(_timing_key(stream), deque(maxlen=RECENT)).append(value)
         return value
 
     def _delay(self, stream: Stream) -> int:
-        """Return by how many nanoseconds B is slowed now: a share of what A took of late, in any of its streams."""
-        recent = self.recent.get(_apart(stream))
+        """Return B's delay in nanoseconds: a share of the recent median of A over all streams with the same key."""
+        recent = self.recent.get(_timing_key(stream))
         return round(stream.share * statistics.median(recent)) if recent and stream.kind == DELAY else 0
 
 
-def _apart(stream: Stream) -> tuple[str, bool]:
-    """Return what streams have in common whose A takes as long: in turns with B it may differ from A by itself."""
+def _timing_key(stream: Stream) -> tuple[str, bool]:
+    """Return a key shared by streams whose A takes the same time: A in turns with B may differ from A alone."""
     return stream.label, stream.comparison.in_turns and not stream.batch
 
 
@@ -236,14 +237,14 @@ def _around(cell: Cell) -> AbstractContextManager[None]:
 
 
 def _enough(stream: Stream, state: _State) -> bool:
-    """Tell whether the stream has given what is wanted; asked now and then, because cutting takes time too."""
-    left = (stream.pairs or stream.trials) - state.had
+    """Tell whether the stream has all wanted pairs or verdicts; cuts it only every CUT_EVERY pairs, to save time."""
+    wanted = (stream.pairs or stream.trials) - state.earlier
     if stream.pairs or stream.batch:
-        return state.blocks >= left
+        return state.blocks >= wanted
     procedure = stream.comparison.procedure
-    if left <= 0 or state.blocks >= left * 2 * procedure.cap:
+    if wanted <= 0 or state.blocks >= wanted * 2 * procedure.cap:
         return True
     if len(state.a) - state.checked < CUT_EVERY:
         return False
     state.checked = len(state.a)
-    return len(cut(state.a, state.b, procedure, left)) >= left
+    return len(cut(state.a, state.b, procedure, wanted)) >= wanted

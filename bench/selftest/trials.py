@@ -1,4 +1,4 @@
-"""A long stream of pairs cut, in the order measured, into as many comparisons as it gives."""
+"""Cut a long stream of pairs, in the order measured, into as many comparisons as it gives."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Trial:
     end: int
 
     def after(self, pairs: int) -> Trial:
-        """Return it as one of a stream that has so many pairs more before."""
+        """Return the trial shifted by `pairs` that precede it in the stream."""
         return replace(self, begin=self.begin + pairs, end=self.end + pairs)
 
 
 def cut(a: npt.ArrayLike, b: npt.ArrayLike, procedure: Procedure, most: int | None = None) -> list[Trial]:
-    """Return the comparisons that a stream of pairs gives, at most `most`; pairs that are left over are in none.
+    """Cut a stream of pairs into comparisons, at most `most`; pairs that remain at the end are unused.
 
-    A finding is confirmed on the pairs that follow it. These are of the same set-up, so that an effect of the
-    set-up itself would be confirmed here where a real comparison would not: more false alarms, never fewer.
+    A finding is confirmed on the pairs that follow it. These are of the same set-up, so an effect of that set-up is
+    confirmed here but not in a real comparison: there are more false alarms here, never fewer.
     """
     left, right = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     trials: list[Trial] = []

@@ -1,6 +1,6 @@
-"""Two arms, measured in turns and one after the other: whether it is the same ratio, and how far pairs scatter.
+"""Two arms measured in turns and one after the other: whether the ratios agree, and the scatter of pairs.
 
-Taking turns is done for its smaller scatter. It would be worth nothing if a ratio in turns were another one.
+Units take turns because pairs then scatter less. That is valid only if the ratio is the same.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = ["BothWays", "Way", "both_ways"]
 
 @dataclass(frozen=True)
 class Way:
-    """B / A by the pairs of one stream.
+    """The ratio B / A from the pairs of one stream.
 
-    `scatter` is the standard deviation of a pair's log ratio, from the median absolute deviation. Of the `wanted`
-    pairs so many were `begun`; a unit of some may have `failed`.
+    `scatter` is the standard deviation of a pair's log ratio, from the median absolute deviation. `wanted` pairs were
+    requested and `begun` of them started; `failed` is the number of units that failed.
     """
 
     ratio: Estimate
@@ -36,14 +36,14 @@ class Way:
     wanted: int
 
     @property
-    def lacks(self) -> bool:
-        """Whether fewer pairs were begun than were asked for."""
+    def incomplete(self) -> bool:
+        """Whether fewer pairs were begun than were requested."""
         return self.begun < self.wanted
 
 
 @dataclass(frozen=True)
 class BothWays:
-    """One operation of two arms, in turns and one after the other."""
+    """One operation of two arms, measured in turns and one after the other."""
 
     label: str
     a: str
@@ -52,16 +52,16 @@ class BothWays:
     apart: Way
 
     @property
-    def known(self) -> bool:
-        """Whether both ways have an interval."""
+    def has_intervals(self) -> bool:
+        """Whether both ratios have an interval."""
         return self.turns.ratio.has_interval and self.apart.ratio.has_interval
 
     @property
     def quotient(self) -> Estimate:
-        """The ratio in turns over that of units one after the other: 1 if it is the same.
+        """The ratio in turns divided by that of units one after the other: 1 if they agree.
 
-        Its interval is of two independent estimates whose own intervals need not be symmetric (Zou and Donner 2008),
-        on logarithms.
+        The interval is that of the difference of two independent estimates with asymmetric intervals (Zou and Donner
+        2008), on logarithms.
         """
         turns, apart = self.turns.ratio, self.apart.ratio
         value = turns.value / apart.value
@@ -72,28 +72,28 @@ class BothWays:
 
     @property
     def differ(self) -> bool:
-        """Whether the two ways' ratios differ by more than chance."""
+        """Whether the two ratios differ by more than chance."""
         return not self.quotient.low <= 1 <= self.quotient.high
 
     @property
     def contradict(self) -> bool:
-        """Whether by one way B is slower and by the other faster, each by more than chance."""
+        """Whether B is slower measured one way and faster measured the other, each by more than chance."""
         turns, apart = self.turns.ratio, self.apart.ratio
         return (turns.low > 1 and apart.high < 1) or (turns.high < 1 and apart.low > 1)
 
 
 def both_ways(streams: Iterable[tuple[Recorded, StreamRecord]]) -> tuple[BothWays, ...]:
-    """Return what the streams of this kind say, each given with what run.json says of it, in their order."""
-    found: dict[tuple[str, str, str], dict[bool, Way]] = {}
-    for stream, facts in streams:
-        if facts.kind == DIFFERENT:
-            a, b = facts.a, facts.b
-            key = (facts.label, side_text(a, b), side_text(b, a))
-            found.setdefault(key, {})[facts.apart] = _way(stream, facts)
-    return tuple(BothWays(*key, turns=ways[False], apart=ways[True]) for key, ways in found.items())
+    """Pair the streams of arms that differ, each given with its record of run.json, in their order."""
+    ways_by_key: dict[tuple[str, str, str], dict[bool, Way]] = {}
+    for stream, record in streams:
+        if record.kind == DIFFERENT:
+            a, b = record.a, record.b
+            key = (record.label, side_text(a, b), side_text(b, a))
+            ways_by_key.setdefault(key, {})[record.apart] = _way(stream, record)
+    return tuple(BothWays(*key, turns=ways[False], apart=ways[True]) for key, ways in ways_by_key.items())
 
 
-def _way(stream: Recorded, facts: StreamRecord) -> Way:
+def _way(stream: Recorded, record: StreamRecord) -> Way:
     a, b = stream.pairs
     logs = np.log(b) - np.log(a)
     return Way(
@@ -101,5 +101,5 @@ def _way(stream: Recorded, facts: StreamRecord) -> Way:
         scatter=float(stats.median_abs_deviation(logs, scale="normal")) if len(a) else math.nan,
         begun=stream.blocks,
         failed=stream.failed,
-        wanted=facts.pairs,
+        wanted=record.pairs,
     )

@@ -1,1 +1,1 @@
-"""Estimates, fits and the analysis of a run: pure functions on arrays, and one module on frames."""
+"""Statistics: estimates, fits and decisions on arrays, and a module that applies them to the frames of a run."""

@@ -1,10 +1,10 @@
-"""What is drawn once in a run and not seen in its intervals: how far two set-ups of one kind are apart.
+"""The variance between two set-ups of the same kind, which the spread between units does not include.
 
-Where the files of a stack lie, on the device and in memory, is the same for all of its containers, so that the
-interval of a ratio between two stacks, which comes from the spread between units, does not know of it. Controls do:
-ratios between two stacks of one maker, which are 1 but for what was drawn. From several, the variance of the drawing
-is estimated by the method of moments (DerSimonian and Laird, Controlled Clinical Trials 7 (1986), 177, here around the
-known mean 0), and added to that of a ratio.
+The files of a stack have one place on the device and in memory for all containers of that stack. The interval of a
+ratio between two stacks comes from the spread between units, so it does not include the effect of that place. A
+control is a ratio between two stacks made in the same way: it differs from 1 only by this effect and noise. The
+variance between set-ups is estimated from several controls by the method of moments (DerSimonian and Laird,
+Controlled Clinical Trials 7 (1986), 177, here around the known mean 0) and added to that of a ratio.
 """
 
 from __future__ import annotations
@@ -19,44 +19,44 @@ from bench.stats.estimate import CONFIDENCE, Estimate, t_quantile
 
 __all__ = ["LEAST_CONTROLS", "allowing", "between"]
 
-LEAST_CONTROLS = 4  # of fewer, a share of the runs would have intervals several times as wide as they need be
+LEAST_CONTROLS = 4  # with fewer, some runs would have intervals several times too wide
 
 
 def between(controls: Sequence[Estimate]) -> float:
-    """Return the standard deviation of what was drawn, as a share (of log ratios), beyond the controls' own errors.
+    """Return the standard deviation between set-ups, of log ratios, without the controls' own standard errors.
 
-    NaN with fewer than LEAST_CONTROLS that have an interval; 0 where these errors alone explain them.
+    NaN if fewer than LEAST_CONTROLS controls have an interval; 0 if their standard errors explain all of the variance.
     """
-    told = _usable(controls)
-    if len(told) < LEAST_CONTROLS:
+    usable = _usable(controls)
+    if len(usable) < LEAST_CONTROLS:
         return math.nan
-    logs = np.log([one.value for one in told])
-    errors = np.array([_half(one) / t_quantile(one.n - 1) for one in told])
+    logs = np.log([control.value for control in usable])
+    errors = np.array([_half(control) / t_quantile(control.n - 1) for control in usable])
     weights = 1 / errors**2
-    return math.sqrt(max(0.0, (float(weights @ logs**2) - len(told)) / float(weights.sum())))
+    return math.sqrt(max(0.0, (float(weights @ logs**2) - len(usable)) / float(weights.sum())))
 
 
-def allowing(told: Estimate, controls: Sequence[Estimate], confidence: float = CONFIDENCE) -> Estimate:
-    """Return the ratio `told`, whose interval is of `confidence`, with one that holds what is drawn as well.
+def allowing(estimate: Estimate, controls: Sequence[Estimate], confidence: float = CONFIDENCE) -> Estimate:
+    """Widen the interval (of `confidence`) of the ratio `estimate` by the variance between set-ups.
 
-    As it is where it has no interval, or the controls are too few to tell.
+    The estimate is returned unchanged if it has no interval or there are too few controls.
     """
     deviation = between(controls)
-    if not told.has_interval or math.isnan(deviation):
-        return told
+    if not estimate.has_interval or math.isnan(deviation):
+        return estimate
     number = len(_usable(controls))
     drawn = t_quantile(number, confidence) * deviation
     low, high = (
-        math.exp(math.log(told.value) + sign * math.hypot(math.log(end / told.value), drawn))
-        for sign, end in ((-1, told.low), (1, told.high))
+        math.exp(math.log(estimate.value) + sign * math.hypot(math.log(end / estimate.value), drawn))
+        for sign, end in ((-1, estimate.low), (1, estimate.high))
     )
-    return replace(told, low=low, high=high, method=f"{told.method}, with what {number} controls differ by")
+    return replace(estimate, low=low, high=high, method=f"{estimate.method}, with what {number} controls differ by")
 
 
 def _usable(controls: Sequence[Estimate]) -> list[Estimate]:
-    return [one for one in controls if one.has_interval and one.high > one.low]
+    return [control for control in controls if control.has_interval and control.high > control.low]
 
 
-def _half(told: Estimate) -> float:
-    """Return half the width of a ratio's interval, on the scale of logarithms."""
-    return math.log(told.high / told.low) / 2
+def _half(estimate: Estimate) -> float:
+    """Return half the width of a ratio's interval on a logarithmic scale."""
+    return math.log(estimate.high / estimate.low) / 2

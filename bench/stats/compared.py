@@ -1,4 +1,4 @@
-"""What the rows of a run that compared arms say: each comparison judged again from its pairs."""
+"""The comparisons of a run, each judged again from the pairs in its rows."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Compared:
-    """One comparison: what was compared, what it says, and whether the control stood still.
+    """One comparison: the two sides, the verdict, and the decision on its control.
 
-    `a` and `b` are the two sides as they are written, with the parameters in which they differ; `where` is what
-    they share. `times` are the centres of the sides' times in the set-up that the verdict is from; `in_turns`, whether
-    the units of a pair ran at the same time; `without_effect`, which options of either side had no effect.
+    `a` and `b` are the two sides in writing, with the parameters in which they differ; `where` names the parameters
+    they share. `times` are the centres of both sides' times in the set-up that gave the verdict. `in_turns` is true if
+    the units of a pair ran at the same time. `without_effect` lists the options of either side that had no effect.
     """
 
     number: int
@@ -51,21 +51,21 @@ class Compared:
 
     @property
     def name(self) -> str:
-        """The comparison within its scenario, for a list of verdicts."""
+        """The name of the comparison within its scenario, for a list of verdicts."""
         return f"{self.metric} {self.a} → {self.b} ({self.where})"
 
     @property
     def control_moved(self) -> bool:
-        """Whether a plain directory beside itself came out different."""
+        """Whether the control, a plain directory against itself, was judged different."""
         return self.control.word in {Word.SLOWER, Word.FASTER}
 
     @property
     def way(self) -> str:
-        """How the units of a pair ran."""
+        """How the units of a pair ran, in words."""
         return "in turns" if self.in_turns else "one after the other"
 
     def sentence(self) -> str:
-        """Return the verdict for a reader."""
+        """Return the verdict as text, with the ratio and the reason."""
         verdict, delta = self.verdict, f"{self.procedure.delta:.3g}"
         words = {
             Word.SLOWER: "slower",
@@ -73,42 +73,42 @@ class Compared:
             Word.SAME: f"same within {float(delta):.0%}",
             Word.INCONCLUSIVE: "inconclusive",
         }
-        told = verdict.ratio.text("×") if verdict.ratio.n else "no ratio"
+        ratio = verdict.ratio.text("×") if verdict.ratio.n else "no ratio"
         reason = f" ({verdict.reason})" if verdict.reason else ""
-        return f"{words[verdict.word]}: {told}{reason}"
+        return f"{words[verdict.word]}: {ratio}{reason}"
 
 
 def compared(run: Run) -> list[Compared]:
-    """Return every comparison of `run`; raises BenchError where the run compared nothing."""
-    told = run.provenance.comparisons
-    if not told:
+    """Return every comparison of `run`; raises BenchError if it has none."""
+    records = run.provenance.comparisons
+    if not records:
         raise BenchError(f"run {run.id} compares no arms", fix="`python -m bench ab` makes one that does")
     if run.units.empty:
         raise BenchError(f"run {run.id} has no unit", why="it ended before the first one", fix="give it more time")
     try:
-        return [_compared(run, number, facts) for number, facts in enumerate(told)]
+        return [_compared(run, number, record) for number, record in enumerate(records)]
     except ValueError as error:
         path = run.directory / "run.json"
         raise BenchError(f"{path} does not tell its comparisons", why=str(error), fix="restore the file") from error
 
 
-def _compared(run: Run, number: int, facts: Compares) -> Compared:
-    procedure = Procedure(facts.alpha, facts.delta, facts.looks)
-    metric, a, b = facts.metric, facts.a, facts.b
+def _compared(run: Run, number: int, record: Compares) -> Compared:
+    procedure = Procedure(record.alpha, record.delta, record.looks)
+    metric, a, b = record.metric, record.a, record.b
     times, units = run.times, run.units
     if "comparison" not in units:
         raise ValueError("its rows name no comparison")
-    mine = times[(times["comparison"] == number) & (times["metric"] == metric)]
+    measured = times[(times["comparison"] == number) & (times["metric"] == metric)]
     rows = units[units["comparison"] == number]
-    by_setup = [paired_times(mine[mine["setup"] == setup], "a", "b") for setup in (1, 2)]
-    controls = [paired_times(mine[mine["setup"] == setup], "control a", "control b") for setup in (1, 2)]
+    by_setup = [paired_times(measured[measured["setup"] == setup], "a", "b") for setup in (1, 2)]
+    controls = [paired_times(measured[measured["setup"] == setup], "control a", "control b") for setup in (1, 2)]
     first = judge(*by_setup[0], procedure)
     second = judge(*by_setup[1], procedure) if len(by_setup[1][0]) else None
     verdict = confirmed(first, second)
     deciding = by_setup[0] if verdict.second is None else by_setup[1]
     return Compared(
         number=number,
-        scenario=facts.scenario,
+        scenario=record.scenario,
         metric=metric,
         a=side_text(a, b),
         b=side_text(b, a),
@@ -126,10 +126,10 @@ def _compared(run: Run, number: int, facts: Compares) -> Compared:
 
 
 def paired_times(times: pd.DataFrame, first: str, second: str) -> tuple[Floats, Floats]:
-    """Return the two sides' times of the blocks that have both, in the order measured."""
-    wide = times[times["side"].isin([first, second])]
+    """Return the times of both sides of every block that has both, in the order measured."""
+    rows = times[times["side"].isin([first, second])]
     table = (
-        wide.astype({"side": str})
+        rows.astype({"side": str})
         .pivot_table(index="block", columns="side", values="value")
         .reindex(columns=[first, second])
     )
@@ -138,21 +138,21 @@ def paired_times(times: pd.DataFrame, first: str, second: str) -> tuple[Floats, 
 
 
 def _control(decisions: list[Decision], procedure: Procedure) -> Decision:
-    """Return the control's decision of the set-up in which it moved, else of the last."""
-    moved = [one for one in decisions if one.word in {Word.SLOWER, Word.FASTER}]
+    """Return the decision of the last set-up in which the control moved, else of the last set-up."""
+    moved = [decision for decision in decisions if decision.word in {Word.SLOWER, Word.FASTER}]
     return (moved or decisions or [judge([], [], procedure)])[-1]
 
 
 def side_text(own: Side, other: Side) -> str:
-    """Return a side as it is written, with the parameters in which it differs from the other."""
-    mine, theirs = own.facts, other.facts
-    parts = [f"{key}={_value(key, value)}" for key, value in mine.items() if theirs.get(key) != value]
+    """Return a side in writing: its arm and the parameters in which it differs from the other side."""
+    parameters = other.facts
+    parts = [f"{key}={_value(key, value)}" for key, value in own.facts.items() if parameters.get(key) != value]
     return ",".join([own.arm, *parts])
 
 
 def _shared(a: Side, b: Side) -> str:
-    mine, theirs = a.facts, b.facts
-    return ", ".join(f"{key} {_value(key, value)}" for key, value in mine.items() if theirs.get(key) == value)
+    parameters = b.facts
+    return ", ".join(f"{key} {_value(key, value)}" for key, value in a.facts.items() if parameters.get(key) == value)
 
 
 def _value(key: str, value: Param) -> str:

@@ -1,8 +1,8 @@
-"""What a handful of observations say: a centre with its interval, a paired ratio, a spread.
+"""Estimates from a small sample: the centre with its interval, the ratio of pairs, the spread.
 
-Every interval comes from the spread between units (one unit, one observation) and has the same
+Every interval comes from the spread between units (each unit is one observation) and has the same
 confidence. Times on a shared machine have heavy right tails, so centres are rank based: one slow
-unit in twenty moves a Hodges–Lehmann estimate little and a mean a lot, and none is thrown away.
+unit in twenty moves a Hodges–Lehmann estimate little and a mean a lot. No outlier is removed.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ __all__ = [
 
 Floats = npt.NDArray[np.float64]
 
-CONFIDENCE = 0.95  # of every interval, two-sided, unless another is asked for: the convention of the field
+CONFIDENCE = 0.95  # of a two-sided interval, by default: the convention of the field
 
 
 def least_values(confidence: float) -> int:
-    """Return the least n with 2 / 2^n <= 1 - confidence: of fewer, not even the whole range reaches it."""
+    """Return the least n with 2 / 2^n <= 1 - confidence; the whole range of fewer values has a lower confidence."""
     return math.ceil(math.log2(2 / (1 - confidence)) - 1e-9)
 
 
 RANKED_FROM = least_values(CONFIDENCE)  # 6
-EXACT_UP_TO = 50  # the exact signed-rank table ends here in the textbooks; R's wilcox.test changes over here too
-PAIRS_UP_TO = 512  # values whose pairs are all kept in memory (1 MiB); above, they are counted instead
+EXACT_UP_TO = 50  # values: signed-rank tables in textbooks end here, and R's wilcox.test switches here too
+PAIRS_UP_TO = 512  # values: up to here all pair means are held in memory (1 MiB); above, they are counted
 FAR_OUT = 3.0  # interquartile ranges beyond a quartile: Tukey, Exploratory Data Analysis (1977), section 2D
 
 RANKED = "Hodges–Lehmann, signed-rank interval"
@@ -52,9 +52,9 @@ SINGLE = "one value, no interval"
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its interval [low, high], from n observations; the unit is that of the observations.
+    """A value with its interval [low, high] from n observations, in the unit of the observations.
 
-    Without an interval (n is 1, say), `low` and `high` are NaN. `method` is for the reader.
+    If there is no interval (as for n = 1), `low` and `high` are NaN. `method` names the method in words.
     """
 
     value: float
@@ -65,7 +65,7 @@ class Estimate:
 
     @property
     def has_interval(self) -> bool:
-        """Whether there is an interval at all."""
+        """Whether there is an interval."""
         return not (math.isnan(self.low) or math.isnan(self.high))
 
     @property
@@ -77,17 +77,17 @@ class Estimate:
         return half / abs(self.value)
 
     def scaled(self, factor: float) -> Estimate:
-        """Return the estimate of `factor` (positive) times the same thing."""
+        """Return the estimate multiplied by `factor`, which must be positive."""
         return replace(self, value=self.value * factor, low=self.low * factor, high=self.high * factor)
 
     def text(self, unit: str) -> str:
-        """Return it for a reader, `unit` being that of the value: `1.42 µs [1.38, 1.47]`."""
+        """Return the value and its interval with `unit`, the unit of the value: `1.42 µs [1.38, 1.47]`."""
         return interval(self.value, self.low, self.high, unit)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The range of observations; `outliers` are counted, never removed."""
+    """The range of the observations; outliers are counted, never removed."""
 
     minimum: float
     maximum: float
@@ -96,14 +96,14 @@ class Spread:
 
 
 def centre(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Estimate:
-    """Return where the distribution of `values` lies, with its interval of `confidence`.
+    """Return the centre of the distribution of `values`, with its interval of `confidence`.
 
-    From 6 values on (at 95 %): the Hodges–Lehmann estimate (median of all pairs' means, each value with itself
-    too) and the interval that inverts the signed-rank test, exact up to 50 values, by the normal
-    approximation above (Hodges and Lehmann 1963; Hollander, Wolfe and Chicken, Nonparametric
-    Statistical Methods, 3.2 and 3.3). It holds for a symmetric distribution of any shape.
-    From 2 to 5: the mean with Student's t interval, because of n values the widest signed-rank
-    interval holds with 1 - 2 / 2^n only, which is 93.75 % at 5. One value has no interval.
+    From 6 values on (at 95 %): the Hodges–Lehmann estimate (the median of the means of all pairs,
+    including each value with itself) and the interval that inverts the signed-rank test, exact up to
+    50 values, by the normal approximation above (Hodges and Lehmann 1963; Hollander, Wolfe and Chicken,
+    Nonparametric Statistical Methods, 3.2 and 3.3). It is valid for a symmetric distribution of any shape.
+    From 2 to 5 values: the mean with Student's t interval, because the widest signed-rank interval of
+    n values has a confidence of only 1 - 2 / 2^n, which is 93.75 % for 5. One value has no interval.
     Raises ValueError for no values, or values that are not finite.
     """
     x = np.sort(_finite(values))
@@ -123,8 +123,8 @@ def centre(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Estimate:
 def signed_rank_p(values: npt.ArrayLike) -> float:
     """Return the two-sided p-value of the signed-rank test that `values` are symmetric about 0.
 
-    The test that `centre` inverts: the p-value is below 1 - confidence just where the interval of that
-    confidence leaves 0 out. Values and pairs of values that cancel out speak for neither side.
+    This is the test that `centre` inverts: the p-value is below 1 - confidence exactly if the interval of
+    that confidence excludes 0. Values of 0, and pairs of values whose sum is 0, count for neither side.
     """
     x = np.sort(_finite(values))
     pairs = len(x) * (len(x) + 1) // 2
@@ -133,24 +133,24 @@ def signed_rank_p(values: npt.ArrayLike) -> float:
 
 
 def ratio(a: npt.ArrayLike, b: npt.ArrayLike, confidence: float = CONFIDENCE) -> Estimate:
-    """Return a / b from pairs (a[i] and b[i] belong together): `centre` of the log ratios, as a factor.
+    """Return the estimate of a / b from the pairs (a[i], b[i]): `centre` of the log ratios, as a factor.
 
-    On logarithms, so that a / b and b / a are each other's inverse. Raises ValueError for arrays of
-    different length, no pairs, or values that are not positive.
+    With logarithms the estimate of b / a is the inverse of that of a / b. Raises ValueError for arrays
+    of different length, no pairs, or values that are not positive.
     """
-    top, bottom = _finite(a), _finite(b)
-    if len(top) != len(bottom):
-        raise ValueError(f"pairs need two arrays of one length, not {len(top)} and {len(bottom)}")
-    if min(top.min(), bottom.min()) <= 0:
+    numerators, denominators = _finite(a), _finite(b)
+    if len(numerators) != len(denominators):
+        raise ValueError(f"pairs need two arrays of one length, not {len(numerators)} and {len(denominators)}")
+    if min(numerators.min(), denominators.min()) <= 0:
         raise ValueError("a ratio needs positive values")
-    logs = centre(np.log(top) - np.log(bottom), confidence)
+    logs = centre(np.log(numerators) - np.log(denominators), confidence)
     return Estimate(
         math.exp(logs.value), math.exp(logs.low), math.exp(logs.high), logs.n, f"{logs.method}, of log ratios"
     )
 
 
 def spread(values: npt.ArrayLike) -> Spread:
-    """Return the range and the median of `values`, and how many lie far out (Tukey's outer fences)."""
+    """Return the range and the median of `values`, and how many are outside Tukey's outer fences."""
     x = np.sort(_finite(values))
     first, median, third = (_quantile(x, share) for share in (0.25, 0.5, 0.75))
     fence = FAR_OUT * (third - first)
@@ -160,7 +160,7 @@ def spread(values: npt.ArrayLike) -> Spread:
 
 @functools.lru_cache(maxsize=4096)
 def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
-    """Return the factor of a standard error that gives an interval of `confidence` at these degrees of freedom."""
+    """Return the quantile of Student's t with `freedom` degrees of freedom for a two-sided interval of `confidence`."""
     return float(special.stdtrit(freedom, (1 + confidence) / 2))
 
 
@@ -174,7 +174,7 @@ def _finite(values: npt.ArrayLike) -> Floats:
 
 
 def _quantile(x: Floats, share: float) -> float:
-    """Return a quantile of sorted values by linear interpolation (numpy's own, without its overhead)."""
+    """Return a quantile of sorted values by linear interpolation, as numpy does but with less overhead."""
     position = (len(x) - 1) * share
     index = int(position)
     after = min(index + 1, len(x) - 1)
@@ -207,7 +207,7 @@ def _signed_rank_moments(n: int) -> tuple[float, float]:
 
 @functools.lru_cache(maxsize=EXACT_UP_TO)
 def _signed_rank_table(n: int) -> Floats:
-    """Return P(T <= t) for each t: of the 2^n subsets of the ranks 1..n, the share whose sum is at most t."""
+    """Return P(T <= t) for every t: the share of the 2^n subsets of the ranks 1..n whose sum is at most t."""
     ways = np.zeros(n * (n + 1) // 2 + 1)
     ways[0] = 1.0
     for rank in range(1, n + 1):
@@ -216,7 +216,7 @@ def _signed_rank_table(n: int) -> Floats:
 
 
 def _pair_means(x: Floats, ranks: tuple[int, ...]) -> list[float]:
-    """Return the pair means (i <= j) of sorted `x` that stand at these ranks, counted from 0."""
+    """Return the pair means (i <= j) of sorted `x` at these ranks, counted from 0."""
     if len(x) > PAIRS_UP_TO:
         return [_counted_pair_mean(x, rank) for rank in ranks]
     sums = np.add.outer(x, x)[_upper(len(x))]
@@ -230,7 +230,7 @@ def _upper(n: int) -> npt.NDArray[np.bool_]:
 
 
 def _counted_pair_mean(x: Floats, rank: int) -> float:
-    """Return one pair mean in O(n) memory: bisect for the smallest sum that enough pairs stay within."""
+    """Return one pair mean in O(n) memory: bisect for the smallest sum that more than `rank` pairs do not exceed."""
     low, high = float(2 * x[0]), float(2 * x[-1])
     if _pairs_within(x, low) > rank:
         return low / 2

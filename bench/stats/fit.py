@@ -1,4 +1,4 @@
-"""A straight line through cells, y = a + b·x, with intervals from the units inside each cell."""
+"""The fit of a straight line y = a + b·x to cells, with intervals from the units of each cell."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["FLAT", "LEAST_DISTINCT_X", "Line", "Shape", "line"]
 Floats = npt.NDArray[np.float64]
 Shape = Literal["grows", "flat", "falls", "undecided"]
 
-LEAST_DISTINCT_X = 3  # through two points every line is perfect
-# A change over the whole range of x that is called none. Medians of two identical runs of 100 first
-# writes differ by more than 5 % in a quarter of cases; twice that is still no reason to act.
+LEAST_DISTINCT_X = 3  # a line fits two points exactly
+# The largest change over the whole range of x that counts as none. Medians of two identical runs of 100
+# first writes differ by more than 5 % in a quarter of cases; twice that is still no reason to act.
 FLAT = 0.10
 
 METHOD = "weighted least squares, Welch–Satterthwaite interval"
@@ -30,12 +30,12 @@ BARE = "weighted least squares, no interval"
 class Line:
     """A fitted line.
 
-    `x` and `cells` are what was fitted, in the order given; `residuals` are (measured - fitted) /
-    measured, one per cell. `intercept` has the unit of y, `slope` that of y per unit of x. `growth`
-    is the change over the whole range of x as a share of the value measured at the smallest x (0.2:
-    a fifth more), which `shape` judges. `r_squared` weighs all cells alike, so that the largest values
-    decide it; `r_squared_relative` has the weights of the fit, so that all decades do. Both are NaN
-    where y does not vary at all.
+    `x` and `cells` are the data, in the order given; `residuals` are (measured - fitted) / measured, one
+    per cell. `intercept` has the unit of y, `slope` that of y per unit of x. `growth` is the change over
+    the whole range of x as a share of the value measured at the smallest x (0.2: a fifth more); `shape`
+    classifies it. `r_squared` weights all cells equally, so the largest values dominate it;
+    `r_squared_relative` uses the weights of the fit, so all decades count equally. Both are NaN if y is
+    constant.
     """
 
     intercept: Estimate
@@ -62,45 +62,45 @@ class Line:
 def line(x: npt.ArrayLike, cells: Sequence[Estimate]) -> Line | None:
     """Fit y = a + b·x to the centres of `cells`; None with fewer than 3 distinct x.
 
-    Data span decades, so each cell weighs 1/y²: the fit minimises relative residuals (cells weigh
-    alike where a centre is not positive). Slope and intercept are linear combinations Σ cᵢ·yᵢ of the
-    centres, so their variance is Σ cᵢ²·seᵢ², seᵢ being the half width of the cell's interval over
-    Student's quantile at nᵢ - 1, and their degrees of freedom are those of Welch and Satterthwaite
-    (Satterthwaite, Biometrics Bulletin 2, 1946). The interval holds for the noise of the units; where
-    the law itself is wrong, the residuals say so. If a cell has no interval, neither has the line.
-    Raises ValueError where x and cells differ in number.
+    The data span decades, so each cell has the weight 1/y²: the fit minimises relative residuals (all
+    weights are equal if a centre is not positive). Slope and intercept are linear combinations Σ cᵢ·yᵢ
+    of the centres, so their variance is Σ cᵢ²·seᵢ², where seᵢ is the half width of the cell's interval
+    over Student's quantile at nᵢ - 1. Their degrees of freedom are those of Welch and Satterthwaite
+    (Satterthwaite, Biometrics Bulletin 2, 1946). The interval covers the noise of the units only; that
+    the law is wrong shows in the residuals. If a cell has no interval, the line has none.
+    Raises ValueError if x and cells differ in number.
     """
-    at = np.asarray(x, dtype=np.float64)
-    if len(at) != len(cells):
-        raise ValueError(f"{len(at)} x for {len(cells)} cells")
-    if len(np.unique(at)) < LEAST_DISTINCT_X:
+    positions = np.asarray(x, dtype=np.float64)
+    if len(positions) != len(cells):
+        raise ValueError(f"{len(positions)} x for {len(cells)} cells")
+    if len(np.unique(positions)) < LEAST_DISTINCT_X:
         return None
     y = np.array([cell.value for cell in cells])
     weights = _weights(y)
-    of_slope, of_intercept = _coefficients(at, weights)
-    slope, intercept = _combination(of_slope, cells), _combination(of_intercept, cells)
-    growth = _scaled(slope, float(np.ptp(at)), float(np.mean(y[at == at.min()])))
-    left = y - intercept.value - slope.value * at
+    slope_weights, intercept_weights = _coefficients(positions, weights)
+    slope, intercept = _combination(slope_weights, cells), _combination(intercept_weights, cells)
+    growth = _scaled(slope, float(np.ptp(positions)), float(np.mean(y[positions == positions.min()])))
+    residuals = y - intercept.value - slope.value * positions
     return Line(
         intercept=intercept,
         slope=slope,
         growth=growth,
         shape=_shape(growth),
-        r_squared=_explained(y, left, np.ones_like(y)),
-        r_squared_relative=_explained(y, left, weights),
-        residuals=tuple(float(value) for value in np.divide(left, y, out=left.copy(), where=y != 0)),
-        x=tuple(float(value) for value in at),
+        r_squared=_explained(y, residuals, np.ones_like(y)),
+        r_squared_relative=_explained(y, residuals, weights),
+        residuals=tuple(float(value) for value in np.divide(residuals, y, out=residuals.copy(), where=y != 0)),
+        x=tuple(float(value) for value in positions),
         cells=tuple(cells),
     )
 
 
 def _weights(y: Floats) -> Floats:
-    """Return 1/y², scaled to at most 1; ones where a centre is not positive."""
+    """Return 1/y², scaled to at most 1; ones if a centre is not positive."""
     return (y.min() / y) ** 2 if y.min() > 0 else np.ones_like(y)
 
 
 def _coefficients(x: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Return the c of the slope and of the intercept, so that each is Σ cᵢ·yᵢ."""
+    """Return the coefficients c of the slope and of the intercept, which are Σ cᵢ·yᵢ."""
     shares = weights / weights.sum()
     mean = float(shares @ x)
     slope = shares * (x - mean) / float(shares @ (x - mean) ** 2)
@@ -118,7 +118,7 @@ def _combination(c: Floats, cells: Sequence[Estimate]) -> Estimate:
     largest = float(np.abs(c * errors).max())
     if largest == 0:
         return Estimate(value, value, value, units, METHOD)
-    parts = (c * errors / largest) ** 2  # of the variance; scaled, so that the squares below stay in range
+    parts = (c * errors / largest) ** 2  # of the variance; scaled, so that the squares below do not overflow
     total = float(parts.sum())
     freedom = total**2 / float((parts**2 / freedoms).sum())
     half = t_quantile(freedom) * math.sqrt(total) * largest
@@ -142,6 +142,6 @@ def _shape(growth: Estimate) -> Shape:
     return "falls" if growth.high < 0 else "undecided"
 
 
-def _explained(y: Floats, left: Floats, weights: Floats) -> float:
+def _explained(y: Floats, residuals: Floats, weights: Floats) -> float:
     total = float(weights @ (y - np.average(y, weights=weights)) ** 2)
-    return 1 - float(weights @ left**2) / total if total > 0 else math.nan
+    return 1 - float(weights @ residuals**2) / total if total > 0 else math.nan

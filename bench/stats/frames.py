@@ -1,7 +1,7 @@
-"""From a run's rows, one per unit, to one row per cell: estimates, ratios to native, counters.
+"""Aggregate the rows of a run, one per unit, to one row per cell: estimates, ratios to native, counters.
 
-Cells are told apart by scenario × arm × depth × temperature × parameters. Nothing is filled in: a
-cell without units has no row, and a pair without its other half is no pair.
+A cell is scenario × arm × depth × temperature × parameters. Missing data is not filled in: a cell
+without units has no row, and a block that lacks one side of a pair gives no pair.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 KEYS = ("scenario", "arm", "driver", "stack", "volume", "depth", "temperature")
-VARIES = "varies"  # stands for the expectation of a counter where units had different ones
+VARIES = "varies"  # the expectation of a counter whose units have different ones
 NO_RATIO = "none, a value is not positive"
 
 _ESTIMATE = ("low", "high", "n", "method")
 
 
 class _Groups:
-    """The rows of a frame that agree on `columns`, group by group, each in the frame's own order."""
+    """The rows of a frame grouped by `columns`; rows of a group keep their order."""
 
     def __init__(self, frame: pd.DataFrame, columns: Sequence[str]) -> None:
         codes: Ints = np.zeros(len(frame), dtype=np.int64)
         for column in columns:
             own, values = pd.factorize(frame[column], use_na_sentinel=False)
-            # Made dense again at each column, so that the product cannot leave 64 bits.
+            # Renumber after every column, so that the product fits into 64 bits.
             codes = np.unique(codes * max(len(values), 1) + own, return_inverse=True)[1]
         self.code = codes
         self.order: Ints = np.argsort(codes, kind="stable")
@@ -66,10 +66,10 @@ def cell_frame(times: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
     rows = []
     for index in groups:
         of_cell = values[index]
-        told, range_ = centre(of_cell), spread(of_cell)
+        estimate, range_ = centre(of_cell), spread(of_cell)
         rows.append(
             (
-                *(told.value, told.low, told.high, told.n, told.method),
+                *(estimate.value, estimate.low, estimate.high, estimate.n, estimate.method),
                 *(range_.minimum, range_.maximum, range_.median, range_.outliers, int(operations[index].sum())),
             )
         )
@@ -78,17 +78,17 @@ def cell_frame(times: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
 
 
 def ratio_frame(times: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
-    """Return one row per cell and metric of `Run.times`: by what factor it differs from native.
+    """Return one row per cell and metric of `Run.times` with the ratio of its time to that of native.
 
-    Paired by block with native on the same volume, at the same temperature and parameters, at the
-    same depth if native was measured there, else at its largest. Native itself is left out, and so
-    are cells that share no block with native.
-    Columns: KEYS, the parameters, metric, ratio, low, high, n (pairs), method, native_depth. Where a
-    value is not positive there is no ratio: it is NaN, and method says so.
+    Units are paired by block with native on the same volume, at the same temperature and parameters, at
+    the same depth if native was measured at it, else at native's largest. Native itself has no row, nor
+    have cells that share no block with native.
+    Columns: KEYS, the parameters, metric, ratio, low, high, n (pairs), method, native_depth. If a value
+    is not positive, the ratio is NaN, and method says why.
     """
     groups = _Groups(times, [*KEYS, *parameters, "metric"])
     values, blocks = _floats(times["value"]), times["block"].to_numpy(dtype=np.int64)
-    # What a cell and its native twin have in common; the arm and the depth are what may differ.
+    # A cell and its native twin agree in these columns; they may differ in arm and depth.
     twins = _Groups(groups.keys, ["scenario", "volume", "temperature", *parameters, "metric"]).code.tolist()
     drivers = groups.keys["driver"].tolist()
     depths = groups.keys["depth"].tolist()
@@ -103,12 +103,12 @@ def ratio_frame(times: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
             continue
         native_depth = depth if depth in at_depth else max(at_depth)
         own, other = _by_block(blocks[index], values[index]), at_depth[native_depth]
-        _, here, there = np.intersect1d(own[0], other[0], assume_unique=True, return_indices=True)
-        if len(here) == 0:
+        _, own_indices, other_indices = np.intersect1d(own[0], other[0], assume_unique=True, return_indices=True)
+        if len(own_indices) == 0:
             continue
-        told = _ratio(own[1][here], other[1][there])
+        estimate = _ratio(own[1][own_indices], other[1][other_indices])
         kept.append(group)
-        rows.append((told.value, told.low, told.high, told.n, told.method, native_depth))
+        rows.append((estimate.value, estimate.low, estimate.high, estimate.n, estimate.method, native_depth))
     keys = groups.keys.take(kept).reset_index(drop=True)
     return _joined(keys, rows, ["ratio", *_ESTIMATE, "native_depth"])
 
@@ -116,9 +116,9 @@ def ratio_frame(times: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
 def counter_frame(counters: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
     """Return one row per cell and counter of `Run.counters`.
 
-    Columns: KEYS, the parameters, counter, units, matching (how many of them were as expected), expected_low and
-    expected_high (missing where nothing was expected or units differ), expected (the same in words, "" where nothing
-    was, "varies" where units differ), minimum, maximum, median.
+    Columns: KEYS, the parameters, counter, units, matching (the number of units as expected), expected_low and
+    expected_high (NaN if nothing was expected or the expectation varies between units), expected (the same in words:
+    "" if nothing was expected, "varies" if it varies), minimum, maximum, median.
     """
     groups = _Groups(counters, [*KEYS, *parameters, "counter"])
     values, matches = _floats(counters["value"]), counters["ok"].to_numpy(dtype=bool)
@@ -137,7 +137,7 @@ def counter_frame(counters: pd.DataFrame, parameters: Sequence[str]) -> pd.DataF
 
 
 def _expected(bounds: Floats) -> tuple[float, float, str]:
-    """Return what all units of a cell expected, and in words."""
+    """Return the bounds that all units of a cell expected, and the same in words."""
     low, high = bounds[0].tolist()
     if not np.array_equal(bounds, np.broadcast_to(bounds[0], bounds.shape), equal_nan=True):
         return math.nan, math.nan, VARIES
@@ -155,7 +155,7 @@ def _ratio(own: Floats, native: Floats) -> Estimate:
 
 
 def _by_block(blocks: Ints, values: Floats) -> tuple[Ints, Floats]:
-    """Return each block once, with the median of its units where there are several."""
+    """Return the distinct blocks and the median of each block's units."""
     unique, inverse = np.unique(blocks, return_inverse=True)
     if len(unique) == len(blocks):
         return blocks, values

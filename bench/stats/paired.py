@@ -1,10 +1,10 @@
-"""Are two arms different, and by how much? A sequential decision on pairs, and its confirmation.
+"""A sequential test on pairs of whether two arms differ, and its confirmation on a second set-up.
 
-Pairs are looked at after fixed numbers of them, and the error budget is split evenly between the looks
-(Bonferroni: it holds however the looks depend on each other, so that stopping early costs no validity).
-At each look the signed-rank test is inverted: under "no difference" the log ratio of a pair is symmetric
-about 0, because the order within the pair was drawn at random, and nothing else is assumed of times that
-have heavy tails. A pair's two sides are equals: swapping them turns `slower` into `faster` and nothing else.
+The test looks at the pairs after fixed numbers of them (group sequential), and the error probability is split
+evenly between the looks (Bonferroni, which is valid however the looks depend on each other, so that stopping
+early keeps the error rate). Each look inverts the signed-rank test. Under the null hypothesis the log ratio of
+a pair is symmetric about 0, because the order within the pair was random; times have heavy tails, and nothing
+else is assumed of them. The test is symmetric: swapping the two sides swaps `slower` and `faster`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["LOOKS", "Decision", "Procedure", "Verdict", "Word", "confirmed", "judge"]
 
-LOOKS = (12, 24, 48, 96, 192, 384)  # pairs; doubling, so that an effect costs at most twice the pairs it needs
+LOOKS = (12, 24, 48, 96, 192, 384)  # pairs; doubled, so that a verdict takes at most twice the pairs it needs
 
 
 class Word(enum.StrEnum):
-    """What is said of B against A."""
+    """The outcome of a comparison, of B against A."""
 
     SLOWER = "slower"
     FASTER = "faster"
@@ -37,11 +37,11 @@ class Word(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Procedure:
-    """How a comparison decides.
+    """The parameters of the sequential test.
 
-    `alpha`: the probability, at most, that two equal arms are called different at any look (two-sided).
-    `delta`: ratios within 1/(1 + delta) and 1 + delta are the same. `looks`: after how many pairs it looks.
-    Raises ValueError where that makes no sense.
+    `alpha` bounds the probability that two equal arms are called different at any look (two-sided).
+    Ratios from 1/(1 + delta) to 1 + delta count as the same. `looks` are the numbers of pairs after which it looks.
+    Raises ValueError for values out of range.
     """
 
     alpha: float = 0.05
@@ -63,26 +63,26 @@ class Procedure:
 
     @property
     def level(self) -> float:
-        """The error of one look."""
+        """The error probability of one look."""
         return self.alpha / len(self.looks)
 
     @property
     def least_pairs(self) -> int:
-        """The pairs from which on the test can find anything: its smallest p-value is 2 / 2^n."""
+        """The least number of pairs with which the test can reject: its smallest p-value is 2 / 2^n."""
         return least_values(1 - self.level)
 
     @property
     def cap(self) -> int:
-        """The pairs after which it gives up."""
+        """The number of pairs at the last look."""
         return self.looks[-1]
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What the pairs of one set-up say; `word` is None while more pairs are needed.
+    """The decision on the pairs of one set-up; `word` is None while more pairs are needed.
 
-    `ratio` is B / A with the interval of the deciding look (1 - level), or of the last one; without an
-    interval before the first look. `p` is the least of the looks' two-sided p-values times their number.
+    `ratio` is B / A with the interval (1 - level) of the look that decided, or of the last look; it has no
+    interval before the first look. `p` is the least two-sided p-value of the looks times their number.
     """
 
     word: Word | None
@@ -93,7 +93,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a comparison says in the end: a finding only if a fresh set-up found it again."""
+    """The verdict of a comparison: a difference is reported only if a fresh set-up confirmed it."""
 
     word: Word
     ratio: Estimate
@@ -104,53 +104,53 @@ class Verdict:
 
     @property
     def pairs(self) -> int:
-        """The pairs of both set-ups that were looked at."""
+        """The number of pairs of both set-ups that were tested."""
         return self.first.pairs + (self.second.pairs if self.second else 0)
 
 
 def judge(a: npt.ArrayLike, b: npt.ArrayLike, procedure: Procedure) -> Decision:
-    """Judge pairs (a[i] and b[i] belong together, in the order measured; positive): whether B is slower than A.
+    """Decide from the pairs (a[i], b[i]), positive and in the order measured, whether B is slower than A.
 
-    Only the first look that decides counts, so that the answer does not depend on what came later. At a look,
-    `slower` means an interval above 1 and an estimate of more than 1 + delta, `faster` the inverse, and `same`
-    an interval within delta on both sides. Raises ValueError as `bench.stats.estimate.ratio`.
+    Only the first look that decides counts, so the answer does not depend on later pairs. At a look, `slower`
+    means an interval above 1 and an estimate of more than 1 + delta, `faster` the inverse, and `same` an
+    interval from 1/(1 + delta) to 1 + delta. Raises ValueError as `bench.stats.estimate.ratio` does.
     """
-    top, bottom = np.asarray(b, dtype=np.float64), np.asarray(a, dtype=np.float64)
-    told, seen, least = Estimate(math.nan, math.nan, math.nan, 0, "no look yet"), 0, 1.0
+    b_times, a_times = np.asarray(b, dtype=np.float64), np.asarray(a, dtype=np.float64)
+    estimate, seen, least = Estimate(math.nan, math.nan, math.nan, 0, "no look yet"), 0, 1.0
     word: Word | None = None
     for look in procedure.looks:
-        if len(top) < look or len(bottom) < look:
+        if len(b_times) < look or len(a_times) < look:
             break
-        told, seen = ratio(top[:look], bottom[:look], 1 - procedure.level), look
+        estimate, seen = ratio(b_times[:look], a_times[:look], 1 - procedure.level), look
         if look < procedure.least_pairs:
             continue
-        p = signed_rank_p(np.log(top[:look]) - np.log(bottom[:look]))
+        p = signed_rank_p(np.log(b_times[:look]) - np.log(a_times[:look]))
         least = min(least, p * len(procedure.looks))
-        word = _word(told, procedure)
+        word = _word(estimate, procedure)
         if word is not None:
             break
     if word is None and seen == procedure.cap:
         word = Word.INCONCLUSIVE
-    return Decision(word, told, seen, least)
+    return Decision(word, estimate, seen, least)
 
 
-def _word(told: Estimate, procedure: Procedure) -> Word | None:
+def _word(estimate: Estimate, procedure: Procedure) -> Word | None:
     bound = 1 + procedure.delta
-    if told.low >= 1 / bound and told.high <= bound:
+    if estimate.low >= 1 / bound and estimate.high <= bound:
         return Word.SAME
-    if told.low > 1 and told.value > bound:
+    if estimate.low > 1 and estimate.value > bound:
         return Word.SLOWER
-    if told.high < 1 and told.value < 1 / bound:
+    if estimate.high < 1 and estimate.value < 1 / bound:
         return Word.FASTER
     return None
 
 
 def confirmed(first: Decision, second: Decision | None) -> Verdict:
-    """Return what two set-ups say together, `second` being None where none was measured.
+    """Combine the decisions of two set-ups to a verdict; `second` is None if no second one was measured.
 
-    A finding is one only if the second set-up finds it too: an effect of where a set-up's files came to lie is
-    constant within it and fits inside a tight interval. The estimate is then the second's, which was not
-    selected for being large; and both had to reject, so the larger p-value is valid for the two.
+    A difference is reported only if the second set-up finds it too: the effect of where a set-up's files lie on
+    the device is constant within that set-up, so a narrow interval does not exclude it. The estimate is that of the
+    second set-up, which was not selected for being large. Both had to reject, so the larger p-value is valid.
     """
     word = first.word or Word.INCONCLUSIVE
     if word not in {Word.SLOWER, Word.FASTER}:

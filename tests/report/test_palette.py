@@ -9,7 +9,7 @@ from bench.report.palette import OKABE_ITO, VOLUMES, Palette, split
 def test_a_driver_has_one_colour_in_every_run() -> None:
     first = Palette(["overlay2@ext4", "native@ext4"])
     second = Palette(["vfs@xfs", "unheard@xfs", "overlay2@btrfs", "native@xfs"])
-    assert first.colour("overlay2") == second.colour("overlay2") == first.look("overlay2@xfs").colour
+    assert first.colour("overlay2") == second.colour("overlay2") == first.style("overlay2@xfs").colour
 
 
 def test_known_drivers_differ() -> None:
@@ -30,7 +30,7 @@ def test_unknown_drivers_get_free_colours_whatever_their_order() -> None:
 def test_arms_of_one_driver_differ_without_colour() -> None:
     arms = ["overlay2@ext4", "overlay2@xfs", "overlay2@xfs-noreflink", "overlay2,metacopy=on@ext4", "overlay2@odd"]
     palette = Palette(arms)
-    looks = [palette.look(arm) for arm in arms]
+    looks = [palette.style(arm) for arm in arms]
     assert len({(look.symbol, look.dash) for look in looks}) == len(arms)
     assert len({look.colour for look in looks}) == 1
 
@@ -48,7 +48,7 @@ def test_an_engines_driver_has_the_colour_of_the_one_it_stands_for_and_marks_of_
     }
     palette = Palette(f"{driver}@ext4" for one, engines in kin.items() for driver in (one, *engines))
     for one, engines in kin.items():
-        looks = [palette.look(f"{driver}@ext4") for driver in (one, *engines)]
+        looks = [palette.style(f"{driver}@ext4") for driver in (one, *engines)]
         assert {look.colour for look in looks} == {palette.colour(one)}
         assert len({look.symbol for look in looks}) == len(looks)
     assert len({palette.colour(one) for one in kin}) == len(kin)

@@ -91,7 +91,7 @@ def test_no_comparison_spans_two_stretches_and_the_time_between_is_nobodys(tmp_p
     assert only.pairs == 36
     assert only.seconds == pytest.approx(2.0), "an hour passed between the stretches"
     assert told.records.stretches == 2
-    assert told.short == (only,)
+    assert told.incomplete == (only,)
     text = "\n".join(as_lines(told, run, []))
     assert "1 of 1 streams have fewer verdicts or pairs than were asked for; `python -m bench aa --resume run`" in text
     assert "Measured in stretches" in text

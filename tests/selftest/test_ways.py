@@ -56,7 +56,7 @@ def test_both_ways_are_one_line_with_each_ratio_and_scatter(tmp_path: Path) -> N
     assert one.turns.scatter == pytest.approx(0.02 * math.sqrt(2), rel=0.4)
     assert one.apart.scatter == pytest.approx(0.1 * math.sqrt(2), rel=0.4)
     assert (one.turns.ratio.n, one.apart.ratio.n) == (PAIRS, PAIRS)
-    assert (told.streams, told.batches, told.short) == ((), (), ())
+    assert (told.streams, told.batches, told.incomplete) == ((), (), ())
     assert told.gates.count == 0, "arms that differ are no gate over equal arms"
 
 
@@ -71,7 +71,7 @@ def test_the_page_says_both_ways_and_counts_what_contradicts(tmp_path: Path) -> 
 
 def test_a_stream_of_pairs_that_was_cut_short_is_said_to_be(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", (0.5, 0.5), (0.02, 0.02), wanted=PAIRS + 1)
-    assert len(trusted(run).short) == 2
+    assert len(trusted(run).incomplete) == 2
     assert "2 of 2 streams have fewer verdicts or pairs than were asked for" in "\n".join(
         as_lines(trusted(run), run, [])
     )

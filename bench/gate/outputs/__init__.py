@@ -1,1 +1,1 @@
-"""Files that a gate writes its verdicts to: one module a format, each with an `OUTPUT`."""
+"""Output formats of a gate: one module per format, each with an `OUTPUT`."""

@@ -1,7 +1,7 @@
-"""A gate's result as JUnit XML, which every CI system shows: one test case per verdict.
+"""The result of a gate as JUnit XML, which every CI system shows: one test case per verdict.
 
-There is no one specification; these are the elements and attributes that Jenkins, GitLab and GitHub's
-reporters all read: a testsuite with its totals, and testcases with at most one of failure and skipped.
+JUnit XML has no specification. These are the elements and attributes that Jenkins, GitLab and GitHub's
+reporters all read: a testsuite with its totals, and testcases with at most one failure or skipped element.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ FAILURE, SKIPPED = "failure", "skipped"
 def as_junit(result: GateResult) -> str:
     """Return the result as an XML document, worst first.
 
-    What fails the gate is a failure. An advisory failure is skipped with its message, and so is what is
-    inconclusive, unless that blocks and fails the gate.
+    A verdict that fails the gate is a failure. Advisory failures and other inconclusive verdicts are
+    skipped, with its message.
     """
     root = ET.Element("testsuites", name=SUITE)
     suite = ET.SubElement(root, "testsuite", name=SUITE)
     verdicts = result.worst_first()
-    for one in verdicts:
-        _case(suite, one, inconclusive_fails=result.inconclusive_fails)
+    for verdict in verdicts:
+        _case(suite, verdict, inconclusive_fails=result.inconclusive_fails)
     if result.warnings:
         ET.SubElement(suite, "system-out").text = "\n".join(map(plain, result.warnings))
     totals = {
@@ -43,20 +43,20 @@ def as_junit(result: GateResult) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _case(suite: ET.Element, one: GateVerdict, *, inconclusive_fails: bool) -> None:
-    case = ET.SubElement(suite, "testcase", classname=f"{SUITE}.{plain(one.scenario)}", name=plain(one.name), time="0")
-    reason = plain(one.reason)
-    if one.status is Status.FAIL and one.blocking:
-        told = ET.SubElement(case, FAILURE, message=reason, type=plain(one.tier.value))
-    elif one.status is Status.FAIL:
-        told = ET.SubElement(case, SKIPPED, message=f"advisory: {reason}")
-    elif one.status is Status.INCONCLUSIVE and one.blocking and inconclusive_fails:
-        told = ET.SubElement(case, FAILURE, message=reason, type="inconclusive")
-    elif one.status is Status.INCONCLUSIVE:
-        told = ET.SubElement(case, SKIPPED, message=f"inconclusive: {reason}")
+def _case(suite: ET.Element, verdict: GateVerdict, *, inconclusive_fails: bool) -> None:
+    scenario, name, reason = plain(verdict.scenario), plain(verdict.name), plain(verdict.reason)
+    case = ET.SubElement(suite, "testcase", classname=f"{SUITE}.{scenario}", name=name, time="0")
+    if verdict.status is Status.FAIL and verdict.blocking:
+        element = ET.SubElement(case, FAILURE, message=reason, type=plain(verdict.tier.value))
+    elif verdict.status is Status.FAIL:
+        element = ET.SubElement(case, SKIPPED, message=f"advisory: {reason}")
+    elif verdict.status is Status.INCONCLUSIVE and verdict.blocking and inconclusive_fails:
+        element = ET.SubElement(case, FAILURE, message=reason, type="inconclusive")
+    elif verdict.status is Status.INCONCLUSIVE:
+        element = ET.SubElement(case, SKIPPED, message=f"inconclusive: {reason}")
     else:
         return
-    told.text = f"seen: {plain(one.seen)}\nexpected: {plain(one.expected)}"
+    element.text = f"seen: {plain(verdict.seen)}\nexpected: {plain(verdict.expected)}"
 
 
 OUTPUT = Output("junit", "Write the verdicts as JUnit XML too.", as_junit)
