@@ -45,7 +45,7 @@ class EngineStack(Stack):
     by_hand: Stack | None = None
     loading: int = 0
     building: int = 0
-    more: list[Stack] = field(default_factory=list)
+    controls: list[Stack] = field(default_factory=list)
 
 
 @dataclass
@@ -60,7 +60,7 @@ class EngineDriver(Driver):
 
     engine: ClassVar[type[Engine]]
     storage: ClassVar[str]  # the engine's name of its storage driver
-    beside: ClassVar[type[Driver]]  # the driver whose stack is built by hand
+    counterpart: ClassVar[type[Driver]]  # the driver whose stack is built by hand
     cumulative: ClassVar[bool]  # a layer's directory holds what all below it hold
     daemon = costly = True
     profile = "standard"
@@ -69,7 +69,7 @@ class EngineDriver(Driver):
     @property
     def by_hand(self) -> Driver:
         """The driver of `EngineStack.by_hand`."""
-        return self.beside()
+        return self.counterpart()
 
     def admits(self, path: Path) -> Support:
         """Tell whether the same stack by hand would work."""
@@ -114,12 +114,12 @@ class EngineDriver(Driver):
         share it: how far an engine's may be from ours without any cause, only another stack by hand can tell.
         """
         assert stack.by_hand is not None
-        if not stack.more:
-            stack.more.append(
+        if not stack.controls:
+            stack.controls.append(
                 self.by_hand.build(stack.home / "control", stack.by_hand.layers, stack.depths, stack.seed)
             )
             mounts.sync(stack.home)
-        return stack.more[0]
+        return stack.controls[0]
 
     def close(self, stack: Stack) -> None:
         """End the engine."""
@@ -191,20 +191,20 @@ def _program() -> Copy:
     return Copy(PROGRAM, path.stat().st_size if path.exists() else 0, mode=0o755, source=path)
 
 
-def engine_driver(engine: type[Engine], storage: Storage, beside: type[Driver]) -> type[EngineDriver]:
+def engine_driver(engine: type[Engine], storage: Storage, counterpart: type[Driver]) -> type[EngineDriver]:
     """Return the driver `engine/storage`, whose stack is held against one of `beside` that is built by hand."""
     facts: dict[str, Any] = {
         "name": f"{engine.name}/{storage.name}",
         "title": f"{storage.name}, by {engine.name} itself",
-        "order": engine.order + beside.order,
+        "order": engine.order + counterpart.order,
         "usual_volumes": storage.volumes,
         "engine": engine,
         "storage": storage.name,
-        "beside": beside,
+        "beside": counterpart,
         "cumulative": storage.cumulative,
-        "max_depth": engine.most_layers or beside.max_depth,
+        "max_depth": engine.most_layers or counterpart.max_depth,
         "packages": (),
         "__doc__": f"Stacks of {engine.name}'s {storage.name}.",
     }
     name = f"{engine.name}_{storage.name}".title().replace("-", "").replace("_", "")
-    return type(name, (EngineDriver, beside), facts)
+    return type(name, (EngineDriver, counterpart), facts)
