@@ -53,11 +53,9 @@ def compared(
         image = {path: seen[0].kind for path, (_, seen) in _tree(plain_fd).items() if isinstance(seen, tuple)}
         for operation in operations:
             known = [entry for entry in differences if entry.concerns(operation.name)]
-            avoided = next(
-                (entry for entry in known if entry.avoids and entry.avoids(operation, image, driver_fd)), None
-            )
-            if avoided is not None:
-                outcome.declared[avoided.name] += 1
+            avoiding = [entry for entry in known if entry.avoids and entry.avoids(operation, image, driver_fd)]
+            if avoiding:
+                outcome.declared[avoiding[0].name] += 1
                 continue
             driver_result = replay(operation, driver_fd)
             refusal = next((entry for entry in known if entry.refused == driver_result[0]), None)
