@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.kernel.dtype import tells_types
+from bench.kernel.dtype import reports_types
 from bench.layers.changes import WHITEOUT, is_opaque, is_whiteout
 from bench.model import Support
 
@@ -13,7 +13,7 @@ __all__ = ["listings_with_types", "overlay_mark"]
 
 def listings_with_types(path: Path) -> Support:
     """Tell whether the file system at `path` reports the type of each name in a listing (d_type)."""
-    if tells_types(path):
+    if reports_types(path):
         return Support.yes()
     return Support.no(
         "its file system does not tell the type of a name in a listing (d_type), without which layers cannot be merged",
