@@ -1,4 +1,4 @@
-"""The command line: the group of commands, and the one place that turns errors into a line and an exit status."""
+"""The command line: the group of commands, and the conversion of errors to a message and an exit status."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ __all__ = ["cli", "main"]
 
 
 def main() -> NoReturn:
-    """Run the command line; the one place that turns errors into a line and an exit status."""
+    """Run the command line; turn errors into a message and an exit status."""
     try:
-        # Not cli.main(), which ends with status 1 and without a word where standard output was closed.
+        # Not cli.main(), which exits with status 1 and no message if standard output was closed.
         with cli.make_context("python -m bench", sys.argv[1:]) as context:
             status = cli.invoke(context)
         sys.stdout.flush()
@@ -37,8 +37,8 @@ def main() -> NoReturn:
         print(error.format_message(), file=sys.stderr)
         status = EXIT_USAGE
     except click.UsageError as error:
-        where = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
-        _complain(f"{error.format_message().rstrip('.')}{where}")
+        hint = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
+        _complain(f"{error.format_message().rstrip('.')}{hint}")
         status = EXIT_USAGE
     except BenchError as error:
         _complain(str(error))
@@ -59,7 +59,7 @@ def main() -> NoReturn:
 
 
 def _silence() -> None:
-    """Drop what standard output still holds, else the interpreter fails again at exit."""
+    """Discard the buffer of standard output, else the interpreter fails again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 

@@ -1,6 +1,6 @@
-"""Find scenarios, drivers and volumes: one module or folder each, no register to edit.
+"""Find scenarios, drivers, volumes, engines and outputs: one module or package each; there is no list to edit.
 
-Those of this project are found by their presence. Other projects bring theirs by entry points in these groups:
+Those of this project are found by listing its packages. Other projects add theirs by entry points in these groups:
 
 =========================  =========================================================================
 `layer_bench.scenarios`    a package with the modules `measure` (a `SCENARIO`) and `reading` (a `READING`)
@@ -10,7 +10,7 @@ Those of this project are found by their presence. Other projects bring theirs b
 `layer_bench.outputs`      a module with an `OUTPUT`: a format of a gate's verdicts
 =========================  =========================================================================
 
-Nothing is imported before it is asked for: to read a run, only readings are.
+Modules are imported on first use: reading a run imports readings only.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-GROUP = "layer_bench."  # begins the names of the groups of entry points
+GROUP = "layer_bench."  # prefix of the entry points' group names
 
 
 def _modules(package: str, group: str) -> Iterator[str]:
@@ -60,43 +60,44 @@ def _modules(package: str, group: str) -> Iterator[str]:
         yield entry.module
 
 
-def _collect(package: str, group: str, attribute: str, within: str = "") -> dict[str, Any]:
-    """Return {object.name: object} of every module that defines `attribute`, or several in its plural.
+def _collect(package: str, group: str, attribute: str, submodule: str = "") -> dict[str, Any]:
+    """Return {object.name: object} from every module that defines `attribute`, or a sequence `attribute`S.
 
-    `within` is the module of a folder that has it, where each is a folder.
+    `submodule`: each is a package, and this module of it has the attribute.
     """
-    found: dict[str, Any] = {}
+    objects: dict[str, Any] = {}
     for name in _modules(package, group):
-        module = importlib.import_module(f"{name}.{within}" if within else name)
-        things = [getattr(module, attribute)] if hasattr(module, attribute) else getattr(module, f"{attribute}S", ())
-        found.update((thing.name, thing) for thing in things)
-    return _in_order(found)
+        module = importlib.import_module(f"{name}.{submodule}" if submodule else name)
+        members = [getattr(module, attribute)] if hasattr(module, attribute) else getattr(module, f"{attribute}S", ())
+        objects.update((member.name, member) for member in members)
+    return _in_order(objects)
 
 
-def _in_order(found: dict[str, Any]) -> dict[str, Any]:
-    return dict(sorted(found.items(), key=lambda item: (getattr(item[1], "order", 99), item[0])))
+def _in_order(objects: dict[str, Any]) -> dict[str, Any]:
+    return dict(sorted(objects.items(), key=lambda item: (getattr(item[1], "order", 99), item[0])))
 
 
 @cache
 def scenarios() -> dict[str, Scenario]:
-    """Return every scenario by name, in the order they are reported."""
+    """Return every scenario by name, in the order of the report."""
     return _collect("scenarios", "scenarios", "SCENARIO", "measure")
 
 
 @cache
 def readings() -> dict[str, Reading]:
-    """Return what every scenario's rows mean by name, in the same order; imports nothing that measures."""
+    """Return every scenario's reading by name, in the same order; imports nothing that measures."""
     return _collect("scenarios", "scenarios", "READING", "reading")
 
 
 @cache
 def drivers() -> dict[str, type[Driver]]:
-    """Return every driver class by name; those of an engine are `ENGINE/STORAGE`."""
-    found = _collect("bench.drivers", "drivers", "DRIVER")
-    of_engine = importlib.import_module("bench.drivers.engine").engine_driver
-    made = [of_engine(engine, one, found[one.beside]) for engine in engine_kinds().values() for one in engine.storages]
-    found.update((kind.name, kind) for kind in made)
-    return _in_order(found)
+    """Return every driver class by name; drivers of engines are named `ENGINE/STORAGE`."""
+    kinds = _collect("bench.drivers", "drivers", "DRIVER")
+    make_driver = importlib.import_module("bench.drivers.engine").engine_driver
+    pairs = [(engine, storage) for engine in engine_kinds().values() for storage in engine.storages]
+    combined = [make_driver(engine, storage, kinds[storage.counterpart]) for engine, storage in pairs]
+    kinds.update((kind.name, kind) for kind in combined)
+    return _in_order(kinds)
 
 
 @cache
@@ -111,7 +112,7 @@ def engines() -> tuple[str, ...]:
 
 
 def packages() -> Iterator[Package]:
-    """Yield what volumes, drivers, engines and scenarios declare to need."""
+    """Yield the packages that volumes, drivers, engines and scenarios declare."""
     for kinds in (volumes(), drivers(), engine_kinds(), scenarios()):
         for kind in kinds.values():
             yield from kind.packages
@@ -140,7 +141,7 @@ def driver(name: str) -> type[Driver]:
 
 
 def volume(name: str) -> Recipe:
-    """Return the volume recipe `name`, perhaps with arguments for mkfs, or raise with the nearest known name."""
+    """Return the volume recipe `name`, with `,mkfs=` arguments if any, or raise with the nearest known name."""
     known, *arguments = name.split(",mkfs=")
     recipe = _named("volume", known, volumes())
     return recipe.varied(arguments) if arguments else recipe

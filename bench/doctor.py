@@ -1,6 +1,6 @@
-"""What works on this machine, what does not, why, and the command that would add it.
+"""Check what works on this machine, what does not, why, and which command would add it.
 
-Whatever can be tried is tried, in a forked child with a mount namespace of its own, and nothing of it stays.
+Each check tries the feature itself where it can, in a forked child with its own mount namespace, and leaves nothing.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from bench.kernel.namespaces import run_isolated
 from bench.measure.support import driver_support
 from bench.model import Support
 
-__all__ = ["Check", "asked", "attempt", "examine"]
+__all__ = ["Check", "attempt", "examine", "socket_storage"]
 
 COMPILE_SECONDS = 60.0
 LOOP_BYTES = 1 << 20
-REASON_BYTES = 1024  # of a child's message; less than a pipe's PIPE_BUF, so that it comes in one piece
+REASON_BYTES = 1024  # of a child's message; less than PIPE_BUF, so that it is written in one piece
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing examined: its area, its name, and whether it works here."""
+    """Result of one check: its area, its name, and whether it works here."""
 
     area: str
     name: str
@@ -41,45 +41,45 @@ class Check:
 
 
 def examine(directory: Path, socket: Path | None = None) -> list[Check]:
-    """Return every check, `directory` being the work directory that a run would use.
+    """Run all checks; `directory` is the work directory of a run.
 
-    The engine that listens on `socket` is asked how it stores; no other engine is. Raises BenchError where none does.
+    Only the engine that listens on `socket` is queried, for its storage. Raises BenchError if none listens there.
     """
-    told = None if socket is None else Check("engine", str(socket), asked(socket))
+    socket_check = None if socket is None else Check("engine", str(socket), socket_storage(socket))
     checks = [*_privileges()]
-    place, support = _workdir(directory)
+    mountable, support = _workdir(directory)
     checks.append(Check("work directory", str(directory), support))
     if os.geteuid() == 0:
-        trial = attempt(partial(_loop_device, place), user_namespace=False)
+        trial = attempt(partial(_loop_device, mountable), user_namespace=False)
         checks.append(Check("privilege", "loop devices", trial))
-    checks += _mount_api(place)
+    checks += _mount_api(mountable)
     checks += [Check("volume", name, recipe.probe()) for name, recipe in discovery.volumes().items()]
     rootless = os.geteuid() != 0
     checks += [Check("driver", name, driver_support(name, rootless=rootless)) for name in discovery.drivers()]
     checks += [Check("program", program, _program(program)) for program in programs() if program != "cc"]
     checks.append(Check("program", "cc", _compiler()))
     checks += [Check("engine", engine.name, _engine(engine)) for engine in engines.ENGINES]
-    checks += [told] if told else []
+    checks += [socket_check] if socket_check else []
     return [*checks, Check("engine", "driver to choose", _recommended(checks))]
 
 
 def _recommended(checks: list[Check]) -> Support:
-    """Ask with what was found, for the place where Docker would store."""
-    told = {(check.area, check.name): check.support for check in checks}
+    """Recommend a storage driver, from the checks and the file system of Docker's root directory."""
+    supports = {(check.area, check.name): check.support for check in checks}
     return engines.recommended(
         fingerprint.distribution(),
         engines.storage(engines.ENGINES[0]).filesystem,
-        overlay=told["mount API", "mount(2)"],
-        fuse=told["driver", "fuse-overlayfs"],
+        overlay=supports["mount API", "mount(2)"],
+        fuse=supports["driver", "fuse-overlayfs"],
     )
 
 
 def attempt(work: Callable[[], str], *, user_namespace: bool) -> Support:
-    """Call `work` in new namespaces in a forked child: supported, with what it returns.
+    """Call `work` in a forked child in new namespaces; if it returns, return support with its result.
 
-    Not where it raises OSError or BenchError; what they say is the reason.
+    If it raises OSError or BenchError, return no support with the error as the reason.
     """
-    reading, writing = os.pipe()
+    reader, writer = os.pipe()
 
     def child() -> int:
         try:
@@ -88,21 +88,21 @@ def attempt(work: Callable[[], str], *, user_namespace: bool) -> Support:
             status, text = 1, str(error)
         except OSError as error:
             status, text = 1, error.strerror or str(error)
-        os.write(writing, text.encode()[:REASON_BYTES])
+        os.write(writer, text.encode()[:REASON_BYTES])
         return status
 
     try:
         status = run_isolated(child, user_namespace=user_namespace)
     except OSError as error:
-        told = refused_namespaces(error, user_namespace=user_namespace)
-        return Support.no(f"the kernel refuses new namespaces: {told.reason}", told.fix)
+        refusal = refused_namespaces(error, user_namespace=user_namespace)
+        return Support.no(f"the kernel refuses new namespaces: {refusal.reason}", refusal.fix)
     finally:
-        os.close(writing)
-        with os.fdopen(reading, "rb") as pipe:
-            said = pipe.read().decode(errors="replace")
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            message = pipe.read().decode(errors="replace")
     if status == 0:
-        return Support.yes(said)
-    return Support.no(said or "the trial ended without a word")
+        return Support.yes(message)
+    return Support.no(message or "the trial ended without a word")
 
 
 def _privileges() -> Iterator[Check]:
@@ -115,7 +115,7 @@ def _privileges() -> Iterator[Check]:
 
 
 def _workdir(directory: Path) -> tuple[Path, Support]:
-    """Return a directory to try mounts on, and whether `directory` can be worked in."""
+    """Return a directory to mount on, and whether `directory` can be the work directory."""
     try:
         place = workdir.check(directory)
     except BenchError as error:
@@ -126,48 +126,48 @@ def _workdir(directory: Path) -> tuple[Path, Support]:
 
 
 def _mount_api(place: Path) -> Iterator[Check]:
-    """Try overlay both ways; on a tmpfs over `place`, which only the child sees."""
+    """Mount overlay by both interfaces, on a tmpfs over `place` that only the child sees."""
     rootless = os.geteuid() != 0
     flags = ["userxattr"] if rootless else []
     option = "run as root" if rootless else "a newer kernel"
-    ways: dict[str, tuple[Callable[[Path], None], str]] = {
-        "fsopen and lowerdir+": (lambda at: _fsconfig(at, flags), "a kernel of 6.7 or later"),
-        "mount(2)": (lambda at: _mount2(at, flags), "modprobe overlay"),
-        "overlay option volatile": (lambda at: _mount2(at, [*flags, "volatile"]), option),
-        "overlay option metacopy=on": (lambda at: _mount2(at, [*flags, "metacopy=on"]), option),
+    trials: dict[str, tuple[Callable[[Path], None], str]] = {
+        "fsopen and lowerdir+": (lambda top: _fsconfig(top, flags), "a kernel of 6.7 or later"),
+        "mount(2)": (lambda top: _mount2(top, flags), "modprobe overlay"),
+        "overlay option volatile": (lambda top: _mount2(top, [*flags, "volatile"]), option),
+        "overlay option metacopy=on": (lambda top: _mount2(top, [*flags, "metacopy=on"]), option),
     }
-    for name, (way, fix) in ways.items():
-        support = attempt(partial(_trial, place, way), user_namespace=rootless)
+    for name, (mount, fix) in trials.items():
+        support = attempt(partial(_trial, place, mount), user_namespace=rootless)
         yield Check("mount API", name, support if support.ok or support.fix else Support.no(support.reason, fix))
 
 
-def _trial(place: Path, way: Callable[[Path], None]) -> str:
-    """Mount overlay in `way`, read through it, and return the options in effect."""
+def _trial(place: Path, mount: Callable[[Path], None]) -> str:
+    """Mount overlay by `mount`, read through it, and return the options in effect."""
     outside = place.stat().st_dev
     mounts.mount("none", place, "tmpfs")
-    if place.stat().st_dev == outside:  # never make anything outside the tmpfs
+    if place.stat().st_dev == outside:  # never create anything outside the tmpfs
         raise OSError(errno.EBUSY, f"a tmpfs mounted on {place} is not seen there")
-    for part in ("one", "two", "upper", "work", "merged"):
-        (place / part).mkdir()
+    for name in ("one", "two", "upper", "work", "merged"):
+        (place / name).mkdir()
     (place / "one" / "file").touch()
-    way(place)
+    mount(place)
     (place / "merged" / "file").read_bytes()
     return f"mounted with {mounts.mount_table()[-1].summary}"
 
 
-def _fsconfig(at: Path, flags: list[str]) -> None:
-    lower = [("lowerdir+", str(at / "one")), ("lowerdir+", str(at / "two"))]
-    upper = [("upperdir", str(at / "upper")), ("workdir", str(at / "work"))]
-    mounts.fs_mount("overlay", at / "merged", [*((flag, None) for flag in flags), *lower, *upper])
+def _fsconfig(top: Path, flags: list[str]) -> None:
+    lower = [("lowerdir+", str(top / "one")), ("lowerdir+", str(top / "two"))]
+    upper = [("upperdir", str(top / "upper")), ("workdir", str(top / "work"))]
+    mounts.fs_mount("overlay", top / "merged", [*((flag, None) for flag in flags), *lower, *upper])
 
 
-def _mount2(at: Path, flags: list[str]) -> None:
-    options = [*flags, f"lowerdir={at}/two:{at}/one", f"upperdir={at}/upper", f"workdir={at}/work"]
-    mounts.mount("overlay", at / "merged", "overlay", options=",".join(options))
+def _mount2(top: Path, flags: list[str]) -> None:
+    options = [*flags, f"lowerdir={top}/two:{top}/one", f"upperdir={top}/upper", f"workdir={top}/work"]
+    mounts.mount("overlay", top / "merged", "overlay", options=",".join(options))
 
 
 def _loop_device(place: Path) -> str:
-    """Attach a nameless file to a loop device, which goes with this process."""
+    """Attach a nameless file to a loop device; both disappear with this process."""
     image = loop.nameless_file(place, LOOP_BYTES)
     device = loop.LoopDevice(image)
     return "made one" if device.direct_io else f"made one, but {place} gives it no direct I/O"
@@ -182,32 +182,32 @@ def _program(program: str) -> Support:
 
 
 def _compiler() -> Support:
-    """Compile and link a program that needs the C library's headers."""
+    """Compile and link a program that includes a header of the C library."""
     path = find_program("cc")
     if path is None:
         return _program("cc")
     source = "#include <time.h>\nint main(void) { struct timespec t; return clock_gettime(CLOCK_MONOTONIC, &t); }\n"
     command = [path, "-x", "c", "-o", "/dev/null", "-"]
     try:
-        done = subprocess.run(
+        compiled = subprocess.run(
             command, input=source, text=True, capture_output=True, check=False, timeout=COMPILE_SECONDS
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return Support.no(f"{path} does not run: {error}", install_hint("cc"))
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
-        return Support.no(f"{path} cannot compile: {said[0] if said else done.returncode}", install_hint("cc"))
+    if compiled.returncode != 0:
+        errors = compiled.stderr.strip().splitlines()
+        return Support.no(f"{path} cannot compile: {errors[0] if errors else compiled.returncode}", install_hint("cc"))
     return Support.yes(path)
 
 
-def asked(socket: Path) -> Support:
-    """Say what `docker info` would of the storage of the engine at a socket; BenchError where it does not answer."""
-    told = api.info(socket)
-    details = dict(told.get("DriverStatus") or ())
+def socket_storage(socket: Path) -> Support:
+    """Describe the storage of the engine at a socket as `docker info` does; BenchError if it does not answer."""
+    answer = api.info(socket)
+    details = dict(answer.get("DriverStatus") or ())
     parts = [
-        f"version {told.get('ServerVersion', 'unknown')}, running",
-        f"driver {told['Driver']} on {details.get('Backing Filesystem', 'a file system that it does not tell')}",
-        f"root {told.get('DockerRootDir', 'not told')}",
+        f"version {answer.get('ServerVersion', 'unknown')}, running",
+        f"driver {answer['Driver']} on {details.get('Backing Filesystem', 'a file system that it does not tell')}",
+        f"root {answer.get('DockerRootDir', 'not told')}",
         *(f"{key}: {value}" for key, value in details.items() if key != "Backing Filesystem"),
     ]
     return Support.yes("; ".join(parts))

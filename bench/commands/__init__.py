@@ -1,1 +1,1 @@
-"""One file a command: parse, call, print. Heavy imports are inside, so that --help answers at once."""
+"""One module per command: parse, call, print. Slow imports are inside functions, so that --help is fast."""

@@ -1,4 +1,4 @@
-"""The command aa: the suite tests its own verdicts."""
+"""The command aa: a test of the suite's own verdicts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["aa"]
 
-GATE_PAIRS = 24  # of a comparison of equal arms: many small gates tell more of false alarms than a few large ones
-KIND = "aa"  # of the run
+GATE_PAIRS = 24  # per comparison of equal arms: many small gates measure false alarms better than a few large ones
+KIND = "aa"  # the run's kind in run.json
 PREFIX = ("python", "-m", "bench", "aa")  # of the command in run.json
-# What may be said where a run goes on.
+# Options that may be combined with --resume.
 GOING_ON = {"resumed", "budget", "results", "reports", "workdir", "markdown", "pack"}
 COMMAND_LINE = ParameterSource.COMMANDLINE
 
@@ -70,7 +70,7 @@ def aa(
     workdir: Path | None,
     markdown: Path | None,
     pack: bool,
-    **asked: Any,
+    **params: Any,
 ) -> int:
     """Tell how often the suite cries wolf, and how small a slowdown it finds, on this machine.
 
@@ -94,32 +94,32 @@ def aa(
     elif resumed is not None:
         directory, status = _go_on(directory_of(results, resumed), workdir)
     else:
-        directory, status = _measure(_asked(asked), results, workdir)
+        directory, status = _measure(_asked(params), results, workdir)
     if status > EXIT_USAGE:
         return status
-    found = load(directory)
+    loaded = load(directory)
     if pack:
-        pairs.pack(found)
-    told = publish(found, reports)
-    text = "\n".join(told.lines) + "\n"
+        pairs.pack(loaded)
+    published = publish(loaded, reports)
+    text = "\n".join(published.lines) + "\n"
     if markdown is not None:
         markdown.write_text(text, encoding="utf-8")
     click.echo(text, nl=False)
-    click.echo(f"page: {told.page}")
+    click.echo(f"page: {published.page}")
     return status
 
 
 def _asked(params: dict[str, Any]) -> Asked:
-    """Return what was asked for, with a preset's values where nothing was."""
+    """Return the options as a request, with the preset's values for options that were not given."""
     from bench.model import parse_seconds
     from bench.selftest.asked import FULL, QUICK, Asked
 
-    told = dict(params)
-    for key, value in (QUICK if told.pop("quick") else FULL).items():
-        if told[key] in {None, ()}:
-            told[key] = value
-    told["scenarios"], told["volumes"] = (listed(told.pop(key), str) for key in ("scenario", "volume"))
-    return Asked(seconds=parse_seconds(told.pop("budget")), **told)
+    values = dict(params)
+    for key, value in (QUICK if values.pop("quick") else FULL).items():
+        if values[key] in {None, ()}:
+            values[key] = value
+    values["scenarios"], values["volumes"] = (listed(values.pop(key), str) for key in ("scenario", "volume"))
+    return Asked(seconds=parse_seconds(values.pop("budget")), **values)
 
 
 def _measure(asked: Asked, results: Path, workdir: Path | None) -> tuple[Path, int]:
@@ -130,15 +130,15 @@ def _measure(asked: Asked, results: Path, workdir: Path | None) -> tuple[Path, i
 
 
 def _go_on(directory: Path, workdir: Path | None) -> tuple[Path, int]:
-    """Measure what the streams of a run lack, as that run was asked to, in the time that is given now."""
+    """Continue the streams of a run with that run's own options, within the budget given now."""
     from bench.measure import session
     from bench.model import parse_seconds
     from bench.selftest.stream import Streams
     from bench.store.reader import load
 
     context = click.get_current_context()
-    given = [one for one in context.command.params if context.get_parameter_source(one.name or "") is COMMAND_LINE]
-    if others := [one.opts[0] for one in given if one.name not in GOING_ON]:
+    used = [param for param in context.command.params if context.get_parameter_source(param.name or "") is COMMAND_LINE]
+    if others := [param.opts[0] for param in used if param.name not in GOING_ON]:
         raise BenchError(f"--resume takes no {', '.join(others)}", why="a run goes on with its own options")
     run = load(directory)
     asked = _asked_of(run)
@@ -148,12 +148,12 @@ def _go_on(directory: Path, workdir: Path | None) -> tuple[Path, int]:
     budget = context.params["budget"]
     seconds = parse_seconds(budget) if budget else asked.seconds
     plan = asked.plan(run.provenance.seconds + seconds)
-    where = session_of(directory.parent, workdir, seconds, quiet=False)
-    return session.extend(run, plan, where, work, kind=KIND, **asked.facts)
+    session_context = session_of(directory.parent, workdir, seconds, quiet=False)
+    return session.extend(run, plan, session_context, work, kind=KIND, **asked.facts)
 
 
 def _asked_of(run: Run) -> Asked:
-    """Return what a run was asked for; refuse where its streams would be others here."""
+    """Return a run's request; raises BenchError if its streams would differ on this machine or in this version."""
     import msgspec
 
     from bench.gate.baseline import Machine
@@ -161,15 +161,15 @@ def _asked_of(run: Run) -> Asked:
     from bench.selftest.asked import Asked
     from bench.store.records import SCHEMA, Provenance
 
-    told = run.provenance
-    if told.kind != KIND:
+    provenance = run.provenance
+    if provenance.kind != KIND:
         raise BenchError(f"run {run.id} does not test the suite", fix="`python -m bench run --resume` goes on with it")
-    if other := Machine.of(told).difference(Machine.of(Provenance(schema=SCHEMA, host=fingerprint()))):
+    if other := Machine.of(provenance).difference(Machine.of(Provenance(schema=SCHEMA, host=fingerprint()))):
         raise BenchError(f"run {run.id} is from another machine", why=other, fix="start a new one")
     try:
-        asked = msgspec.convert(told.asked, Asked)
+        asked = msgspec.convert(provenance.asked, Asked)
     except msgspec.ValidationError as error:
         raise BenchError(f"{run.directory / 'run.json'} does not say what was asked for", why=str(error)) from error
-    if [stream.described() for stream in asked.streams] != told.streams:
+    if [stream.described() for stream in asked.streams] != provenance.streams:
         raise BenchError(f"run {run.id} is from another version", why="its streams differ", fix="start a new one")
     return asked

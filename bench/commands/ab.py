@@ -1,4 +1,4 @@
-"""The command ab: whether two arms differ, and by how much."""
+"""The command ab: compare two arms."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ab"]
 
-BUDGET = "2m"  # of ab, for all its comparisons
+BUDGET = "2m"  # for all comparisons together
 
 
 @click.command()
@@ -40,7 +40,7 @@ BUDGET = "2m"  # of ab, for all its comparisons
 @RESULTS_OPTION
 @WORKDIR
 @JSON
-def ab(a: str, b: str, as_json: bool, results: Path, workdir: Path | None, **asked: Any) -> int:
+def ab(a: str, b: str, as_json: bool, results: Path, workdir: Path | None, **params: Any) -> int:
     """Tell whether the second ARM is slower or faster than the first, and by how much.
 
     An arm is DRIVER[,option=value…]@VOLUME[,parameter=value…]; the parameter mkfs is an argument for mkfs.
@@ -59,7 +59,7 @@ def ab(a: str, b: str, as_json: bool, results: Path, workdir: Path | None, **ask
     from bench.model import parse_seconds
 
     for arm in (a, b):
-        parse_arm(arm)  # refused before anything heavy is imported
+        parse_arm(arm)  # reports errors before the slow imports
     from bench.measure import compare
     from bench.stats.compared import compared
     from bench.store.reader import load
@@ -68,80 +68,81 @@ def ab(a: str, b: str, as_json: bool, results: Path, workdir: Path | None, **ask
     comparisons = compare.make(
         a,
         b,
-        scenarios=listed(asked["scenario"], str),
-        where=_where(asked),
-        metric=asked["metric"],
-        procedure=compare.procedure_of(asked["alpha"], asked["delta"], asked["pairs"]),
-        apart=asked["apart"],
+        scenarios=listed(params["scenario"], str),
+        where=_parameters(params),
+        metric=params["metric"],
+        procedure=compare.procedure_of(params["alpha"], params["delta"], params["pairs"]),
+        apart=params["apart"],
         rootless=rootless,
     )
-    plan = compare.plan_of(comparisons, seed=asked["seed"], budget=parse_seconds(asked["budget"]), rootless=rootless)
+    plan = compare.plan_of(comparisons, seed=params["seed"], budget=parse_seconds(params["budget"]), rootless=rootless)
     directory, status = measured(comparisons, plan, results, workdir, "ab", quiet=as_json)
     if status:
         return status
-    told = compared(load(directory))
+    answers = compared(load(directory))
     if as_json:
-        print_json({"run": directory.name, "comparisons": [answer(one) for one in told]})
+        print_json({"run": directory.name, "comparisons": [as_document(answer) for answer in answers]})
     else:
-        for one in told:
-            click.echo(text_of(one))
+        for answer in answers:
+            click.echo(text_of(answer))
         click.echo(f"rows: {directory / 'samples.jsonl'}")
-    return EXIT_INCONCLUSIVE if all(one.verdict.word == "inconclusive" for one in told) else 0
+    return EXIT_INCONCLUSIVE if all(answer.verdict.word == "inconclusive" for answer in answers) else 0
 
 
-def _where(asked: dict[str, Any]) -> dict[str, str]:
-    """Return the parameters that both arms get."""
-    where = {key: asked[key] for key in ("depth", "size", "temperature") if asked[key] is not None}
-    for text in asked["others"]:
+def _parameters(params: dict[str, Any]) -> dict[str, str]:
+    """Return the parameters given for both arms."""
+    parameters = {key: params[key] for key in ("depth", "size", "temperature") if params[key] is not None}
+    for text in params["others"]:
         key, equals, value = text.partition("=")
         if not equals:
             raise BenchError(f"{text!r} is not PARAMETER=VALUE", fix="write it like --set position=top")
-        where[key] = value
-    return where
+        parameters[key] = value
+    return parameters
 
 
-def answer(told: Compared) -> dict[str, Any]:
-    """Return a comparison as JSON."""
-    verdict = told.verdict
+def as_document(answer: Compared) -> dict[str, Any]:
+    """Return a comparison as a JSON object."""
+    verdict, control = answer.verdict, answer.control
     return {
-        "scenario": told.scenario,
-        "metric": told.metric,
-        "a": told.a,
-        "b": told.b,
-        "where": told.where,
+        "scenario": answer.scenario,
+        "metric": answer.metric,
+        "a": answer.a,
+        "b": answer.b,
+        "where": answer.where,
         "word": verdict.word.value,
         "ratio": _estimate(verdict.ratio),
         "p": verdict.p,
         "pairs": verdict.pairs,
-        "units_of_a_pair": told.way,
+        "units_of_a_pair": answer.way,
         "reason": verdict.reason,
-        "times": [_estimate(one) for one in told.times] if told.times else None,
-        "control": {"word": told.control.word, "ratio": _estimate(told.control.ratio), "pairs": told.control.pairs},
-        "failed_units": told.failed,
-        "without_effect": list(told.without_effect),
-        "seconds": round(told.seconds, 3),
+        "times": [_estimate(estimate) for estimate in answer.times] if answer.times else None,
+        "control": {"word": control.word, "ratio": _estimate(control.ratio), "pairs": control.pairs},
+        "failed_units": answer.failed,
+        "without_effect": list(answer.without_effect),
+        "seconds": round(answer.seconds, 3),
     }
 
 
-def _estimate(told: Estimate) -> list[float] | None:
-    """Return [value, low, high]; None where nothing was told yet."""
-    return [told.value, told.low, told.high] if told.has_interval else None
+def _estimate(estimate: Estimate) -> list[float] | None:
+    """Return [value, low, high]; None if there is no interval."""
+    return [estimate.value, estimate.low, estimate.high] if estimate.has_interval else None
 
 
-def text_of(told: Compared) -> str:
-    """Return a comparison for a reader, with what it rests on."""
-    verdict, control = told.verdict, told.control
-    lines = [f"{told.scenario} {told.metric}: {told.b} against {told.a} ({told.where})", f"  {told.sentence()}"]
-    if told.times:
-        a, b = (one.text("ns") for one in told.times)
+def text_of(answer: Compared) -> str:
+    """Return a comparison as text, with pairs, p and control."""
+    verdict, control = answer.verdict, answer.control
+    arms = f"{answer.b} against {answer.a} ({answer.where})"
+    lines = [f"{answer.scenario} {answer.metric}: {arms}", f"  {answer.sentence()}"]
+    if answer.times:
+        a, b = (estimate.text("ns") for estimate in answer.times)
         lines.append(
-            f"  {a} against {b}, {verdict.pairs} pairs, {told.way}, in {told.seconds:.1f} s, p = {verdict.p:.2g}"
+            f"  {a} against {b}, {verdict.pairs} pairs, {answer.way}, in {answer.seconds:.1f} s, p = {verdict.p:.2g}"
         )
-    if told.control_moved:
+    if answer.control_moved:
         lines.append(f"  the control moved: a plain directory beside itself came out {control.ratio.text('×')}")
     elif control.ratio.n:
         lines.append(f"  control: a plain directory beside itself {control.ratio.text('×')}")
-    lines += [f"  {text}" for text in told.without_effect]
-    if told.failed:
-        lines.append(f"  {told.failed} units failed; their rows say why")
+    lines += [f"  {text}" for text in answer.without_effect]
+    if answer.failed:
+        lines.append(f"  {answer.failed} units failed; their rows say why")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The command clean: what was left, and removal of what is ours."""
+"""The command clean: show leftovers, and remove those that this suite made."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def clean(workdir: Path | None, dry_run: bool, as_json: bool) -> None:
     from bench.host import leftovers
     from bench.host import workdir as places
 
-    found = leftovers.find(places.check(workdir or places.default()))
+    remaining = leftovers.find(places.check(workdir or places.default()))
     removed = []
-    for item in found:
+    for item in remaining:
         if item.removable and not dry_run:
             leftovers.remove(item)
             removed.append(item)
@@ -38,12 +38,12 @@ def clean(workdir: Path | None, dry_run: bool, as_json: bool) -> None:
         print_json(
             [
                 {"kind": item.kind, "path": item.path, "reason": item.reason, "removed": item in removed}
-                for item in found
+                for item in remaining
             ]
         )
         return
-    for item in found:
+    for item in remaining:
         verb = "removed" if item in removed else "would remove" if item.removable else "left alone"
         click.echo(f"{verb}: {item.kind} {item.path}: {item.reason}")
-    if not found:
+    if not remaining:
         click.echo("nothing left")

@@ -1,4 +1,4 @@
-"""What the commands that compare arms share: a run of comparisons."""
+"""Run comparisons: shared by the commands ab, gate and aa."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def measured(
     work: Workload | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> tuple[Path, int]:
-    """Measure comparisons (or do other `work` on the plan) as a new run; return its directory and exit status."""
+    """Measure comparisons, or do `work` if given, as a new run; return its directory and exit status."""
     from bench.measure import session
     from bench.measure.compare import Compare
 
-    where = session_of(results, workdir, plan.request.seconds, quiet=quiet)
-    told: dict[str, Any] = {"kind": kind, **(facts or {})}
+    context = session_of(results, workdir, plan.request.seconds, quiet=quiet)
+    facts_of_run: dict[str, Any] = {"kind": kind, **(facts or {})}
     if comparisons:
-        told["comparisons"] = [one.described() for one in comparisons]
-    task = work or Compare(comparisons, plan)
-    return session.start(plan, where, session.new_run_id(plan.request, kind), task, **told)
+        facts_of_run["comparisons"] = [comparison.described() for comparison in comparisons]
+    workload = work or Compare(comparisons, plan)
+    return session.start(plan, context, session.new_run_id(plan.request, kind), workload, **facts_of_run)

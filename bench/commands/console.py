@@ -1,4 +1,4 @@
-"""What a run shows while it goes on: a live line on a terminal, plain lines elsewhere; all on stderr."""
+"""Progress of a run on stderr: a live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Console"]
 
-PLAIN_SECONDS = 10.0  # between lines where there is no terminal
-PROBLEMS_SHOWN = 5  # the others are in the rows
+PLAIN_SECONDS = 10.0  # between plain lines
+PROBLEMS_SHOWN = 5  # further ones are in the rows only
 
 
 class Console:
-    """A bench.measure.runner.Listener that prints; made and entered in the run's own process."""
+    """A bench.measure.runner.Listener that prints; created and entered in the run's process."""
 
     def __init__(self, seconds: float, *, quiet: bool = False) -> None:
-        """`seconds` is the run's whole time."""
+        """`seconds` is the run's total time."""
         self.seconds, self.quiet = seconds, quiet
         self._live: Progress | None = None
         self._task: TaskID | None = None
@@ -59,29 +59,29 @@ class Console:
             print(text, file=sys.stderr, flush=True)
 
     def phase(self, text: str) -> None:
-        """Show a phase; where there is no terminal, at most one line in PLAIN_SECONDS."""
+        """Show a phase; without a terminal at most one line per PLAIN_SECONDS."""
         if self._live is not None and self._task is not None:
             self._live.update(self._task, where=text)
         elif not self.quiet and self._due():
             self._line(text)
 
     def unit(self, cell: Cell, block: int, done: int, left: float) -> None:
-        """Show the unit that begins, how many are done, and when the run will end."""
-        where = f"{cell.scenario} {cell.arm.name} depth {cell.depth} {cell.temperature} block {block + 1}"
+        """Show the unit that starts, the number of units done, and when the run will end."""
+        position = f"{cell.scenario} {cell.arm.name} depth {cell.depth} {cell.temperature} block {block + 1}"
         left = max(left, 0.0)
         end = time.strftime("%H:%M:%S", time.localtime(time.time() + left))
-        rest = f"{done} units, {left:.0f} s left, ends {end}"
+        progress = f"{done} units, {left:.0f} s left, ends {end}"
         if self._live is not None and self._task is not None:
-            self._live.update(self._task, where=where, left=rest, completed=self.seconds - left)
+            self._live.update(self._task, where=position, left=progress, completed=self.seconds - left)
         elif not self.quiet and self._due():
-            self._line(f"{rest}; now {where}")
+            self._line(f"{progress}; now {position}")
 
     def problem(self, text: str) -> None:
-        """Say that a unit failed."""
+        """Report a failed unit."""
         self._problems += 1
         if self._problems <= PROBLEMS_SHOWN:
-            more = " (further ones are only in the rows)" if self._problems == PROBLEMS_SHOWN else ""
-            self._line(f"failed: {text}{more}")
+            suffix = " (further ones are only in the rows)" if self._problems == PROBLEMS_SHOWN else ""
+            self._line(f"failed: {text}{suffix}")
 
     def _due(self) -> bool:
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""The command doctor: what works here."""
+"""The command doctor: what works on this machine."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ def _support(support: Support) -> dict[str, Any]:
     return {"ok": support.ok, "reason": support.reason, "fix": support.fix}
 
 
-def _state(what: str, support: Support) -> None:
-    text = "; ".join(part for part in (support.reason, support.fix and f"to add it: {support.fix}") if part)
-    click.echo(f"{'yes' if support.ok else 'no ':<4} {what:<44} {text}".rstrip())
+def _state(label: str, support: Support) -> None:
+    detail = "; ".join(part for part in (support.reason, support.fix and f"to add it: {support.fix}") if part)
+    click.echo(f"{'yes' if support.ok else 'no ':<4} {label:<44} {detail}".rstrip())

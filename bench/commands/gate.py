@@ -1,4 +1,4 @@
-"""The command gate: measure or read, judge, and tell people and machines."""
+"""The command gate: measure or read runs, judge them, and report."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = ["gate"]
 
-BUDGET = "5m"  # where neither the command line nor the settings say otherwise
+BUDGET = "5m"  # the default
 CONFIG = Path("pyproject.toml")
 MORE_TIME = "give a larger --budget"
 
 
 def OUTPUT_OPTIONS(command: Any) -> Any:  # noqa: N802  a decorator as those of click.options
-    """Add an option for each output format."""
+    """Decorate a command with an option for each output format."""
     for output in reversed(discovery.outputs().values()):
         command = click.option(f"--{output.name}", type=DIRECTORY, metavar="FILE", help=output.help)(command)
     return command
@@ -57,7 +57,7 @@ def OUTPUT_OPTIONS(command: Any) -> Any:  # noqa: N802  a decorator as those of 
 @RESULTS_OPTION
 @WORKDIR
 @JSON
-def gate(runs: tuple[str, ...], results: Path, as_json: bool, **asked: Any) -> int:
+def gate(runs: tuple[str, ...], results: Path, as_json: bool, **params: Any) -> int:
     """Judge counters against a baseline and arms against each other; for CI.
 
     Without RUN it measures: counters of everything that works here, and the comparisons of the settings. Exit
@@ -72,17 +72,17 @@ def gate(runs: tuple[str, ...], results: Path, as_json: bool, **asked: Any) -> i
     """  # noqa: D301  click wants the character, not its name
     from dataclasses import replace
 
-    config = _settings(asked["config"])
+    config = _settings(params["config"])
     config.check_scenarios(discovery.readings())
-    if asked["baseline"]:
-        config = replace(config, baseline=asked["baseline"])
+    if params["baseline"]:
+        config = replace(config, baseline=params["baseline"])
     for name in discovery.outputs():
-        path = asked[name]
+        path = params[name]
         if path and not path.parent.is_dir():
             raise BenchError(f"cannot write {path}", why=f"{path.parent} is no directory", fix="make it first")
     status = 0
     if not runs:
-        directory, status = _measure(config, asked, results, quiet=as_json)
+        directory, status = _measure(config, params, results, quiet=as_json)
         if status not in (0, EXIT_USAGE):
             return status
         if not (directory / "samples.jsonl").stat().st_size:
@@ -93,20 +93,20 @@ def gate(runs: tuple[str, ...], results: Path, as_json: bool, **asked: Any) -> i
     else:
         directories = [directory_of(results, name) for name in runs]
     analyses = [_analysed(directory) for directory in directories]
-    if asked["update"]:
+    if params["update"]:
         _update(config.baseline, analyses)
         return 0
     result = judged(analyses, config)
-    _tell(result, asked, as_json=as_json)
+    _tell(result, params, as_json=as_json)
     failed = any((analysis.run.units["error"] != "").any() for analysis in analyses)
     return result.exit_status or (EXIT_USAGE if failed or status else 0)
 
 
-def _settings(given: Path | None) -> GateConfig:
-    """Return the settings in a file; the defaults if none is given and there is no pyproject.toml here."""
+def _settings(path: Path | None) -> GateConfig:
+    """Return the settings in a file; the defaults if none is given and there is no pyproject.toml."""
     from bench.gate.config import GateConfig, load_config
 
-    return GateConfig() if given is None and not CONFIG.exists() else load_config(given or CONFIG)
+    return GateConfig() if path is None and not CONFIG.exists() else load_config(path or CONFIG)
 
 
 def _analysed(directory: Path) -> Analysis:
@@ -116,7 +116,7 @@ def _analysed(directory: Path) -> Analysis:
     return Analysis(load(directory), discovery.readings())
 
 
-def _measure(config: GateConfig, asked: dict[str, Any], results: Path, *, quiet: bool) -> tuple[Path, int]:
+def _measure(config: GateConfig, params: dict[str, Any], results: Path, *, quiet: bool) -> tuple[Path, int]:
     from bench.gate.baseline_file import read_baseline
     from bench.measure import gating
     from bench.measure.compare import Compare, plan_of
@@ -124,82 +124,82 @@ def _measure(config: GateConfig, asked: dict[str, Any], results: Path, *, quiet:
     from bench.model import parse_seconds
 
     rootless = os.geteuid() != 0
-    seconds = parse_seconds(asked["budget"] or config.budget or BUDGET)
+    seconds = parse_seconds(params["budget"] or config.budget or BUDGET)
     request = Request(
-        seed=asked["seed"],
+        seed=params["seed"],
         budget=seconds,
-        scenarios=listed(asked["scenario"], str),
-        drivers=asked["drivers"],
-        volumes=listed(asked["volume"], str),
+        scenarios=listed(params["scenario"], str),
+        drivers=params["drivers"],
+        volumes=listed(params["volume"], str),
         rootless=rootless,
     )
-    comparisons = [] if asked["update"] else _comparisons(config, asked, rootless=rootless)
-    if asked["no_counters"] and not comparisons:
+    comparisons = [] if params["update"] else _comparisons(config, params, rootless=rootless)
+    if params["no_counters"] and not comparisons:
         raise BenchError("nothing to judge", why="no counters and no comparison", fix="give --compare A B")
     plans: list[Plan] = []
-    counters = None if asked["no_counters"] else gating.counters_plan(request)
+    counters = None if params["no_counters"] else gating.counters_plan(request)
     compare = None
     if counters is not None:
         plans.append(counters)
     if comparisons:
-        plan = plan_of(comparisons, seed=asked["seed"], budget=seconds, rootless=rootless)
+        plan = plan_of(comparisons, seed=params["seed"], budget=seconds, rootless=rootless)
         compare = Compare(comparisons, plan)
         plans.append(plan)
-    if not asked["update"] and (config.baseline.exists() or not comparisons):
-        read_baseline(config.baseline)  # one that cannot be read is told before minutes are spent
+    if not params["update"] and (config.baseline.exists() or not comparisons):
+        read_baseline(config.baseline)  # reports an unreadable file before minutes are spent on measuring
     work = gating.Gate(counters, compare)
     return measured(
-        comparisons, gating.joined(plans, request), results, asked["workdir"], "gate", quiet=quiet, work=work
+        comparisons, gating.joined(plans, request), results, params["workdir"], "gate", quiet=quiet, work=work
     )
 
 
-def _comparisons(config: GateConfig, asked: dict[str, Any], *, rootless: bool) -> list[Comparison]:
-    """Return the comparisons to measure; the error budget is split evenly between those that block."""
+def _comparisons(config: GateConfig, params: dict[str, Any], *, rootless: bool) -> list[Comparison]:
+    """Return the comparisons to measure; alpha is split evenly between those that can fail the gate."""
     from dataclasses import replace
 
-    from bench.gate.config import ComparisonSetting as Wanted
+    from bench.gate.config import ComparisonSetting
     from bench.measure import compare
 
-    only = listed(asked["scenario"], str)
-    wanted = config.compare
-    if asked["arms"]:
-        a, b = asked["arms"]
-        wanted = (Wanted(a, b, only),)
-    found: list[Comparison] = []
-    for one in wanted:
-        scenarios = one.scenarios
-        if only and not asked["arms"]:
-            able = scenarios or [name for name, known in discovery.scenarios().items() if known.compared]
-            scenarios = tuple(name for name in only if name in able)
+    named = listed(params["scenario"], str)
+    settings = config.compare
+    if params["arms"]:
+        a, b = params["arms"]
+        settings = (ComparisonSetting(a, b, named),)
+    comparisons: list[Comparison] = []
+    for setting in settings:
+        scenarios = setting.scenarios
+        if named and not params["arms"]:
+            comparable = scenarios or [name for name, scenario in discovery.scenarios().items() if scenario.compared]
+            scenarios = tuple(name for name in named if name in comparable)
             if not scenarios:
                 continue
-        where = dict(one.where)
-        metric = where.pop("metric", None)
-        found += compare.make(
-            one.a,
-            one.b,
+        parameters = dict(setting.where)
+        metric = parameters.pop("metric", None)
+        comparisons += compare.make(
+            setting.a,
+            setting.b,
             scenarios=scenarios,
-            where=where,
+            where=parameters,
             metric=None if metric is None else str(metric),
-            first=len(found),
+            first=len(comparisons),
             rootless=rootless,
         )
-    family = sum(config.blocks(one.scenario) for one in found)
+    family = sum(config.blocks(comparison.scenario) for comparison in comparisons)
     return [
         replace(
-            one,
+            comparison,
             procedure=compare.procedure_of(
-                config.alpha / family if config.blocks(one.scenario) else config.alpha,
-                config.delta_of(one.scenario),
+                config.alpha / family if config.blocks(comparison.scenario) else config.alpha,
+                config.delta_of(comparison.scenario),
                 fix="set a larger alpha in [tool.bench.gate]",
             ),
         )
-        for one in found
+        for comparison in comparisons
     ]
 
 
 def judged(analyses: Iterable[Analysis], config: GateConfig) -> GateResult:
-    """Return what the runs say; without a baseline, a run that compares is judged by the rest, any other refused."""
+    """Judge the runs; without a baseline a run with comparisons is judged by the rest, any other is an error."""
     from bench.gate.baseline import check_suite
     from bench.gate.baseline_file import read_baseline
     from bench.gate.expected import judge_expectations
@@ -211,16 +211,16 @@ def judged(analyses: Iterable[Analysis], config: GateConfig) -> GateResult:
 
     verdicts: list[GateVerdict] = []
     warnings: list[str] = []
-    told_times: list[Compared] = []  # of all runs: they share one error
+    comparisons: list[Compared] = []  # of all runs: they share one alpha
     for analysis in analyses:
-        expected, odd = judge_expectations(analysis, config)
+        expected, notes = judge_expectations(analysis, config)
         verdicts += expected
-        warnings += [*map(str, analysis.run.warnings), *odd]
+        warnings += [*map(str, analysis.run.warnings), *notes]
         if not analysis.run.provenance.complete:
             warnings.append(f"run {analysis.run.id} is not complete")
         compares = bool(analysis.run.provenance.comparisons)
         if compares:
-            told_times += compared(analysis.run)
+            comparisons += compared(analysis.run)
         if compares and not config.baseline.exists():
             warnings.append(
                 f"no baseline at {config.baseline}: counters are held against the suite's expectations alone"
@@ -229,10 +229,10 @@ def judged(analyses: Iterable[Analysis], config: GateConfig) -> GateResult:
         baseline = read_baseline(config.baseline)
         check_suite(baseline, config.baseline, analysis, discovery.readings())
         verdicts += judge_counters(baseline, analysis, config)
-        stored, told = judge_stored_times(baseline, analysis, config)
+        stored, notes = judge_stored_times(baseline, analysis, config)
         verdicts += stored
-        warnings += told
-    verdicts += judge_times(told_times, config)
+        warnings += notes
+    verdicts += judge_times(comparisons, config)
     return GateResult(tuple(verdicts), config.inconclusive_fails, tuple(dict.fromkeys(warnings)))
 
 
@@ -252,16 +252,16 @@ def _update(path: Path, analyses: list[Analysis]) -> None:
     click.echo(f"baseline: {path}, {len(baseline.counters):,} counters and {len(baseline.ratios):,} ratios to native")
 
 
-def _tell(result: GateResult, asked: dict[str, Any], *, as_json: bool) -> None:
-    """Print the table or JSON, write the files that were asked for, and tell GitHub Actions where it runs there."""
+def _tell(result: GateResult, params: dict[str, Any], *, as_json: bool) -> None:
+    """Print the table or JSON, write the requested files, and annotate the workflow under GitHub Actions."""
     from bench.gate.github import as_annotations
     from bench.gate.outputs.markdown import as_markdown
     from bench.gate.table import as_json as json_of
     from bench.gate.table import as_table
 
     for name, output in discovery.outputs().items():
-        if asked[name]:
-            _write(asked[name], output.text(result))
+        if params[name]:
+            _write(params[name], output.text(result))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         _write(Path(summary), as_markdown(result), mode="a")
     if as_json:

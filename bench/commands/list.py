@@ -1,4 +1,4 @@
-"""The command list: what there is to measure, and whether each part works here."""
+"""The command list: scenarios, drivers, volumes and claims, and whether they work on this machine."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def list_things(as_json: bool) -> None:
     Example:
       python -m bench list --json | jq '.drivers[].name'
     """  # noqa: D301  click wants the character, not its name
-    things = catalogue()
+    entries = catalogue()
     if as_json:
-        print_json(things)
+        print_json(entries)
         return
-    for kind, items in things.items():
+    for kind, group in entries.items():
         click.echo(f"{kind}:")
-        for item in items:
-            state = {True: "yes ", False: "no  ", None: ""}[item.get("ok")]
-            click.echo(f"  {state}{item['name']:<16} {item['title']}")
-            if item.get("ok") is False:
-                click.echo(f"      {'':<16} {item['reason']}{'; ' + item['fix'] if item['fix'] else ''}")
+        for entry in group:
+            state = {True: "yes ", False: "no  ", None: ""}[entry.get("ok")]
+            click.echo(f"  {state}{entry['name']:<16} {entry['title']}")
+            if entry.get("ok") is False:
+                click.echo(f"      {'':<16} {entry['reason']}{'; ' + entry['fix'] if entry['fix'] else ''}")
 
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:
-    """Return scenarios, drivers, volumes and claims, each as name, title and, where it can fail, ok, reason, fix."""
+    """Return scenarios, drivers, volumes and claims: name, title and, except for claims, ok, reason and fix."""
     from bench import discovery
     from bench.measure.support import driver_support
     from bench.reading.claims import CLAIMS
@@ -45,11 +45,11 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
     return {
         "scenarios": [
             {
-                "name": item.name,
-                "title": item.reading.question,
-                **_state(_programs(tuple(one.program for one in item.packages))),
+                "name": scenario.name,
+                "title": scenario.reading.question,
+                **_state(_programs(tuple(package.program for package in scenario.packages))),
             }
-            for item in discovery.scenarios().values()
+            for scenario in discovery.scenarios().values()
         ],
         "drivers": [
             {
@@ -62,7 +62,7 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
             for kind in discovery.drivers().values()
         ],
         "volumes": [
-            {"name": item.name, "title": item.title, **_state(item.probe())} for item in discovery.volumes().values()
+            {"name": kind.name, "title": kind.title, **_state(kind.probe())} for kind in discovery.volumes().values()
         ],
         "claims": [{"name": claim.id, "title": claim.text} for claim in CLAIMS],
     }

@@ -1,4 +1,4 @@
-"""What the commands share: options, and how their texts are read and answers printed."""
+"""Shared by the commands: options, parsing of their values, and output of JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
     "session_of",
 ]
 
-STARTED = time.monotonic()  # when the command began
+STARTED = time.monotonic()  # start of the command
 DIRECTORY = click.Path(path_type=Path)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 RESULTS_OPTION = click.option(
@@ -47,12 +47,12 @@ WORKDIR = click.option(
 
 
 def listed(text: str | None, parse: Callable[[str], Any]) -> tuple[Any, ...]:
-    """Parse `a,b,c`."""
+    """Parse a comma-separated list."""
     return tuple(parse(part) for part in text.split(",") if part) if text else ()
 
 
 def directory_of(results: Path, name: str) -> Path:
-    """Return the run that `name` means: a path, or a name below `results`; raises BenchError where there is none."""
+    """Return a run's directory; `name` is a path or a name below `results`. Raises BenchError if there is none."""
     directory = Path(name) if Path(name).is_dir() else results / name
     if not directory.is_dir():
         raise no_run(directory)
@@ -60,7 +60,7 @@ def directory_of(results: Path, name: str) -> Path:
 
 
 def session_of(results: Path, workdir: Path | None, seconds: float, *, quiet: bool) -> RunContext:
-    """Return where a command's run works and writes; a person is told how it goes on for `seconds`, unless `quiet`."""
+    """Return the context of a command's run, which shows progress over `seconds` unless `quiet`."""
     from bench.commands.console import Console
     from bench.host import workdir as places
     from bench.measure.workshop import RunContext
@@ -75,7 +75,7 @@ def session_of(results: Path, workdir: Path | None, seconds: float, *, quiet: bo
 
 
 def print_json(value: Any) -> None:
-    """Print an answer as JSON."""
+    """Print `value` as JSON."""
     import json
 
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))

@@ -1,4 +1,4 @@
-"""The command report: the page of a run, and what a run says when it ends."""
+"""The command report: write the page of a run and print its summary."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -
 
 
 def finish(directory: Path, reports: Path, *, as_json: bool, suites: bool = False) -> None:
-    """Write the page and the pyperf suites of a run and print what it says."""
+    """Write the page and the pyperf suites of a run and print its summary."""
     from bench.report import product
     from bench.store.reader import load
 
@@ -47,12 +47,12 @@ def finish(directory: Path, reports: Path, *, as_json: bool, suites: bool = Fals
     if run.provenance.streams is not None:
         from bench.selftest import page
 
-        told = page.publish(run, reports)
+        published = page.publish(run, reports)
     else:
-        told = product.publish(run, reports, suites=suites)
+        published = product.publish(run, reports, suites=suites)
     if as_json:
-        print_json(told.as_json())
+        print_json(published.as_json())
         return
-    for line in told.lines:
+    for line in published.lines:
         click.echo(line)
-    click.echo(f"page: {told.page}")
+    click.echo(f"page: {published.page}")

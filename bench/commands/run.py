@@ -1,4 +1,4 @@
-"""The command run: measure, write results and a page."""
+"""The command run: measure, write the results and a page."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ __all__ = ["run"]
 @REPORTS_OPTION
 @WORKDIR
 @JSON
-def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdir: Path | None, **asked: Any) -> int:
+def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdir: Path | None, **params: Any) -> int:
     """Measure, write results/ and a page, and say what was found.
 
     \b
@@ -58,30 +58,30 @@ def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdi
     """  # noqa: D301  click wants the character, not its name
     from bench.measure import session
 
-    request = _request(asked)
-    where = session_of(results, workdir, request.seconds, quiet=as_json)
+    request = _request(params)
+    context = session_of(results, workdir, request.seconds, quiet=as_json)
     if resumed:
-        directory, status = session.resume(directory_of(results, resumed), where)
+        directory, status = session.resume(directory_of(results, resumed), context)
     else:
-        directory, status = session.execute(request, where)
+        directory, status = session.execute(request, context)
     if status > EXIT_USAGE or not (directory / "samples.jsonl").stat().st_size:
         return status
     finish(directory, reports, as_json=as_json, suites=True)
     return status
 
 
-def _request(asked: dict[str, Any]) -> Request:
+def _request(params: dict[str, Any]) -> Request:
     from bench.measure import request
     from bench.model import parse_seconds, parse_size
 
     return request.Request(
-        profile=request.parse_profile(asked["profile"]),
-        seed=asked["seed"],
-        budget=parse_seconds(asked["budget"]) if asked["budget"] else None,
-        scenarios=listed(asked["scenario"], str),
-        drivers=asked["drivers"],
-        volumes=listed(asked["volume"], str),
-        depths=listed(asked["depth"], request.parse_depth),
-        sizes=listed(asked["size"], parse_size),
+        profile=request.parse_profile(params["profile"]),
+        seed=params["seed"],
+        budget=parse_seconds(params["budget"]) if params["budget"] else None,
+        scenarios=listed(params["scenario"], str),
+        drivers=params["drivers"],
+        volumes=listed(params["volume"], str),
+        depths=listed(params["depth"], request.parse_depth),
+        sizes=listed(params["size"], parse_size),
         rootless=os.geteuid() != 0,
     )

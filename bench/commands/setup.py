@@ -1,4 +1,4 @@
-"""The command setup: system packages that are missing."""
+"""The command setup: install missing system packages."""
 
 from __future__ import annotations
 

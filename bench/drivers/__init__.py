@@ -1,1 +1,1 @@
-"""Storage drivers: one file each, with the words of Docker's graphdriver interface."""
+"""Storage drivers: one file each, in the terms of Docker's graphdriver interface."""

@@ -1,7 +1,7 @@
-"""Drivers that this suite lists and does not measure: it says why, and never a number.
+"""Drivers that this suite lists with a reason and does not measure.
 
-Both were removed from Docker (aufs in 24.0, devicemapper in 25.0), and no kernel with either was at hand to try a
-stack of them on; code that never ran would be no measurement.
+Both were removed from Docker (aufs in 24.0, devicemapper in 25.0). No kernel with either was available to test a
+stack on, and untested code would measure nothing.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ UNTRIED = "this suite has no stack of it: no kernel that has it was at hand"
 
 
 class Absent(Driver):
-    """A driver whose probe always says no."""
+    """A driver whose probe always fails."""
 
     profile = "standard"
     inode_law = "not measured"
 
     @abstractmethod
     def lacking(self) -> str:
-        """Return what the kernel lacks for it; empty where it is there."""
+        """Return what the kernel lacks for it; empty if nothing."""
 
     def probe(self, volume: Recipe) -> Support:
-        """Say what is missing."""
+        """Report what is missing."""
         missing = self.lacking()
         return Support.no(f"not supported by this kernel: {missing}" if missing else UNTRIED)
 
@@ -66,16 +66,16 @@ class Absent(Driver):
 
 
 class Aufs(Absent):
-    """A union of branches, of kernels that were patched for it."""
+    """A union of branches, in patched kernels."""
 
     name = "aufs"
     title = "aufs (patched kernels)"
     order = 900
 
     def lacking(self) -> str:
-        """Look for the file system."""
-        known = Path("/proc/filesystems").read_text(encoding="ascii").split()
-        return "" if "aufs" in known else "no aufs in /proc/filesystems"
+        """Search for the file system."""
+        words = Path("/proc/filesystems").read_text(encoding="ascii").split()
+        return "" if "aufs" in words else "no aufs in /proc/filesystems"
 
 
 class DeviceMapper(Absent):
@@ -86,9 +86,9 @@ class DeviceMapper(Absent):
     order = 901
 
     def lacking(self) -> str:
-        """Look for the device mapper."""
-        known = Path("/proc/misc").read_text(encoding="ascii").split()
-        return "" if "device-mapper" in known else "no device-mapper in /proc/misc"
+        """Search for the device mapper."""
+        words = Path("/proc/misc").read_text(encoding="ascii").split()
+        return "" if "device-mapper" in words else "no device-mapper in /proc/misc"
 
 
 DRIVERS = (Aufs, DeviceMapper)

@@ -1,8 +1,8 @@
-"""What a storage driver is: layers become an image, an image becomes a container.
+"""Interface of a storage driver, which makes images of layers and containers of images.
 
-The calls are those of Docker's graphdriver interface (daemon/graphdriver/driver.go in moby):
-CreateReadWrite makes a container's layer, Get mounts it, Put unmounts it (here: leaving Get's
-context), Remove deletes it.
+The methods are those of Docker's graphdriver interface (daemon/graphdriver/driver.go in moby):
+CreateReadWrite makes a container's layer, Get mounts it, Put unmounts it (here: leaving the
+context of Get), Remove deletes it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _COPY_CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Footprint:
-    """Inodes and bytes that a stack takes."""
+    """Inodes and bytes that a stack uses."""
 
     inodes: int
     bytes: int
@@ -57,10 +57,10 @@ class Footprint:
 
 @dataclass(frozen=True)
 class CopyUp:
-    """What a driver does at the open-for-write of a lower file of some bytes.
+    """What a driver does when a lower file is opened for writing.
 
-    `flushes`: flush requests that reach the device; None where nothing was measured to expect.
-    `data`: `whole` (all that is copied reaches the device before open returns), `none`, or `deferred`
+    `flushes`: flush requests that reach the device; None if no number is expected.
+    `data`: `whole` (all copied data reaches the device before open returns), `none`, or `deferred`
     (copied into the page cache and written back later).
     """
 
@@ -69,30 +69,30 @@ class CopyUp:
     source: str
 
     def bytes(self, file: File) -> int:
-        """Return how many bytes of `file` reach the device before open returns, without metadata."""
+        """Return the bytes of `file`'s data that reach the device before open returns."""
         return copied_bytes(file) if self.data == "whole" else 0
 
 
 def copied_bytes(file: File) -> int:
-    """Return the bytes that the kernel's copy_up writes for a file: in steps of 1 MiB, each from where data begins.
+    """Return the bytes that the kernel's copy_up writes for a file: in steps of 1 MiB, each from the start of data.
 
-    fs/overlayfs/copy_up.c, ovl_copy_up_file: it asks for data (SEEK_DATA) before each step, so that a hole is skipped
-    but for what of it lies in a step that begins with data. File systems tell data by whole blocks.
+    fs/overlayfs/copy_up.c, ovl_copy_up_file: it seeks data (SEEK_DATA) before each step, so a hole is skipped except
+    for the part of it in a step that starts with data. File systems report data in whole blocks.
     """
     if file.data is None:
         return file.size
-    copied = place = 0
+    copied = position = 0
     for offset, length in file.data:
         end = min(-(-(offset + length) // BLOCK) * BLOCK, file.size) if length else 0
-        while (start := max(place, offset // BLOCK * BLOCK)) < end:
-            place = min(start + COPY_UP_STEP, file.size)
-            copied += place - start
+        while (start := max(position, offset // BLOCK * BLOCK)) < end:
+            position = min(start + COPY_UP_STEP, file.size)
+            copied += position - start
     return copied
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A chain of layers on a volume, of which the lowest `depth` are an image."""
+    """A chain of layers on a volume; the lowest `depth` of them are an image."""
 
     home: Path
     layers: Sequence[Layer]
@@ -103,9 +103,9 @@ class Stack:
 
 @dataclass
 class Container:
-    """A writable layer on an image; `upper` is where its changes land, None if in place.
+    """A writable layer on an image; its changes are in `upper`, None if in place.
 
-    `took` has nanoseconds of what was done with it: `create`, `mount`.
+    `took` has the nanoseconds of the calls `create` and `mount`.
     """
 
     stack: Stack
@@ -122,24 +122,24 @@ class Driver(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     order: ClassVar[int] = 99
-    profile: ClassVar[str] = "quick"  # the least thorough profile that measures it unasked
+    profile: ClassVar[str] = "quick"  # the least thorough profile that measures it by default
     layered: ClassVar[bool] = True  # False: an image is one directory, so depth changes nothing
     mounts_layers: ClassVar[bool] = False  # whether a container is mounted from its layers
     copies_on_write: ClassVar[bool] = True  # False: a container cannot change a file of its image
-    usual_volumes: ClassVar[tuple[str, ...]] = ()  # the only ones on which it is measured unasked; (): all
-    costly: ClassVar[bool] = False  # unasked it is measured on the grids that name it only
-    daemon: ClassVar[bool] = False  # keeps files of its volume open, which therefore is its own and never cold
+    usual_volumes: ClassVar[tuple[str, ...]] = ()  # the volumes on which it is measured by default; (): all
+    costly: ClassVar[bool] = False  # by default it is measured only on grids that name it
+    daemon: ClassVar[bool] = False  # keeps files of its volume open: it has a volume of its own and no cold cells
     max_depth: ClassVar[int | None] = None
-    packages: ClassVar[tuple[Package, ...]] = ()  # that bring its programs
-    options: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by name, the values it takes; (): any text
+    packages: ClassVar[tuple[Package, ...]] = ()  # that contain its programs
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # the permitted values by name; (): any text
     differences: tuple[Difference, ...] = ()  # from a plain directory (scenario `differences`)
-    opaque_inodes: ClassVar[int] = 0  # files that mark a re-created directory, beside the directory itself
-    inode_law: ClassVar[str]  # the formula of `footprint`, for the reader
+    opaque_inodes: ClassVar[int] = 0  # files that mark a re-created directory, besides the directory itself
+    inode_law: ClassVar[str]  # the formula of `footprint` as text
 
     def __init__(self, options: Mapping[str, str] | None = None, *, rootless: bool = False) -> None:
         self.chosen = dict(options or {})
         self.rootless = rootless
-        self.launcher: Sequence[str] = ()  # before the command of a daemon that no PID namespace ends
+        self.launcher: Sequence[str] = ()  # prefix of a daemon's command if no PID namespace ends it
         for key, value in self.chosen.items():
             if key not in self.options:
                 raise nearest(f"option of {self.name}", key, self.options)
@@ -154,16 +154,16 @@ class Driver(ABC):
         return True
 
     def probe(self, volume: Recipe) -> Support:
-        """Tell whether the driver works here on such a volume, without mounting."""
+        """Tell whether the driver works on this machine on such a volume, without mounting."""
         return Support.yes()
 
     def admits(self, path: Path) -> Support:
-        """Tell whether the driver works on the file system at the directory `path`, before anything is built there."""
+        """Tell whether the driver works on the file system at `path`, before anything is built there."""
         return Support.yes()
 
     @abstractmethod
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
-        """Write `layers`, bottom first, below the new directory `home`; images of `depths` will be asked for."""
+        """Write `layers`, bottom first, below the new directory `home`; images of `depths` will be used."""
 
     @abstractmethod
     def create_read_write(self, stack: Stack, depth: int) -> Container:
@@ -171,22 +171,22 @@ class Driver(ABC):
 
     @abstractmethod
     def mount(self, container: Container) -> AbstractContextManager[Path]:
-        """Mount `container`; the context's value is the merged path, and leaving it unmounts (Put)."""
+        """Mount `container`; the context's value is the merged path, and its exit unmounts (Put)."""
 
     def remove(self, container: Container) -> None:
         """Delete the container's layer."""
         shutil.rmtree(container.path)
 
     def close(self, stack: Stack) -> None:
-        """End what `build` started; nothing, unless a driver says otherwise."""
+        """Stop what `build` started; by default nothing."""
         return
 
     @abstractmethod
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
-        """Return what `build` leaves on `volume`: inodes exactly, bytes at least."""
+        """Return what `build` uses on `volume`: the exact number of inodes, and a lower bound of bytes."""
 
     def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:
-        """Return the bytes that creating a container takes at most, before anything is written in it."""
+        """Return the maximum of bytes that creating a container uses, before anything is written in it."""
         return 16 * BLOCK
 
     @abstractmethod
@@ -194,33 +194,33 @@ class Driver(ABC):
         """Return the directory that holds the files of image layer `layer` (0: bottom) on disk."""
 
     def whiteout(self, container: Container, name: str) -> Path:
-        """Return where the container's layer marks `name` of the image as deleted."""
+        """Return the path in the container's layer that marks `name` of the image as deleted."""
         assert container.upper is not None
         return container.upper / name
 
     def mark(self, container: Container, name: str) -> str:
-        """Say what the container's layer has of `name`: whiteout, opaque directory, directory, nothing; or in place."""
+        """Return what the container's layer has at `name`: whiteout, [opaque] directory or nothing; or "in place"."""
         return "in place"
 
     def changes(self, container: Container) -> Iterator[Change] | None:
-        """Return what the container changed, told by its own layer; None where whole trees have to be compared."""
+        """Return the container's changes from its own layer; None if whole trees have to be compared."""
         return None
 
     def whiteout_inodes(self, deletions: int) -> int | None:
-        """Return the inodes that deleting so many image files adds for whiteouts; None if it has none."""
+        """Return the inodes that whiteouts of this many image files add; None if the driver has no whiteouts."""
         return None
 
     def index_inodes(self, directories: int) -> int:
-        """Return the inodes that copying so many directories up adds beside the directories themselves."""
+        """Return the inodes that copying up this many directories adds besides the directories themselves."""
         return 0
 
     @abstractmethod
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
-        """Return what opening a lower file of `size` bytes for writing does."""
+        """Describe the copy_up of a lower file of `size` bytes."""
 
 
 def write_text(path: Path, text: str, mode: int) -> None:
-    """Write a small file of bookkeeping with this mode, less the umask."""
+    """Write a small metadata file with this mode, masked by the umask."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, mode)
     try:
         os.write(descriptor, text.encode())
@@ -231,11 +231,11 @@ def write_text(path: Path, text: str, mode: int) -> None:
 def copy_tree(source: str, target: str, copy: Callable[[str, str], object] | None = None) -> None:
     """Copy a tree of directories, regular files and symbolic links by reading and writing every byte.
 
-    In the order of names, as Docker does (daemon/graphdriver/copy/copy.go walks by filepath.Walk): what was made side
-    by side lies side by side. In that of ext4's own listing, by hashes, lookups in Docker's copy took 0.78 times those
-    in ours. Neither FICLONE nor copy_file_range: both share extents on file systems that clone, and a full copy is what
-    is being measured. Names of one file are names of one copy, as in Docker's. `copy` does another thing to a file than
-    to copy it, such as os.link.
+    In the order of names, as Docker does (daemon/graphdriver/copy/copy.go walks by filepath.Walk): names created one
+    after the other are adjacent on disk. With ext4's own order of a listing, by hashes, lookups in Docker's copy took
+    0.78 times those in ours. Neither FICLONE nor copy_file_range: both share extents on file systems that clone, and a
+    full copy is what is measured. Hard links are preserved, as by Docker. `copy` replaces the copying of a file, for
+    example by os.link.
     """
     _copy_below(source, target, copy or copy_file, {})
 
@@ -243,44 +243,44 @@ def copy_tree(source: str, target: str, copy: Callable[[str, str], object] | Non
 def _copy_below(
     source: str, target: str, copy: Callable[[str, str], object], copied: dict[tuple[int, int], str]
 ) -> None:
-    """Copy a tree; `copied` has the first copy of each file that has several names, by device and inode."""
+    """Copy a tree; `copied` maps device and inode of each file with several names to its first copy."""
     os.mkdir(target)
     with os.scandir(source) as entries:
-        found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
-    for entry in found:
-        place = f"{target}/{entry.name}"
+        ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+    for entry in ordered:
+        path = f"{target}/{entry.name}"
         if entry.is_dir(follow_symlinks=False):
-            _copy_below(entry.path, place, copy, copied)
+            _copy_below(entry.path, path, copy, copied)
         elif entry.is_symlink():
-            os.symlink(os.readlink(entry.path), place)
+            os.symlink(os.readlink(entry.path), path)
         else:
-            state = entry.stat(follow_symlinks=False)
-            first = copied.setdefault((state.st_dev, state.st_ino), place) if state.st_nlink > 1 else place
-            if first != place:
-                os.link(first, place)
+            status = entry.stat(follow_symlinks=False)
+            first = copied.setdefault((status.st_dev, status.st_ino), path) if status.st_nlink > 1 else path
+            if first != path:
+                os.link(first, path)
             else:
-                copy(entry.path, place)
+                copy(entry.path, path)
     shutil.copystat(source, target)
 
 
 def copy_file(source: str, target: str, *, reflink: bool = False) -> bool:
-    """Copy a regular file, with its mode, times and holes, byte by byte; or by a clone, if that can be.
+    """Copy a regular file with its mode, times and holes, by reading and writing, or with `reflink` by a clone.
 
-    Returns whether it is a clone.
+    Returns whether it was cloned.
     """
     reader = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        told = os.fstat(reader)
-        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, told.st_mode & 0o7777)
+        status = os.fstat(reader)
+        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, status.st_mode & 0o7777)
         try:
             cloned = reflink and clone(reader, writer)
             if not cloned:
-                has_holes = told.st_blocks * 512 < told.st_size
-                data = data_ranges(reader, told.st_size) if has_holes else None
-                for offset, length in ((0, told.st_size),) if data is None else data:
+                has_holes = status.st_blocks * 512 < status.st_size
+                data = data_ranges(reader, status.st_size) if has_holes else None
+                for offset, length in ((0, status.st_size),) if data is None else data:
                     _copy_range(reader, writer, offset, length)
-                os.ftruncate(writer, told.st_size)
-            os.utime(writer, ns=(told.st_atime_ns, told.st_mtime_ns))
+                os.ftruncate(writer, status.st_size)
+            os.utime(writer, ns=(status.st_atime_ns, status.st_mtime_ns))
             return cloned
         finally:
             os.close(writer)
@@ -289,7 +289,7 @@ def copy_file(source: str, target: str, *, reflink: bool = False) -> bool:
 
 
 def _copy_range(reader: int, writer: int, offset: int, length: int) -> None:
-    """Copy `length` bytes at `offset` from one open file to another, fewer where it ends before."""
+    """Copy `length` bytes at `offset` from one open file to another, fewer at the end of the file."""
     end = offset + length
     while offset < end and (chunk := os.pread(reader, min(_COPY_CHUNK, end - offset), offset)):
         if os.pwrite(writer, chunk, offset) != len(chunk):

@@ -1,8 +1,8 @@
-"""An engine's own stack in the place of one that is built by hand: same layers, same operations, same proofs.
+"""Drivers whose stacks an engine builds instead of this suite: same layers, same operations, same proofs.
 
-`engine_driver` makes the driver `docker/overlay2` of the engine Docker and the driver Overlay2: what a copy_up does or
-a whiteout is, is the latter's; layers and containers are made by the engine. An image has one file more than its
-layers say, the program that runs in it.
+`engine_driver` makes the driver `docker/overlay2` of the engine Docker and the driver Overlay2: copy_up and whiteouts
+are described by the latter; layers and containers are made by the engine. An image has one file in addition to its
+layers: the program that runs in it.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ from bench.volumes.base import Recipe
 
 __all__ = ["EngineContainer", "EngineDriver", "EngineStack", "engine_driver", "with_program"]
 
-ENGINE_BYTES = 96 << 20  # of an engine's databases and of what it unpacks before it keeps it
+ENGINE_BYTES = 96 << 20  # of an engine's databases and temporary files
 ENGINE_INODES = 2000
 CONTAINER_BYTES = 1 << 20  # of a container's configuration, logs and init layer
 
 
 @dataclass(frozen=True)
 class EngineStack(Stack):
-    """Images that an engine holds; `ids` are their layers' directories.
+    """Images loaded into an engine; `ids` are their layers' directories.
 
-    `by_hand` is the same, laid out beside the engine on the same volume. `loading` and `building` are the nanoseconds
-    that either took: loading the archive, and writing the same layers with their content. `more` are other stacks by
-    hand, see `EngineDriver.control`.
+    `by_hand` has the same layers, built by this suite on the same volume. `loading` and `building` are the nanoseconds
+    for loading the archive into the engine and for building `by_hand`. `controls` are further stacks by hand, see
+    `EngineDriver.control`.
     """
 
     engine: Engine | None = None
     by_hand: Stack | None = None
     loading: int = 0
     building: int = 0
-    more: list[Stack] = field(default_factory=list)
+    controls: list[Stack] = field(default_factory=list)
 
 
 @dataclass
 class EngineContainer(Container):
-    """A container of an engine; `upper` and `path` are known while it runs."""
+    """A container of an engine; `upper` and `path` are set while it runs."""
 
     identity: str = ""
 
 
 class EngineDriver(Driver):
-    """What differs from the driver that it stands beside; that one is the class after it."""
+    """What differs from the counterpart by hand, which is the next class in the method resolution order."""
 
     engine: ClassVar[type[Engine]]
     storage: ClassVar[str]  # the engine's name of its storage driver
-    beside: ClassVar[type[Driver]]  # the driver whose stack is built by hand
-    cumulative: ClassVar[bool]  # a layer's directory holds what all below it hold
+    counterpart: ClassVar[type[Driver]]  # the driver whose stack is built by hand
+    cumulative: ClassVar[bool]  # a layer's directory also holds the files of all layers below
     daemon = costly = True
     profile = "standard"
     options: ClassVar = {}
@@ -69,21 +69,21 @@ class EngineDriver(Driver):
     @property
     def by_hand(self) -> Driver:
         """The driver of `EngineStack.by_hand`."""
-        return self.beside()
+        return self.counterpart()
 
     def admits(self, path: Path) -> Support:
-        """Tell whether the same stack by hand would work."""
+        """Tell whether the counterpart works there."""
         return self.by_hand.admits(path)
 
     def probe(self, volume: Recipe) -> Support:
-        """Tell whether the engine is here and the volume is one for its driver."""
+        """Tell whether the engine is installed and its driver works on the volume."""
         if self.rootless:
             return Support.no("a private engine needs root", "run as root")
         support = self.engine.probe()
         return super().probe(volume) if support.ok else support
 
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> EngineStack:
-        """Start the engine on `home`, have it load an archive of the images, and build them by hand beside it."""
+        """Start the engine on `home`, load an archive of the images into it, and build the same images by hand."""
         home.mkdir()
         wanted = tuple(sorted({*depths}))
         complete = with_program(layers)
@@ -92,7 +92,7 @@ class EngineDriver(Driver):
         try:
             engine.start()
             diff_ids = save(complete, wanted, seed, archive)
-            mounts.sync(home)  # so that neither pays for what was written before
+            mounts.sync(home)  # so that neither measurement includes earlier writes
             start = perf_counter_ns()
             engine.load(archive)
             loading = perf_counter_ns() - start
@@ -108,31 +108,31 @@ class EngineDriver(Driver):
         return EngineStack(home, layers, seed, ids, wanted, engine, by_hand, loading, building)
 
     def control(self, stack: EngineStack) -> Stack:
-        """Return `by_hand` once more, built when first asked for: two stacks of one maker differ, too.
+        """Return a second stack by hand, built on first use, because two stacks of the same builder differ too.
 
-        Where their files lie, on the device and in memory, is drawn once for a stack, so that all of its containers
-        share it: how far an engine's may be from ours without any cause, only another stack by hand can tell.
+        The placement of a stack's files on the device and in memory is random and shared by all of its containers.
+        Only a second stack by hand shows how much of a difference between engine and `by_hand` this can explain.
         """
         assert stack.by_hand is not None
-        if not stack.more:
-            stack.more.append(
+        if not stack.controls:
+            stack.controls.append(
                 self.by_hand.build(stack.home / "control", stack.by_hand.layers, stack.depths, stack.seed)
             )
             mounts.sync(stack.home)
-        return stack.more[0]
+        return stack.controls[0]
 
     def close(self, stack: Stack) -> None:
-        """End the engine."""
+        """Stop the engine."""
         _engine(stack).stop()
 
     def create_read_write(self, stack: Stack, depth: int) -> Container:
-        """Have the engine create a container."""
+        """Create a container by the engine."""
         identity = _engine(stack).create(image_name(depth))
         return EngineContainer(stack, depth, stack.home, None, identity=identity)
 
     @contextmanager
     def mount(self, container: Container) -> Iterator[Path]:
-        """Have the engine start it; its process sleeps."""
+        """Start it by the engine; its process sleeps."""
         assert isinstance(container, EngineContainer)
         engine = _engine(container.stack)
         placed = engine.run(container.identity)
@@ -145,32 +145,32 @@ class EngineDriver(Driver):
             engine.halt(container.identity)
 
     def remove(self, container: Container) -> None:
-        """Have the engine remove it."""
+        """Remove it by the engine."""
         assert isinstance(container, EngineContainer)
         _engine(container.stack).remove(container.identity)
 
     def commit(self, container: Container, target: Path) -> None:
-        """Have the engine make a layer of what a running container changed, and write it to `target`."""
+        """Write a running container's changes to `target` as a layer, made by the engine."""
         assert isinstance(container, EngineContainer)
         _engine(container.stack).commit(container.identity, target)
 
     def layer_path(self, container: Container, layer: int) -> Path:
-        """Where the engine keeps the layer."""
+        """The engine's directory of the layer."""
         return Path(container.stack.ids[container.depth - 1 if self.cumulative else layer])
 
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
-        """The engine's stack, the same by hand beside it, twice, the archive, what it unpacks, and its own files."""
+        """The engine's stack, two by hand, the archive, temporary copies, and the engine's own files."""
         layers = with_program(layers)
         archive = sum(data_bytes(layer) + BLOCK * len(layer) for layer in layers)
         stack = super().footprint(layers, depths, volume)  # type: ignore[safe-super]
         return stack + stack + stack + Footprint(ENGINE_INODES, 2 * archive + ENGINE_BYTES)
 
     def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:
-        """What is made by hand, and its configuration."""
+        """The container's layer and its configuration."""
         return super().container_bytes(with_program(layers), depth) + CONTAINER_BYTES
 
     def changes(self, container: Container) -> Iterator[Change] | None:
-        """Whatever an engine compares; what it makes of its own at the start is among them."""
+        """None: the engine compares; its init layer is among the changes."""
         return None
 
 
@@ -181,7 +181,7 @@ def _engine(stack: Stack) -> Engine:
 
 
 def with_program(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """Return the layers with the program that a container runs, at the end of the bottom one."""
+    """Return the layers with the container's program added at the end of the bottom one."""
     return ((*layers[0], _program()), *layers[1:])
 
 
@@ -191,20 +191,20 @@ def _program() -> Copy:
     return Copy(PROGRAM, path.stat().st_size if path.exists() else 0, mode=0o755, source=path)
 
 
-def engine_driver(engine: type[Engine], storage: Storage, beside: type[Driver]) -> type[EngineDriver]:
-    """Return the driver `engine/storage`, whose stack is held against one of `beside` that is built by hand."""
+def engine_driver(engine: type[Engine], storage: Storage, counterpart: type[Driver]) -> type[EngineDriver]:
+    """Return the driver `engine/storage`, whose stack is compared with one of `counterpart` by hand."""
     facts: dict[str, Any] = {
         "name": f"{engine.name}/{storage.name}",
         "title": f"{storage.name}, by {engine.name} itself",
-        "order": engine.order + beside.order,
+        "order": engine.order + counterpart.order,
         "usual_volumes": storage.volumes,
         "engine": engine,
         "storage": storage.name,
-        "beside": beside,
+        "beside": counterpart,
         "cumulative": storage.cumulative,
-        "max_depth": engine.most_layers or beside.max_depth,
+        "max_depth": engine.most_layers or counterpart.max_depth,
         "packages": (),
         "__doc__": f"Stacks of {engine.name}'s {storage.name}.",
     }
     name = f"{engine.name}_{storage.name}".title().replace("-", "").replace("_", "")
-    return type(name, (EngineDriver, beside), facts)
+    return type(name, (EngineDriver, counterpart), facts)

@@ -1,4 +1,4 @@
-"""Unions in user space: one daemon per container, in the foreground, so that it dies with the run."""
+"""Union file systems in user space: one daemon per container, in the foreground, so that it ends with the run."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class FuseUnion(LinkedLayout):
 
     @property
     def program(self) -> str:
-        """The program of this arm: a path stays valid wherever the harness's working directory is."""
+        """The program of this arm; a path is made absolute, independent of later working directories."""
         chosen = self.chosen.get("binary", self.default_program)
         return os.path.abspath(chosen) if "/" in chosen else chosen
 
     @abstractmethod
     def command(self, lower: Sequence[str], upper: str, work: str) -> list[str]:
-        """Return the command that stays in the foreground, without the directory to mount at; topmost lower first."""
+        """Return the foreground command without the mount point; `lower` has the topmost layer first."""
 
     def probe(self, volume: Recipe) -> Support:
-        """Tell whether the program and /dev/fuse are there."""
+        """Tell whether the program and /dev/fuse are available."""
         if self.rootless:
             return Support.no(f"not measured without root: {self.name} needs a device mount", "run as root")
         if not os.access("/dev/fuse", os.R_OK | os.W_OK):
@@ -58,10 +58,10 @@ class FuseUnion(LinkedLayout):
 
     @contextmanager
     def mount(self, container: Container) -> Iterator[Path]:
-        """Start the daemon, wait for its mount, and end both."""
+        """Start the daemon, wait for its mount, and at the end unmount and stop it."""
         home, path = container.stack.home, container.path
         lower = [str(home / link) for link in self.lower(container)]
-        with self.merged(container) as merged, tempfile.TemporaryFile() as said:
+        with self.merged(container) as merged, tempfile.TemporaryFile() as log:
             command = [*self.launcher, *self.command(lower, str(path / "diff"), str(path / "work")), str(merged)]
             longest = max(len(os.fsencode(argument)) for argument in command)
             if longest >= ARGUMENT_BYTES:
@@ -70,18 +70,18 @@ class FuseUnion(LinkedLayout):
                     why=f"their paths take {longest} bytes, and one argument of a program at most {ARGUMENT_BYTES - 1}",
                     fix="choose a directory with a shorter path, or fewer layers",
                 )
-            # A session of its own: a ^C at the terminal must reach the run, not the daemon.
-            daemon = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+            # A session of its own, so that ^C at the terminal reaches the run and not the daemon.
+            daemon = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
             try:
                 allow_all(daemon.pid)
                 try:
-                    self._wait(daemon, merged, said)
+                    self._wait(daemon, merged, log)
                     container.how["mount"] = f"{self.program} -f"
                     container.how["options"] = mounts.mount_table()[-1].summary
                     yield merged
                 except OSError as error:
                     if _ended(daemon, error):
-                        raise self._died(daemon, said) from error
+                        raise self._died(daemon, log) from error
                     raise
                 finally:
                     _unmount(merged, daemon)
@@ -91,19 +91,19 @@ class FuseUnion(LinkedLayout):
                     daemon.kill()
                     daemon.wait()
 
-    def _wait(self, daemon: subprocess.Popen[bytes], merged: Path, said: IO[Any]) -> None:
+    def _wait(self, daemon: subprocess.Popen[bytes], merged: Path, log: IO[Any]) -> None:
         outside = merged.parent.stat().st_dev
         end = time.monotonic() + START_SECONDS
         while merged.stat().st_dev == outside:
             if daemon.poll() is not None:
-                raise self._died(daemon, said)
+                raise self._died(daemon, log)
             if time.monotonic() > end:
                 raise BenchError(f"{self.program} did not mount within {START_SECONDS:g} s")
             time.sleep(0.001)
 
-    def _died(self, daemon: subprocess.Popen[bytes], said: IO[Any]) -> BenchError:
-        said.seek(0)
-        lines = said.read().decode(errors="replace").strip().splitlines()
+    def _died(self, daemon: subprocess.Popen[bytes], log: IO[Any]) -> BenchError:
+        log.seek(0)
+        lines = log.read().decode(errors="replace").strip().splitlines()
         return BenchError(
             f"the {self.program} daemon died (status {daemon.returncode})",
             why=lines[-1] if lines else "it said nothing",
@@ -112,7 +112,7 @@ class FuseUnion(LinkedLayout):
 
 
 def _ended(daemon: subprocess.Popen[bytes], error: OSError) -> bool:
-    """Tell whether the daemon is dead; its mount may say so a moment before the kernel's process table does."""
+    """Tell whether the daemon is dead; its mount may report it before the kernel's process table does."""
     try:
         daemon.wait(STOP_SECONDS if error.errno in {errno.ENOTCONN, errno.ECONNABORTED} else 0)
     except subprocess.TimeoutExpired:
@@ -124,5 +124,5 @@ def _unmount(merged: Path, daemon: subprocess.Popen[bytes]) -> None:
     try:
         mounts.unmount(merged, detach=daemon.poll() is not None)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # it did not come as far as mounting
+        if error.errno != errno.EINVAL:  # EINVAL: it had not mounted yet
             raise

@@ -18,7 +18,7 @@ from bench.volumes.base import Recipe
 __all__ = ["DRIVER", "FuseOverlayfs"]
 
 NAME_BYTES = 251
-MAX_LAYERS = 500  # as the kernel's overlayfs; its own limit is the length of one argument
+MAX_LAYERS = 500  # the kernel's limit for overlayfs; its own limit is the length of one argument
 
 
 def _always(operation: Any, image: Mapping[str, str], root: int) -> bool:
@@ -30,7 +30,7 @@ def _too_long(operation: Any, image: Mapping[str, str], root: int) -> bool:
 
 
 def _near_the_image(operation: Any, image: Mapping[str, str], root: int) -> bool:
-    """Tell whether it would rename to a name that the image has, or a directory from the name of an image's file."""
+    """Tell whether it renames to a name of the image, or renames a directory that replaced a file of the image."""
     if operation.to in image:
         return True
     try:
@@ -41,7 +41,7 @@ def _near_the_image(operation: Any, image: Mapping[str, str], root: int) -> bool
 
 
 class FuseOverlayfs(FuseUnion):
-    """Podman's driver for users without root, and Docker's since 20.10."""
+    """The rootless driver of podman, and of Docker since 20.10."""
 
     name = default_program = "fuse-overlayfs"
     title = "fuse-overlayfs (user space)"
@@ -100,15 +100,15 @@ class FuseOverlayfs(FuseUnion):
             ("setxattr-mark",),
         ),
     )
-    files_mark = True
+    wh_files = True
     opaque_inodes = 2  # seen with 1.10: `.wh..wh..opq` (main.c, set_fd_opaque) and a device node `.wh..opq`
 
     def admits(self, path: Path) -> Support:
-        """Without types in listings it does not find what the layers hold (seen with 1.10)."""
+        """Without types in listings it does not find the layers' files (seen with 1.10)."""
         return listings_with_types(path)
 
     def command(self, lower: Sequence[str], upper: str, work: str) -> list[str]:
-        """All in one option."""
+        """All directories in one option."""
         return [self.program, "-f", "-o", f"lowerdir={':'.join(lower)},upperdir={upper},workdir={work}"]
 
     def whiteout_inodes(self, deletions: int) -> int:
@@ -116,7 +116,7 @@ class FuseOverlayfs(FuseUnion):
         return deletions
 
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
-        """A copy through the page cache without fsync; whether it clones is seen from the extents."""
+        """A copy through the page cache without fsync; the extents show whether it clones."""
         return CopyUp(0, "deferred", "fuse-overlayfs main.c, copyup: FICLONE, else a copy, and no fsync")
 
 

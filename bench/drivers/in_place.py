@@ -1,4 +1,4 @@
-"""Drivers whose containers are trees of their own, changed in place: nothing is mounted, nothing is copied up."""
+"""Drivers whose containers are complete trees, changed in place: nothing is mounted, nothing is copied up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["InPlace", "WholeLayers"]
 
 
 class InPlace(Driver):
-    """A container is the directory `Container.path`; `no_copy_up` says why opening a file there copies nothing."""
+    """A container is the directory `Container.path`; `no_copy_up` is the reason why opening a file copies nothing."""
 
     no_copy_up: ClassVar[str]
 
@@ -32,20 +32,20 @@ class InPlace(Driver):
 
 
 class WholeLayers(InPlace):
-    """Each layer's directory begins as the one below: a copy or a snapshot; so does a container's."""
+    """Each layer's and each container's directory starts as a copy or a snapshot of the layer below."""
 
     root: ClassVar[str]  # the directory of layers below a stack's home
 
     @abstractmethod
-    def begin(self, below: Path | None, target: Path) -> dict[str, str]:
-        """Make `target` as what is at `below`, or empty; return how it was made, for a container's record."""
+    def begin(self, parent: Path | None, target: Path) -> dict[str, str]:
+        """Create `target` from `parent`, or empty; return how it was made, for a container's record."""
 
     def unpack(self, layer: Layer, target: Path, seed: int) -> None:
         """Apply a layer to its directory."""
         materialise(layer, target, seed)
 
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
-        """Begin as the layer below, then apply the layer, for each layer."""
+        """For each layer, start from the layer below, then apply the layer."""
         root = home / self.root
         root.mkdir(parents=True, mode=0o710)
         ids: list[str] = []
@@ -57,11 +57,11 @@ class WholeLayers(InPlace):
         return Stack(home, layers, seed, ids, tuple(depths))
 
     def create_read_write(self, stack: Stack, depth: int) -> Container:
-        """Begin as the image's topmost layer."""
+        """Start from the image's topmost layer."""
         root = stack.home / self.root
         path = root / secrets.token_hex(32)
         return Container(stack, depth, path, None, self.begin(root / stack.ids[depth - 1], path))
 
     def layer_path(self, container: Container, layer: int) -> Path:
-        """The topmost layer holds what all below it hold."""
+        """The topmost layer, which also holds the files of all layers below."""
         return container.stack.home / self.root / container.stack.ids[container.depth - 1]

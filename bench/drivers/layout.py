@@ -32,20 +32,20 @@ from bench.volumes.base import Recipe
 
 __all__ = ["LinkedLayout"]
 
-LINK_BYTES = 16  # of randomness: 26 characters of base32, moby's idLength
+LINK_BYTES = 16  # random bytes: 26 characters of base32, moby's idLength
 
 
 class LinkedLayout(Driver):
-    """A driver whose layers are laid out as overlay2's; subclasses mount them."""
+    """A driver with overlay2's layout of layers; subclasses mount them."""
 
     inode_law = "2 + Σ objects + 4·N + 3·(N - 1)"
-    takes_marks: ClassVar[bool] = True  # of overlayfs, in layers of an image
-    files_mark: ClassVar[bool] = False  # a file `.wh.NAME` in a container's layer marks a name as deleted
+    takes_whiteouts: ClassVar[bool] = True  # of overlayfs, in layers of an image
+    wh_files: ClassVar[bool] = False  # a file `.wh.NAME` in a container's layer marks a name as deleted
 
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
         """Write one directory per layer."""
         for number, layer in enumerate(layers):
-            if not self.takes_marks and any(hides(entry) for entry in layer):
+            if not self.takes_whiteouts and any(hides(entry) for entry in layer):
                 raise BenchError(
                     f"{self.name} cannot build layer {number}: it deletes or hides what lies below",
                     why="its marks are others than overlayfs's, and it would show those as names",
@@ -63,8 +63,8 @@ class LinkedLayout(Driver):
             list(pool.map(materialise, layers, targets, repeat(seed), repeat(opaque)))
         return Stack(home, layers, seed, ids, tuple(depths))
 
-    def _create(self, home: Path, below: Sequence[str]) -> str:
-        """Make the directory of a layer over `below` (bottom first) and return its id."""
+    def _create(self, home: Path, parents: Sequence[str]) -> str:
+        """Make the directory of a layer over `parents` (bottom first) and return its id."""
         identity = secrets.token_hex(32)
         path = home / identity
         path.mkdir(mode=0o710)
@@ -72,18 +72,18 @@ class LinkedLayout(Driver):
         link = base64.b32encode(secrets.token_bytes(LINK_BYTES)).decode().rstrip("=")
         os.symlink(f"../{identity}/diff", home / "l" / link)
         write_text(path / "link", link, 0o644)
-        if below:
-            parent = home / below[-1]
+        if parents:
+            parent = home / parents[-1]
             (path / "work").mkdir(mode=0o700)
             write_text(parent / "committed", "", 0o600)
             lower = [f"l/{(parent / 'link').read_text()}"]
-            if len(below) > 1:
+            if len(parents) > 1:
                 lower.append((parent / "lower").read_text())
             write_text(path / "lower", ":".join(lower), 0o644)
         return identity
 
     def create_read_write(self, stack: Stack, depth: int) -> Container:
-        """Create a layer on the image of `depth` layers; its parent keeps the `committed` it may get."""
+        """Create a layer on the image of `depth` layers; the parent's `committed` file stays."""
         path = stack.home / self._create(stack.home, stack.ids[:depth])
         return Container(stack, depth, path, path / "diff")
 
@@ -98,14 +98,14 @@ class LinkedLayout(Driver):
         return container.stack.home / container.stack.ids[layer] / "diff"
 
     def changes(self, container: Container) -> Iterator[Change] | None:
-        """The container's layer holds what it changed, and marks of what it deleted."""
+        """The container's layer holds its changes, and whiteouts for its deletions."""
         assert container.upper is not None
-        return of_upper(container.upper, files_mark=self.files_mark)
+        return of_upper(container.upper, wh_files=self.wh_files)
 
     def mark(self, container: Container, name: str) -> str:
         """As overlayfs marks it."""
         assert container.upper is not None
-        return overlay_mark(container.upper, name, files_mark=self.files_mark)
+        return overlay_mark(container.upper, name, wh_files=self.wh_files)
 
     def lower(self, container: Container) -> list[str]:
         """Return the lower directories, topmost first, as paths relative to the driver's home."""

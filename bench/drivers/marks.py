@@ -1,10 +1,10 @@
-"""How overlayfs, and what follows it, marks in a container's layer what is deleted of the image, and needs for it."""
+"""The whiteouts of overlayfs and of drivers that follow it, and what they need of the file system."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from bench.kernel.dtype import tells_types
+from bench.kernel.dtype import reports_types
 from bench.layers.changes import WHITEOUT, is_opaque, is_whiteout
 from bench.model import Support
 
@@ -12,8 +12,8 @@ __all__ = ["listings_with_types", "overlay_mark"]
 
 
 def listings_with_types(path: Path) -> Support:
-    """Tell whether listings on the file system at `path` have the type of each name (d_type)."""
-    if tells_types(path):
+    """Tell whether the file system at `path` reports the type of each name in a listing (d_type)."""
+    if reports_types(path):
         return Support.yes()
     return Support.no(
         "its file system does not tell the type of a name in a listing (d_type), without which layers cannot be merged",
@@ -21,16 +21,16 @@ def listings_with_types(path: Path) -> Support:
     )
 
 
-def overlay_mark(upper: Path, name: str, *, files_mark: bool = False) -> str:
-    """Say what `upper` holds at `name`: whiteout, whiteout file, opaque directory, directory, or nothing.
+def overlay_mark(upper: Path, name: str, *, wh_files: bool = False) -> str:
+    """Return what `upper` holds at `name`: whiteout, whiteout file, opaque directory, directory, or nothing.
 
-    With `files_mark` a file `.wh.NAME` is a mark.
+    With `wh_files` a file `.wh.NAME` is a whiteout.
     """
     path = upper / name
     try:
-        told = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
-        return "whiteout file" if files_mark and (path.parent / f"{WHITEOUT}{path.name}").exists() else "nothing"
-    if is_whiteout(told):
+        return "whiteout file" if wh_files and (path.parent / f"{WHITEOUT}{path.name}").exists() else "nothing"
+    if is_whiteout(status):
         return "whiteout"
-    return "opaque directory" if is_opaque(str(path), files_mark=files_mark) else "directory"
+    return "opaque directory" if is_opaque(str(path), wh_files=wh_files) else "directory"

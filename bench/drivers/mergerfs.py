@@ -1,4 +1,4 @@
-"""mergerfs: several directories shown as one, in user space; what is in the image's cannot be changed apart."""
+"""mergerfs: a union of directories in user space without copy-on-write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["DRIVER", "Mergerfs"]
 
 
 class Mergerfs(FuseUnion):
-    """No storage driver, but the union that people know; without copy-on-write it shows what lookups cost."""
+    """No storage driver, but a well-known union file system; without copy-on-write it shows the cost of lookups."""
 
     name = default_program = "mergerfs"
     title = "mergerfs (user space, no copy-on-write)"
@@ -23,10 +23,10 @@ class Mergerfs(FuseUnion):
     profile = "standard"
     usual_volumes = ("ext4", "xfs")
     copies_on_write = False
-    takes_marks = False
+    takes_whiteouts = False
 
     def command(self, lower: Sequence[str], upper: str, work: str) -> list[str]:
-        """First found, so that the topmost file wins; NC keeps new files out of the image's branches."""
+        """Policy ff (first found): the topmost file wins; NC keeps new files out of the image's branches."""
         branches = ":".join([f"{upper}=RW", *(f"{path}=NC" for path in lower)])
         options = (
             f"func.access=ff,func.getattr=ff,func.open=ff,category.search=ff,category.create=ff,fsname={self.name}"
@@ -34,10 +34,10 @@ class Mergerfs(FuseUnion):
         return [self.program, "-f", "-o", options, branches]
 
     def changes(self, container: Container) -> None:
-        """Its marks are its own, so that an engine would have to compare."""
+        """None: it has no whiteouts of overlayfs, so trees have to be compared."""
 
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
-        """It opens the image's own file: nothing is copied, which is why first writes are not measured."""
+        """It opens the image's own file without a copy, so first writes are not measured."""
         return CopyUp(None, "none", "mergerfs has no copy-on-write")
 
 

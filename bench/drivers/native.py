@@ -1,4 +1,4 @@
-"""A plain directory: the physical limit that every driver is compared with."""
+"""A plain directory, with which every driver is compared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["DRIVER", "Native"]
 
 
 class Native(InPlace):
-    """All layers written into one directory; a container is a fresh copy of it."""
+    """All layers are written into one directory; a container is a copy of it."""
 
     name = "native"
     title = "plain directory"
@@ -61,7 +61,7 @@ class Native(InPlace):
         return self.footprint(layers[:depth], (depth,), _ANY).bytes
 
     def layer_path(self, container: Container, layer: int) -> Path:
-        """All layers are in the image's one directory."""
+        """The image's directory, which holds all layers."""
         return container.stack.home / f"image-{container.depth}"
 
 

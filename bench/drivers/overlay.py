@@ -1,12 +1,12 @@
-"""overlay: Docker's first driver of overlayfs, with a single lower directory.
+"""overlay: Docker's first overlayfs driver, with a single lower directory.
 
     <64 hex>/root                              an image's layer: the whole tree up to it
     <64 hex>/lower-id, upper, work             a container's layer
     <64 hex>/merged                            only while mounted
 
-Each layer of an image begins as a copy of the tree below in which regular files are hard links, so that no layer is
-asked for a name but the topmost; what that takes is inodes. From daemon/graphdriver/overlay/overlay.go of Docker
-20.10, functions create, Get and ApplyDiff.
+Each layer of an image starts as a copy of the tree below in which regular files are hard links, so lookups use the
+topmost layer only, at the cost of inodes. From daemon/graphdriver/overlay/overlay.go of Docker 20.10, functions
+create, Get and ApplyDiff.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Overlay(OverlayFs):
     inode_law = "1 + Σ over layers k (2 + directories and links of the tree merged up to k + files of layer k)"
 
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
-        """Link the tree of the layer below, then apply the layer, for each layer."""
+        """For each layer, link the tree of the layer below, then apply the layer."""
         home.mkdir(mode=0o710)
         ids: list[str] = []
         for layer in layers:
@@ -104,9 +104,9 @@ class Overlay(OverlayFs):
             merged.rmdir()
 
     def changes(self, container: Container) -> Iterator[Change] | None:
-        """The container's layer holds what it changed, unless a default of the kernel lets it leave something out."""
+        """The container's layer holds its changes, unless a default of the kernel makes it incomplete."""
         assert container.upper is not None
-        return of_upper(container.upper) if self.upper_tells else None
+        return of_upper(container.upper) if self.upper_is_complete else None
 
     def mark(self, container: Container, name: str) -> str:
         """As overlayfs marks it."""
@@ -114,7 +114,7 @@ class Overlay(OverlayFs):
         return overlay_mark(container.upper, name)
 
     def layer_path(self, container: Container, layer: int) -> Path:
-        """The topmost layer holds what all below it hold."""
+        """The topmost layer, which also holds the files of all layers below."""
         return container.stack.home / container.stack.ids[container.depth - 1] / "root"
 
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
@@ -127,7 +127,7 @@ class Overlay(OverlayFs):
         return Footprint(inodes, size)
 
     def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:
-        """Nothing but directories and one name."""
+        """Directories and one small file."""
         return 16 * BLOCK
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.drivers.base import Container
-from bench.drivers.effect import ineffective, taken
+from bench.drivers.effect import accepted, ineffective
 from bench.drivers.layout import LinkedLayout
 from bench.drivers.overlayfs import OverlayFs
 from bench.errors import BenchError
@@ -27,7 +27,7 @@ SWITCH = ("on", "off")
 
 
 class Overlay2(OverlayFs, LinkedLayout):
-    """Mounted by fsconfig `lowerdir+` where the kernel has it (6.7), else by mount(2) from the home."""
+    """Mounted by fsconfig `lowerdir+` if the kernel has it (6.7), else by mount(2) with paths relative to the home."""
 
     name = "overlay2"
     title = "overlay2 (kernel overlayfs)"
@@ -53,16 +53,16 @@ class Overlay2(OverlayFs, LinkedLayout):
             )
 
     def probe(self, volume: Recipe) -> Support:
-        """Tell whether the kernel knows overlayfs, and takes such an upper layer and the arm's options."""
+        """Tell whether the kernel has overlayfs and accepts such an upper layer and the arm's options."""
         support = super().probe(volume)
-        return taken(self.mount_options()) if support.ok else support
+        return accepted(self.mount_options()) if support.ok else support
 
     def changes(self, container: Container) -> Iterator[Change] | None:
-        """The layer tells what changed, unless an option lets it leave something out."""
-        return super().changes(container) if self.upper_tells else None
+        """The container's layer holds its changes, unless an option makes it incomplete."""
+        return super().changes(container) if self.upper_is_complete else None
 
     def mount_options(self) -> list[tuple[str, str | None]]:
-        """Return the options of this arm; index=off unless asked otherwise, as Docker passes it."""
+        """Return the options of this arm; index=off by default, as Docker passes it."""
         wanted = {"index": "on" if self.indexed else "off", **self.chosen}
         wanted.pop("via", None)
         flags: list[tuple[str, str | None]] = []
@@ -79,16 +79,16 @@ class Overlay2(OverlayFs, LinkedLayout):
             container.how["mount"] = self._mount(container, merged)
             entry = mounts.mount_table()[-1]
             container.how["options"] = entry.summary
-            asked = {key: value for key, value in self.chosen.items() if key != "via"}
-            if without := ineffective(asked, entry.options):
-                container.how[WITHOUT_EFFECT] = ",".join(without)
+            requested = {key: value for key, value in self.chosen.items() if key != "via"}
+            if ignored := ineffective(requested, entry.options):
+                container.how[WITHOUT_EFFECT] = ",".join(ignored)
             try:
                 yield merged
             finally:
                 mounts.unmount(merged)
 
     def _mount(self, container: Container, merged: Path) -> str:
-        """Mount and return the way that worked."""
+        """Mount; return the interface that worked."""
         via = self.chosen.get("via", "auto")
         lower = self.lower(container)
         try:
@@ -97,13 +97,13 @@ class Overlay2(OverlayFs, LinkedLayout):
         except OSError as error:
             if via == "fsconfig" or error.errno not in {errno.ENOSYS, errno.EINVAL}:
                 raise self._refused(error, lower) from error
-            first: OSError | None = error
+            first_error: OSError | None = error
         else:
-            first = None
+            first_error = None
         try:
             self._mount2(container, lower)
         except OSError as error:
-            raise self._refused(first or error, lower) from error
+            raise self._refused(first_error or error, lower) from error
         return "mount(2) relative to the driver's home"
 
     def _refused(self, error: OSError, lower: list[str]) -> BenchError:
@@ -117,14 +117,14 @@ class Overlay2(OverlayFs, LinkedLayout):
     def _fsconfig(self, container: Container, merged: Path, lower: list[str]) -> str:
         home = container.stack.home
         name = container.path.name
-        places = [*(("lowerdir+", link) for link in lower), ("upperdir", f"{name}/diff"), ("workdir", f"{name}/work")]
-        absolute = [(key, str(home / place)) for key, place in places]
-        # Of a string the kernel takes 255 bytes, and a backslash for itself (fs/overlayfs/params.c, ovl_unescape).
-        if all(len(os.fsencode(place)) <= mounts.STRING_LIMIT and "\\" not in place for _, place in absolute):
+        layers = [*(("lowerdir+", link) for link in lower), ("upperdir", f"{name}/diff"), ("workdir", f"{name}/work")]
+        absolute = [(key, str(home / path)) for key, path in layers]
+        # The kernel limits a string to 255 bytes and unescapes backslashes (fs/overlayfs/params.c, ovl_unescape).
+        if all(len(os.fsencode(path)) <= mounts.STRING_LIMIT and "\\" not in path for _, path in absolute):
             mounts.fs_mount("overlay", merged, [*self.mount_options(), *absolute])
             return "fsconfig lowerdir+"
         with working_directory(home):
-            mounts.fs_mount("overlay", merged, [*self.mount_options(), *places])
+            mounts.fs_mount("overlay", merged, [*self.mount_options(), *layers])
         return "fsconfig lowerdir+ relative to the driver's home"
 
     def _mount2(self, container: Container, lower: list[str]) -> None:

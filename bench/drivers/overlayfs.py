@@ -1,4 +1,4 @@
-"""What the kernel's overlayfs does, however the layers are laid out for it."""
+"""Behaviour of the kernel's overlayfs, whatever the layout of the layers."""
 
 from __future__ import annotations
 
@@ -72,32 +72,32 @@ class OverlayFs(Driver):
 
     @property
     def indexed(self) -> bool:
-        """Whether it is mounted with index=on, which nfs_export=on brings along; Docker passes index=off."""
+        """Whether it is mounted with index=on, which nfs_export=on implies; Docker passes index=off."""
         return self.chosen.get("index", self.chosen.get("nfs_export", "off")) == "on"
 
     @property
     def volatile(self) -> bool:
-        """Whether nothing that is copied up is synced."""
+        """Whether copied-up files are not synced."""
         return self.chosen.get("volatile") == "on" or self.chosen.get("fsync") == "volatile"
 
     @property
     def mounts_again(self) -> bool:
-        """The kernel refuses a volatile upper layer a second mount: fs/overlayfs/super.c, work/incompat."""
+        """The kernel refuses a second mount of a volatile upper layer: fs/overlayfs/super.c, work/incompat."""
         return not self.volatile
 
     @property
-    def upper_tells(self) -> bool:
-        """Whether the upper layer holds all that changed: not with options that let it refer to the image instead.
+    def upper_is_complete(self) -> bool:
+        """Whether the upper layer holds all changes: not with options that make it refer to the image.
 
-        redirect_dir: of a renamed directory it has the old name only. metacopy, which brings that along: of a file
-        whose metadata changed it has no data. index: of a file with several names it has the one that was written to.
+        redirect_dir: a renamed directory has only its old name. metacopy, which implies redirect_dir: a file whose
+        metadata changed has no data. index: a file with several names has only the one that was written to.
         Docker compares trees for the first two (overlay2.go, useNaiveDiff) and mounts with index=off.
         """
         options = ("redirect_dir", "metacopy")
         return not self.indexed and all(self.chosen.get(name, default(name)) != "on" for name in options)
 
     def probe(self, volume: Recipe) -> Support:
-        """Tell whether the kernel knows overlayfs, and takes such an upper layer."""
+        """Tell whether the kernel has overlayfs and accepts such an upper layer."""
         if "overlay" not in Path("/proc/filesystems").read_text().split():
             return Support.no("not supported by this kernel: no overlay in /proc/filesystems", "modprobe overlay")
         if not volume.overlays:  # fs/overlayfs/super.c, ovl_make_workdir: "upper fs missing required features"
@@ -105,7 +105,7 @@ class OverlayFs(Driver):
         return Support.yes()
 
     def admits(self, path: Path) -> Support:
-        """Without types in listings overlayfs mounts, but what was deleted stays in them."""
+        """Without types in listings overlayfs mounts, but deleted names stay in listings."""
         return listings_with_types(path)
 
     def whiteout_inodes(self, deletions: int) -> int:
@@ -113,11 +113,11 @@ class OverlayFs(Driver):
         return min(deletions, 1)
 
     def index_inodes(self, directories: int) -> int:
-        """With nfs_export each gets an entry in work/index: fs/overlayfs/copy_up.c, ovl_need_index."""
+        """With nfs_export each has an entry in work/index: fs/overlayfs/copy_up.c, ovl_need_index."""
         return directories if self.chosen.get("nfs_export") == "on" else 0
 
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
-        """One clone where the volume clones, else a copy with one fsync: fs/overlayfs/copy_up.c."""
+        """A clone if the volume supports it, else a copy with one fsync: fs/overlayfs/copy_up.c."""
         if self.chosen.get("fsync") == "strict":
             copied = "whole" if size and not volume.clones else "none"
             return CopyUp(2, copied, "ovl_copy_up_metadata: fsync=strict syncs each copy_up, of metadata alone, too")

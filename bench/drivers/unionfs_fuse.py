@@ -14,7 +14,7 @@ from bench.volumes.base import Recipe
 
 __all__ = ["DRIVER", "UnionfsFuse"]
 
-META = ".unionfs-fuse"  # in the writable branch: a tree of marks beside the files (src/unionfs.h, METADIR)
+META = ".unionfs-fuse"  # the tree of marks in the writable branch (src/unionfs.h, METADIR)
 HIDDEN = "_HIDDEN~"  # the suffix of a mark (HIDETAG)
 MARKABLE_BYTES = 255 - len(HIDDEN)  # of a name: its mark must be a name, too
 
@@ -41,7 +41,7 @@ class UnionfsFuse(FuseUnion):
     profile = "standard"
     usual_volumes = ("ext4", "xfs")
     default_program = "unionfs"
-    takes_marks = False
+    takes_whiteouts = False
     differences: tuple[Difference, ...] = (
         Difference(
             "no extended attributes (ENOTSUP)",
@@ -90,21 +90,21 @@ class UnionfsFuse(FuseUnion):
             ("create-.fuse_hidden-name",),
         ),
     )
-    # Of the directories and marks of a deletion only `victims` lies where the scenario counts one: in the tree of
-    # marks. Beside it: that tree, its `gone`, and in it the marks of `gone/inside` and of `gone` (seen with 1.0).
+    # The scenario counts one inode, `victims` in the tree of marks. In addition there are that tree, its `gone`, and
+    # in it the marks of `gone/inside` and of `gone` (seen with 1.0).
     opaque_inodes = 4
 
     def command(self, lower: Sequence[str], upper: str, work: str) -> list[str]:
-        """Branches, topmost first; no more than the kernel's cache of names, which overlayfs has too."""
+        """Branches, topmost first; names are cached by the kernel only, as for overlayfs."""
         branches = ":".join([f"{upper}=RW", *(f"{path}=RO" for path in lower)])
         return [self.program, "-f", "-o", f"cow,hide_meta_files,fsname={self.name}", branches]
 
     def whiteout(self, container: Container, name: str) -> Path:
-        """A file, or for a directory a directory, in the tree of marks."""
+        """A file in the tree of marks, or a directory for a directory."""
         return container.path / "diff" / META / f"{name}{HIDDEN}"
 
     def mark(self, container: Container, name: str) -> str:
-        """A directory that was made again lies beside the mark that still hides the image's."""
+        """A re-created directory coexists with the mark that hides the image's directory."""
         hidden = self.whiteout(container, name).exists()
         if not (container.path / "diff" / name).is_dir():
             return "whiteout file" if hidden else "nothing"
@@ -115,7 +115,7 @@ class UnionfsFuse(FuseUnion):
         return deletions
 
     def changes(self, container: Container) -> None:
-        """Its marks are its own, so that an engine would have to compare."""
+        """None: it has marks of its own, so trees have to be compared."""
 
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
         """A copy by read and write without fsync."""

@@ -1,4 +1,4 @@
-"""vfs: every layer, and every container, is a full copy of the one below."""
+"""vfs: every layer and every container is a full copy of the layer below."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["DRIVER", "Vfs"]
 
 
 class Vfs(WholeLayers):
-    """Docker's layout `dir/<id>`; without FICLONE unless `reflink=on`, so that the copy is a copy on every file system.
+    """Docker's layout `dir/<id>`; without FICLONE unless `reflink=on`, so that every file system makes a full copy.
 
-    Docker asks for a clone first (daemon/graphdriver/copy/copy.go), which is what `reflink=on` does.
+    Docker tries a clone first (daemon/graphdriver/copy/copy.go), as `reflink=on` does.
     """
 
     name = "vfs"
@@ -30,13 +30,13 @@ class Vfs(WholeLayers):
     no_copy_up = "a container is a full copy already"
     inode_law = "2 + Σ over layers k (1 + objects of the tree merged up to k)"
 
-    def begin(self, below: Path | None, target: Path) -> dict[str, str]:
-        """Copy what is below."""
-        if below is None:
+    def begin(self, parent: Path | None, target: Path) -> dict[str, str]:
+        """Copy the layer below."""
+        if parent is None:
             target.mkdir()
             return {}
         cloned: list[bool] = []
-        copy_tree(str(below), str(target), lambda *names: cloned.append(copy_file(*names, reflink=self._clones)))
+        copy_tree(str(parent), str(target), lambda *names: cloned.append(copy_file(*names, reflink=self._clones)))
         whole = self._clones and all(cloned)
         how = {"mount": f"none: a full copy{', cloned' if whole else ''}"}
         return how if whole or not self._clones else {**how, WITHOUT_EFFECT: "reflink=on"}
@@ -52,7 +52,7 @@ class Vfs(WholeLayers):
         for layer in layers:
             tree.add(layer)
             inodes += 1 + tree.inodes
-            # A layer of clones has only its own files and the directories to itself.
+            # A layer of clones shares all data except that of its own files.
             files = data_bytes(layer) if shared else tree.data_bytes
             size += files + (0 if shared else (1 + tree.directories) * volume.directory_bytes)
         return Footprint(inodes, size)

@@ -1,9 +1,9 @@
-"""zfs: a dataset per layer, a clone of the snapshot of the layer below to begin with.
+"""zfs: one dataset per layer, created as a clone of the snapshot of the layer below.
 
     <pool>/<64 hex>        a layer of an image or of a container: the whole tree
-    <pool>/<64 hex>@layer  what the layer above is a clone of
+    <pool>/<64 hex>@layer  the snapshot that the layer above is a clone of
 
-From daemon/graphdriver/zfs/zfs.go of Docker 20.10, whose datasets are mounted only while in use, too.
+From daemon/graphdriver/zfs/zfs.go of Docker 20.10. As there, datasets are mounted only while in use.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BUSY_SECONDS = 5.0
 
 
 class Zfs(Driver):
-    """A container is a clone of its image's topmost layer, and changes it in place."""
+    """A container is a clone of its image's topmost layer, changed in place."""
 
     name = "zfs"
     title = "zfs (clones)" if in_kernel() else "zfs (clones, by zfs-fuse)"
@@ -40,13 +40,13 @@ class Zfs(Driver):
     inode_law = "zfs counts no inodes"
 
     def probe(self, volume: Recipe) -> Support:
-        """It needs a pool."""
+        """Require a zfs pool."""
         if volume.filesystem != "zfs":
             return Support.no("its layers are datasets of zfs", "--volume zfs")
         return Support.yes()
 
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
-        """Clone the layer below, then apply the layer and take a snapshot, for each layer."""
+        """For each layer, clone the layer below, apply the layer and take a snapshot."""
         home.mkdir(mode=0o710)
         ids: list[str] = []
         for layer in layers:
@@ -59,10 +59,10 @@ class Zfs(Driver):
             ids.append(identity)
         return Stack(home, layers, seed, ids, tuple(depths))
 
-    def _make(self, home: Path, identity: str, below: str, canmount: str) -> None:
+    def _make(self, home: Path, identity: str, parent: str, canmount: str) -> None:
         options = ("-o", f"mountpoint={home / identity}", "-o", f"canmount={canmount}")
-        if below:
-            zfs("clone", *options, f"{_dataset(home, below)}@layer", _dataset(home, identity))
+        if parent:
+            zfs("clone", *options, f"{_dataset(home, parent)}@layer", _dataset(home, identity))
         else:
             zfs("create", *options, _dataset(home, identity))
 
@@ -70,7 +70,7 @@ class Zfs(Driver):
         """Clone the image's topmost layer."""
         identity = secrets.token_hex(32)
         self._make(stack.home, identity, stack.ids[depth - 1], "noauto")
-        if os.path.ismount(stack.home / identity):  # zfs-fuse mounts it whatever canmount says
+        if os.path.ismount(stack.home / identity):  # zfs-fuse ignores canmount
             zfs("unmount", _dataset(stack.home, identity))
         return Container(stack, depth, stack.home / identity, None)
 
@@ -98,21 +98,21 @@ class Zfs(Driver):
             _destroy(stack.home, identity)
 
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
-        """Return what each layer adds: its own objects and a dataset."""
+        """Sum up each layer's own objects and its dataset."""
         count = len(layers)
         size = sum(data_bytes(layer) for layer in layers) + count * METADATA_BYTES
         return Footprint(2 + count + sum(len(layer) for layer in layers), size)
 
     def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:
-        """A dataset."""
+        """An empty dataset."""
         return METADATA_BYTES + 16 * BLOCK
 
     def layer_path(self, container: Container, layer: int) -> Path:
-        """The topmost layer holds what all below it hold."""
+        """The topmost layer, which also holds the files of all layers below."""
         return container.stack.home / container.stack.ids[container.depth - 1]
 
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
-        """Opening a file copies nothing; what was written before may reach the device at any time."""
+        """Opening a file copies nothing; earlier writes may reach the device at any time."""
         return CopyUp(None, "deferred", "a clone shares blocks; transaction groups are written every few seconds")
 
 
@@ -121,7 +121,7 @@ def _dataset(home: Path, identity: str) -> str:
 
 
 def _destroy(home: Path, identity: str) -> None:
-    """Destroy a dataset with its snapshots; zfs-fuse lets go of it a moment after it was unmounted."""
+    """Destroy a dataset with its snapshots; zfs-fuse keeps it busy for a moment after the unmount."""
     name, end = _dataset(home, identity), time.monotonic() + BUSY_SECONDS
     while True:
         try:

@@ -1,1 +1,1 @@
-"""Container engines, each as a private instance below a directory of ours: no engine of the user's is ever asked."""
+"""Container engines, each as a private instance below a directory of this suite; the user's engines are not used."""

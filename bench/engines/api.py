@@ -1,4 +1,4 @@
-"""Docker's API on a Unix socket, which podman's service speaks, too.
+"""Client of Docker's API on a Unix socket; podman's service implements the same API.
 
 Source: the Docker Engine API, v1.41 (`GET /info`, `GET /_ping`, `HEAD /containers/{id}/archive`).
 """
@@ -17,8 +17,8 @@ from bench.errors import BenchError
 
 __all__ = ["info", "status"]
 
-SECONDS = 1.0  # for a daemon to say that it is there, or to look at a file
-INFO_SECONDS = 30.0  # for it to count its containers and images
+SECONDS = 1.0  # timeout of a ping and of a stat of a file
+INFO_SECONDS = 30.0  # timeout of /info, for which the daemon counts its containers and images
 
 
 class _Unix(http.client.HTTPConnection):
@@ -33,36 +33,36 @@ class _Unix(http.client.HTTPConnection):
 
 
 def status(path: Path, method: str, target: str) -> int:
-    """Return the status with which the daemon at the socket `path` answers; raises OSError where it does not."""
+    """Return the HTTP status of a request to the daemon at the socket `path`; raises OSError if it does not answer."""
     with closing(_Unix(path, SECONDS)) as connection:
         connection.request(method, target)
         return connection.getresponse().status
 
 
 def info(path: Path) -> dict[str, Any]:
-    """Return what `docker info` is told by the daemon at the socket `path`; BenchError where it tells nothing."""
+    """Return the answer to `GET /info` of the daemon at the socket `path`; raises BenchError if there is none."""
     what = f"no engine answers at {path}"
     try:
         with closing(_Unix(path, INFO_SECONDS)) as connection:
             connection.request("GET", "/info")
-            answer = connection.getresponse()
-            content = answer.read()
-            if answer.status != http.HTTPStatus.OK:
-                raise BenchError(what, why=f"to /info it says {answer.status} {answer.reason}")
-            told = json.loads(content)
+            response = connection.getresponse()
+            content = response.read()
+            if response.status != http.HTTPStatus.OK:
+                raise BenchError(what, why=f"to /info it says {response.status} {response.reason}")
+            document = json.loads(content)
     except PermissionError as error:
         raise BenchError(what, why="no permission", fix=_permitted(path)) from error
     except (http.client.HTTPException, ValueError) as error:
         raise BenchError(what, why="what listens there does not speak Docker's API") from error
     except OSError as error:
         raise BenchError(what, why=error.strerror or str(error), fix="name the socket of one that runs") from error
-    if not isinstance(told, dict) or "Driver" not in told:
+    if not isinstance(document, dict) or "Driver" not in document:
         raise BenchError(what, why="what listens there does not speak Docker's API")
-    return told
+    return document
 
 
 def _permitted(path: Path) -> str:
-    """Say who may ask."""
+    """Return a hint: who may use the socket."""
     try:
         group = grp.getgrgid(path.stat().st_gid).gr_name
     except (OSError, KeyError):

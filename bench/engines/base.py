@@ -1,7 +1,7 @@
-"""What every engine can be asked: load images, create, start, end and remove a container, and where its files are.
+"""Interface of an engine: load images; create, start, stop and remove a container; locate its files.
 
-An engine is a private instance: its data below `home` on a volume of the run, its sockets and state on a tmpfs that
-only the run's mount namespace has (bench.host.daemon, `private_places`).
+An engine is a private instance: its data is below `home` on a volume of the run, its sockets and state on a tmpfs of
+the run's mount namespace (bench.host.daemon, `private_places`).
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ __all__ = ["BUSYBOX", "Engine", "Placed", "static_busybox"]
 
 STATE = Path("/run/layer-bench")
 BUSYBOX = "busybox"
-INTERPRETER = b"/ld-"  # of a program that needs shared libraries, which an image of ours does not have
+INTERPRETER = b"/ld-"  # in the head of a dynamically linked program; the images have no shared libraries
 HEAD_BYTES = 4096
-SECONDS = 300.0  # that one command of an engine may take: loading 124 layers of 1,000 files took 22 s here
-OWN_PATHS = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"  # the distribution's programs, before any other's
+SECONDS = 300.0  # timeout of a command of an engine: loading 124 layers of 1,000 files took 22 s here
+OWN_PATHS = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"  # the distribution's programs come first
 
 
 @dataclass(frozen=True)
 class Placed:
-    """Where a running container's files are: what it sees, its own layer (None: in place), and their directory."""
+    """The paths of a running container: its root, its writable layer (None: in place), and its directory."""
 
     merged: Path
     upper: Path | None
@@ -42,14 +42,14 @@ class Placed:
 
 @dataclass(frozen=True)
 class Storage:
-    """A storage driver of an engine, and the driver by hand that it stands beside.
+    """A storage driver of an engine, and the driver by hand that it is compared with.
 
-    `cumulative`: a layer's directory holds what all below it hold. It is measured unasked on `volumes`: an engine takes
-    seconds for each.
+    `cumulative`: a layer's directory also holds the files of all layers below. By default it is measured on `volumes`
+    only, because an engine takes seconds for each.
     """
 
     name: str
-    beside: str
+    counterpart: str
     cumulative: bool = False
     volumes: tuple[str, ...] = ("ext4", "xfs")
 
@@ -58,22 +58,22 @@ class Engine(ABC):
     """An engine with one of its storage drivers, below `home`."""
 
     name: ClassVar[str]
-    order: ClassVar[int]  # of its drivers, after those that are built by hand
+    order: ClassVar[int]  # of its drivers in lists, after the drivers by hand
     programs: ClassVar[tuple[str, ...]]
-    packages: ClassVar[tuple[Package, ...]]  # that bring them, beside those of all engines
+    packages: ClassVar[tuple[Package, ...]]  # that install them, besides the packages that all engines need
     storages: ClassVar[tuple[Storage, ...]]
-    most_layers: ClassVar[int | None] = None  # that it takes whatever its storage driver does
-    versions: ClassVar[tuple[str, ...]]  # what its version begins with, for those whose files are known here
+    most_layers: ClassVar[int | None] = None  # the engine's limit, whatever the storage driver's is
+    versions: ClassVar[tuple[str, ...]]  # prefixes of the versions whose directory layout is known
 
     def __init__(self, home: Path, driver: str) -> None:
         self.home, self.driver = home, driver
         self.state = STATE / home.name
         self.daemon: Daemon | None = None
-        self.known_version = ""  # once it was started
+        self.known_version = ""  # set by start
 
     @classmethod
     def probe(cls) -> Support:
-        """Tell whether its programs are here, without starting one."""
+        """Tell whether its programs are installed, without starting one."""
         if os.geteuid() != 0:
             return Support.no("a private engine needs root", "run as root")
         for program in (*cls.programs, BUSYBOX):
@@ -83,31 +83,31 @@ class Engine(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Start its daemon, if it has one, on the directory `home`; raises BenchError where it does not run."""
+        """Start its daemon, if it has one, on the directory `home`; raises BenchError if it does not run."""
 
     @abstractmethod
     def load(self, archive: Path) -> None:
-        """Load the images of an archive that bench.engines.images made."""
+        """Load the images of an archive written by bench.engines.images."""
 
     @abstractmethod
     def create(self, image: str) -> str:
-        """Create a container and return its identity."""
+        """Create a container; return its id."""
 
     @abstractmethod
     def run(self, container: str) -> Placed:
-        """Start a container; return where its files are."""
+        """Start a container; return its paths."""
 
     @abstractmethod
     def halt(self, container: str) -> None:
-        """End a container's process, which unmounts its files."""
+        """Stop a container, which unmounts its root."""
 
     @abstractmethod
     def remove(self, container: str) -> None:
-        """Delete a container with its layer."""
+        """Remove a container and its writable layer."""
 
     @abstractmethod
     def commit(self, container: str, target: Path) -> None:
-        """Write what a container changed to `target`, as the engine's own way to make a layer of it says."""
+        """Write a container's changes to `target` as a layer archive, made by the engine itself."""
 
     @abstractmethod
     def layers(self, diff_ids: Sequence[str]) -> list[Path]:
@@ -115,11 +115,11 @@ class Engine(ABC):
 
     @abstractmethod
     def version(self) -> str:
-        """Return the version that it says of itself."""
+        """Return the version that the engine reports."""
 
     @property
     def root(self) -> Path:
-        """Its data."""
+        """The directory of its data."""
         return self.home / "root"
 
     @property
@@ -128,31 +128,31 @@ class Engine(ABC):
         return self.root / self.driver
 
     def stop(self) -> None:
-        """End its daemon, unmount what it leaves mounted, and remove the control group of its containers."""
+        """Stop its daemon, unmount what it left mounted, and remove the control group of its containers."""
         if self.daemon is not None:
             self.daemon.stop()
-        below = f"{os.path.realpath(self.home)}/"
+        prefix = f"{os.path.realpath(self.home)}/"
         for entry in reversed(mounts.mount_table()):
-            if entry.target.startswith(below):
+            if entry.target.startswith(prefix):
                 mounts.unmount(entry.target, detach=True)
         cgroups.remove()
 
-    def ask(self, *command: str, told: str = "") -> str:
-        """Run a command of the engine; return what it prints, without the last newline."""
-        return self._run(command, subprocess.PIPE, told).decode(errors="replace").rstrip("\n")
+    def ask(self, *command: str, action: str = "") -> str:
+        """Run a command of the engine; return its output without trailing newlines."""
+        return self._run(command, subprocess.PIPE, action).decode(errors="replace").rstrip("\n")
 
-    def write(self, target: IO[bytes], *command: str, told: str = "") -> None:
-        """Run a command of the engine whose output is a file's content."""
-        self._run(command, target, told)
+    def write(self, target: IO[bytes], *command: str, action: str = "") -> None:
+        """Run a command of the engine; write its output to `target`."""
+        self._run(command, target, action)
 
-    def _run(self, command: Sequence[str], output: int | IO[bytes], told: str) -> bytes:
+    def _run(self, command: Sequence[str], stdout: int | IO[bytes], action: str) -> bytes:
         environment = {**os.environ, "PATH": OWN_PATHS, **self.environment()}
-        what = told or command[-1]
+        what = action or command[-1]
         try:
             done = subprocess.run(
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=stdout,
                 stderr=subprocess.PIPE,
                 check=False,
                 env=environment,
@@ -165,36 +165,36 @@ class Engine(ABC):
         if done.returncode != 0:
             if self.daemon is not None:
                 self.daemon.require()
-            said = (done.stderr or done.stdout or f"status {done.returncode}".encode()).decode(errors="replace")
-            raise BenchError(f"{self.name} refused to {what}", why=said.strip().splitlines()[-1])
+            output = (done.stderr or done.stdout or f"status {done.returncode}".encode()).decode(errors="replace")
+            raise BenchError(f"{self.name} refused to {what}", why=output.strip().splitlines()[-1])
         return done.stdout or b""
 
-    def said(self) -> str:
-        """Return all that its daemon said; nothing, if it has none."""
-        return self.daemon.words() if self.daemon else ""
+    def daemon_output(self) -> str:
+        """Return all output of its daemon; empty if it has none."""
+        return self.daemon.output() if self.daemon else ""
 
     def environment(self) -> dict[str, str]:
-        """Return what its commands need beside PATH."""
+        """Return the environment variables of its commands, besides PATH."""
         return {}
 
     def require_version(self) -> None:
-        """Refuse a version whose files may lie elsewhere than they do here."""
-        self.known_version = told = self.version()
-        if not told.startswith(self.versions):
+        """Raise BenchError for a version whose directory layout is not known."""
+        self.known_version = version = self.version()
+        if not version.startswith(self.versions):
             raise BenchError(
-                f"{self.name} {told} is not known here",
+                f"{self.name} {version} is not known here",
                 why=f"where it keeps a container's files is known of {', '.join(self.versions)}",
                 fix=f"leave {self.name}/{self.driver} out",
             )
 
     def make_private(self) -> None:
-        """Hide the host's state of engines behind empty directories of this mount namespace, once."""
+        """Mount empty directories over the host's engine state, in this mount namespace, once."""
         private_places(self.name)
         self.state.mkdir(parents=True, exist_ok=True)
 
 
 def static_busybox() -> Support:
-    """Tell whether busybox runs in an image that has nothing else."""
+    """Tell whether busybox is statically linked, so that it runs in an image without libraries."""
     path = find_program(BUSYBOX)
     if path is None:
         return Support.no(f"the program {BUSYBOX} is not installed", install_hint(BUSYBOX))

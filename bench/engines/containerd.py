@@ -1,4 +1,4 @@
-"""containerd 1.6 and later, through ctr: a daemon of our own without its CRI plugin."""
+"""containerd 1.6 and later, through ctr: a private daemon without the CRI plugin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.kernel import mounts
 
 __all__ = ["ENGINE", "Containerd"]
 
-NAMESPACE = cgroups.NAME  # ctr puts a container's control group below one of its namespace's name
+NAMESPACE = cgroups.NAME  # ctr makes a container's control group below one named like the containerd namespace
 SETTINGS = """version = 2
 root = "{root}"
 state = "{state}"
@@ -33,7 +33,7 @@ path = "{state}/opt"
 
 
 class Containerd(Engine):
-    """Its snapshotters hold layers as `snapshots/<number>/fs`."""
+    """Its snapshotters keep layers in `snapshots/<number>/fs`."""
 
     name = "containerd"
     order = 300
@@ -56,7 +56,7 @@ class Containerd(Engine):
 
     @property
     def socket(self) -> Path:
-        """Where it listens."""
+        """The socket that it listens on."""
         return self.state / "containerd.sock"
 
     def start(self) -> None:
@@ -73,7 +73,7 @@ class Containerd(Engine):
         if not self.socket.exists():
             return False
         try:
-            self._ctr("version", told="answer")
+            self._ctr("version", action="answer")
         except BenchError:
             return False
         return True
@@ -81,30 +81,30 @@ class Containerd(Engine):
     def _command(self, *arguments: str) -> tuple[str, ...]:
         return ("ctr", f"--address={self.socket}", f"--namespace={cgroups.NAME}", *arguments)
 
-    def _ctr(self, *arguments: str, told: str) -> str:
-        return self.ask(*self._command(*arguments), told=told)
+    def _ctr(self, *arguments: str, action: str) -> str:
+        return self.ask(*self._command(*arguments), action=action)
 
     def version(self) -> str:
         """Return the daemon's version."""
-        lines = self._ctr("version", told="tell its version").partition("Server:")[2].splitlines()
+        lines = self._ctr("version", action="tell its version").partition("Server:")[2].splitlines()
         return next(line.split()[1] for line in lines if line.strip().startswith("Version:")).removeprefix("v")
 
     def load(self, archive: Path) -> None:
         """Ctr images import, which unpacks into the snapshotter."""
-        self._ctr("images", "import", f"--snapshotter={self.driver}", str(archive), told="load the image")
+        self._ctr("images", "import", f"--snapshotter={self.driver}", str(archive), action="load the image")
 
     def create(self, image: str) -> str:
         """Ctr containers create."""
         self._made += 1
         name = f"c{self._made}"
         self._ctr(
-            "containers", "create", f"--snapshotter={self.driver}", image, name, told=f"create a container of {image}"
+            "containers", "create", f"--snapshotter={self.driver}", image, name, action=f"create a container of {image}"
         )
         return name
 
     def run(self, container: str) -> Placed:
         """Ctr tasks start."""
-        self._ctr("tasks", "start", "--detach", "--null-io", container, told="start a container")
+        self._ctr("tasks", "start", "--detach", "--null-io", container, action="start a container")
         merged = self.state / "state" / "io.containerd.runtime.v2.task" / NAMESPACE / container / "rootfs"
         if self.driver == "native":
             return Placed(merged, None, merged)
@@ -118,41 +118,41 @@ class Containerd(Engine):
 
     def halt(self, container: str) -> None:
         """Ctr tasks delete --force."""
-        self._ctr("tasks", "delete", "--force", container, told="end a container")
+        self._ctr("tasks", "delete", "--force", container, action="end a container")
 
     def remove(self, container: str) -> None:
         """Ctr containers delete, which deletes its snapshot."""
-        self._ctr("containers", "delete", container, told="remove a container")
+        self._ctr("containers", "delete", container, action="remove a container")
 
     def commit(self, container: str, target: Path) -> None:
-        """Ctr snapshots diff, of the container's snapshot and what it was made from."""
+        """Ctr snapshots diff, between the container's snapshot and its parent."""
         snapshots = ("snapshots", f"--snapshotter={self.driver}")
-        told = self._ctr(*snapshots, "info", container, told="tell of a snapshot")
-        parent = answered("ctr snapshots info", told, lambda one: str(one["Parent"]))
+        output = self._ctr(*snapshots, "info", container, action="tell of a snapshot")
+        parent = answered("ctr snapshots info", output, lambda document: str(document["Parent"]))
         view = f"view-{container}"
-        self._ctr(*snapshots, "prepare", view, parent, told="make a snapshot")
+        self._ctr(*snapshots, "prepare", view, parent, action="make a snapshot")
         try:
-            media = ("--media-type", "application/vnd.oci.image.layer.v1.tar")
+            diff = ("diff", "--media-type", "application/vnd.oci.image.layer.v1.tar")
             with target.open("xb") as file:
-                self.write(file, *self._command(*snapshots, "diff", *media, view, container), told="tell a difference")
+                self.write(file, *self._command(*snapshots, *diff, view, container), action="tell a difference")
         finally:
-            self._ctr(*snapshots, "remove", view, told="remove a snapshot")
+            self._ctr(*snapshots, "remove", view, action="remove a snapshot")
 
     def layers(self, diff_ids: Sequence[str]) -> list[Path]:
-        """Return each layer's directory, from the mount that would show it."""
+        """Return each layer's directory, from the mount options of a view of it."""
         snapshots = ("snapshots", f"--snapshotter={self.driver}")
-        found = []
+        paths = []
         for chain in chain_ids(diff_ids):
             view = f"view-{chain}"
-            shown = self._ctr(*snapshots, "view", "--mounts", "--target=/", view, chain, told="view a layer")
-            with suppress(BenchError):  # nothing refers to the view, so that the garbage collector may be first
-                self._ctr(*snapshots, "remove", view, told="end a view")
-            found.append(_lowest(shown))
-        return found
+            command = self._ctr(*snapshots, "view", "--mounts", "--target=/", view, chain, action="view a layer")
+            with suppress(BenchError):  # the garbage collector may have removed the unreferenced view already
+                self._ctr(*snapshots, "remove", view, action="end a view")
+            paths.append(_lowest(command))
+        return paths
 
 
 def _lowest(command: str) -> Path:
-    """Return the topmost layer of the mount(8) command that shows a read-only snapshot."""
+    """Return the topmost layer's directory in the mount(8) command of a read-only snapshot."""
     words = command.split()
     if "lowerdir=" not in command:
         return Path(words[words.index("bind") + 1] if "bind" in words else words[-2])

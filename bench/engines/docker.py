@@ -1,7 +1,7 @@
-"""Docker 20.10: a dockerd of our own.
+"""Docker 20.10: a private dockerd.
 
-Where a container's files are is told by the graphdriver's directory of its mount id
-(layer/filestore.go and daemon/graphdriver in moby).
+A container's files are in the graphdriver's directory named by the container's mount id (layer/filestore.go and
+daemon/graphdriver in moby).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["ENGINE", "Docker"]
 
 
 class Docker(Engine):
-    """The daemon without networks; containers with none."""
+    """The daemon and its containers have no network."""
 
     name = "docker"
     order = 100
@@ -41,7 +41,7 @@ class Docker(Engine):
     )
     versions: ClassVar = ("20.10.",)
     most_layers = 125  # layer/layer_store.go, maxLayerDepth
-    # Below the driver's home: the directory of a layer; in it an image's files, what a container sees, and its changes.
+    # Below the driver's home: the directory of a layer; in it an image's files, a container's root, and its changes.
     PLACES: ClassVar[dict[str, tuple[str, str, str, str | None]]] = {
         "overlay2": ("{id}", "diff", "merged", "diff"),
         "fuse-overlayfs": ("{id}", "diff", "merged", "diff"),
@@ -52,7 +52,7 @@ class Docker(Engine):
 
     @property
     def socket(self) -> Path:
-        """Where it listens."""
+        """The socket that it listens on."""
         return self.state / "docker.sock"
 
     def start(self) -> None:
@@ -80,10 +80,10 @@ class Docker(Engine):
             return api.status(self.socket, "GET", "/_ping") == http.HTTPStatus.OK
         return False
 
-    def look(self, container: str, path: str) -> None:
-        """Ask of a file in a container; where that is not running, it is mounted and unmounted for it.
+    def stat(self, container: str, path: str) -> None:
+        """Stat a file in a container; docker mounts and unmounts a container for this if it is not running.
 
-        From daemon/archive.go in moby, containerStatPath. Raises BenchError where there is no such file.
+        From daemon/archive.go in moby, containerStatPath. Raises BenchError if there is no such file.
         """
         try:
             status = api.status(self.socket, "HEAD", f"/containers/{container}/archive?path={quote(path)}")
@@ -92,65 +92,65 @@ class Docker(Engine):
         if status != http.HTTPStatus.OK:
             raise BenchError(f"docker does not tell of {path} in a container", why=f"it answers with status {status}")
 
-    def _docker(self, *arguments: str, told: str) -> str:
+    def _docker(self, *arguments: str, action: str) -> str:
         program = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
         config = f"--config={self.state / 'config'}"
-        return self.ask(program, config, f"--host=unix://{self.socket}", *arguments, told=told)
+        return self.ask(program, config, f"--host=unix://{self.socket}", *arguments, action=action)
 
     def version(self) -> str:
         """Return the daemon's version."""
-        return self._docker("version", "--format={{.Server.Version}}", told="tell its version")
+        return self._docker("version", "--format={{.Server.Version}}", action="tell its version")
 
     def storage(self) -> str:
-        """Return the storage driver that it runs with."""
-        return self._docker("info", "--format={{.Driver}}", told="tell its storage driver")
+        """Return the storage driver in use."""
+        return self._docker("info", "--format={{.Driver}}", action="tell its storage driver")
 
     def load(self, archive: Path) -> None:
         """Docker load."""
-        self._docker("load", "--quiet", f"--input={archive}", told="load the image")
+        self._docker("load", "--quiet", f"--input={archive}", action="load the image")
 
     def create(self, image: str) -> str:
         """Docker create."""
-        return self._docker("create", "--network=none", image, told=f"create a container of {image}")
+        return self._docker("create", "--network=none", image, action=f"create a container of {image}")
 
     def run(self, container: str) -> Placed:
         """Docker start."""
-        self._docker("start", container, told="start a container")
+        self._docker("start", container, action="start a container")
         return self.placed(container)
 
     def placed(self, container: str) -> Placed:
-        """Return where a container's files are."""
+        """Return the paths of a container."""
         mount_id = self.root / "image" / self.driver / "layerdb" / "mounts" / container / "mount-id"
         directory, _, merged, upper = self.PLACES[self.driver]
         path = self.root / self.driver / directory.format(id=mount_id.read_text(encoding="ascii"))
         return Placed(path / merged, path / upper if upper else None, path)
 
     def halt(self, container: str) -> None:
-        """Docker kill, and wait until it is unmounted."""
-        self._docker("kill", container, told="end a container")
-        self._docker("wait", container, told="wait for a container's end")
+        """Docker kill, and docker wait, after which it is unmounted."""
+        self._docker("kill", container, action="end a container")
+        self._docker("wait", container, action="wait for a container's end")
 
     def remove(self, container: str) -> None:
         """Docker rm."""
-        self._docker("rm", "--force", container, told="remove a container")
+        self._docker("rm", "--force", container, action="remove a container")
 
     def commit(self, container: str, target: Path) -> None:
         """Docker commit, and the topmost layer of docker save."""
-        image = self._docker("commit", "--pause=false", container, told="commit a container")
+        image = self._docker("commit", "--pause=false", container, action="commit a container")
         with tempfile.TemporaryDirectory(dir=self.home) as directory:
             archive = Path(directory, "image.tar")
-            self._docker("save", f"--output={archive}", image, told="save an image")
+            self._docker("save", f"--output={archive}", image, action="save an image")
             top_layer(archive, target)
-        self._docker("rmi", image, told="remove an image")
+        self._docker("rmi", image, action="remove an image")
 
     def layers(self, diff_ids: Sequence[str]) -> list[Path]:
-        """Return each layer's directory, by its cache id."""
-        found = []
+        """Return each layer's directory, which the layer's cache id names."""
+        paths = []
         for chain in chain_ids(diff_ids):
             record = self.root / "image" / self.driver / "layerdb" / "sha256" / chain.partition(":")[2] / "cache-id"
-            place, files, *_ = self.PLACES[self.driver]
-            found.append(self.root / self.driver / place.format(id=record.read_text(encoding="ascii")) / files)
-        return found
+            directory, files, *_ = self.PLACES[self.driver]
+            paths.append(self.root / self.driver / directory.format(id=record.read_text(encoding="ascii")) / files)
+        return paths
 
 
 ENGINE = Docker

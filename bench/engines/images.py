@@ -1,10 +1,10 @@
-"""Layers as an archive that every engine loads: the format of `docker save`, the same bytes from the same seed.
+"""Archives of layers that every engine loads: the format of `docker save`; the same seed gives the same bytes.
 
     manifest.json               one entry per image: its configuration, its tag, its layers
     <digest>.json               a configuration, with the digests of its layers' archives
     layer-<number>.tar
 
-From Docker's image specification 1.2 (image/spec/v1.2.md in moby). Images of several depths share their layers.
+From Docker's image specification 1.2 (image/spec/v1.2.md in moby). Images of different depths share their layers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bench.layers.content import Deleted, Directory, Entry, File, HardLink, Laye
 
 __all__ = ["COMMAND", "chain_ids", "image_name", "layer_tar", "save", "top_layer"]
 
-REPOSITORY = "localhost/layer-bench"  # with a registry, so that every engine takes it for the same name
+REPOSITORY = "localhost/layer-bench"  # has a registry, so that no engine prepends its default one
 PROGRAM = "busybox"  # in the bottom layer of each image
 COMMAND = (f"/{PROGRAM}", "sleep", "2147483647")
 EPOCH = "1970-01-01T00:00:00Z"
@@ -41,37 +41,37 @@ def layer_tar(layer: Iterable[Entry], seed: int, target: IO[bytes]) -> str:
     hashed = _Hashed(target)
     with tarfile.open(fileobj=cast("IO[bytes]", hashed), mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for entry in layer:
-            info = tarfile.TarInfo(entry.path)
+            header = tarfile.TarInfo(entry.path)
             if isinstance(entry, Deleted):
                 head, slash, name = entry.path.rpartition("/")
-                info.name = f"{head}{slash}{WHITEOUT}{name}"
+                header.name = f"{head}{slash}{WHITEOUT}{name}"
             elif isinstance(entry, Directory):
-                info.type, info.mode = tarfile.DIRTYPE, entry.mode
+                header.type, header.mode = tarfile.DIRTYPE, entry.mode
             elif isinstance(entry, Link):
-                info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.target, 0o777
+                header.type, header.linkname, header.mode = tarfile.SYMTYPE, entry.target, 0o777
             elif isinstance(entry, HardLink):
-                info.type, info.linkname = tarfile.LNKTYPE, entry.target
+                header.type, header.linkname = tarfile.LNKTYPE, entry.target
             else:
-                info.mode, info.size = entry.mode, entry.size
+                header.mode, header.size = entry.mode, entry.size
             content = _Pieces(pieces(entry, seed)) if isinstance(entry, File) else None
-            archive.addfile(info, cast("IO[bytes]", content))
+            archive.addfile(header, cast("IO[bytes]", content))
             if isinstance(entry, Directory) and entry.opaque:
                 archive.addfile(tarfile.TarInfo(f"{entry.path}/{OPAQUE_FILE}"))
     return f"sha256:{hashed.digest.hexdigest()}"
 
 
 def save(layers: Sequence[Layer], depths: Iterable[int], seed: int, target: Path) -> list[str]:
-    """Write an archive with an image of the lowest `depth` layers for each of `depths`; return the layers' diff ids."""
+    """Write an archive with one image per depth, of the lowest layers; return the layers' diff ids."""
     manifest: list[dict[str, Any]] = []
     ids: list[str] = []
     with tarfile.open(target, "x", format=tarfile.PAX_FORMAT) as archive:
         for number, layer in enumerate(layers):
             with tempfile.TemporaryFile(dir=target.parent) as file:
                 ids.append(layer_tar(layer, seed, file))
-                info = tarfile.TarInfo(_layer_name(number))
-                info.mode, info.size = 0o644, file.tell()
+                header = tarfile.TarInfo(_layer_name(number))
+                header.mode, header.size = 0o644, file.tell()
                 file.seek(0)
-                archive.addfile(info, file)
+                archive.addfile(header, file)
         for depth in sorted({*depths}):
             content = _configuration(ids[:depth])
             name = f"{hashlib.sha256(content).hexdigest()}.json"
@@ -83,9 +83,9 @@ def save(layers: Sequence[Layer], depths: Iterable[int], seed: int, target: Path
 
 
 def top_layer(archive: Path, target: Path) -> None:
-    """Write the topmost layer of the one image of an archive to `target`, uncompressed.
+    """Write the topmost layer of the only image of an archive to `target`, uncompressed.
 
-    Raises BenchError for an archive that is cut short, is none, or whose layer is not what its digest says.
+    Raises BenchError for a truncated or invalid archive, or if the layer does not match its digest.
     """
     try:
         with tarfile.open(archive) as opened:
@@ -102,20 +102,20 @@ def top_layer(archive: Path, target: Path) -> None:
 
 
 def _content(archive: tarfile.TarFile, name: str) -> bytes:
-    info = archive.getmember(name)
-    if info.issym():  # docker save writes a layer once, and links to it
-        return _content(archive, os.path.normpath(os.path.join(os.path.dirname(name), info.linkname)))
-    content = archive.extractfile(info)
-    if content is None:
+    header = archive.getmember(name)
+    if header.issym():  # docker save writes a layer once and symbolic links for the others
+        return _content(archive, os.path.normpath(os.path.join(os.path.dirname(name), header.linkname)))
+    member = archive.extractfile(header)
+    if member is None:
         raise KeyError(f"{name} is no file")
-    told = content.read()
-    if len(told) != info.size:
+    data = member.read()
+    if len(data) != header.size:
         raise EOFError(f"{name} is cut short")
-    return told
+    return data
 
 
 def chain_ids(diff_ids: Iterable[str]) -> list[str]:
-    """Return the identity of each layer with all below it (OCI image specification, config.md, "Layer ChainID")."""
+    """Return the chain id of each layer (OCI image specification, config.md, "Layer ChainID")."""
     chain: list[str] = []
     for identity in diff_ids:
         text = f"{chain[-1]} {identity}" if chain else ""
@@ -124,7 +124,7 @@ def chain_ids(diff_ids: Iterable[str]) -> list[str]:
 
 
 def _configuration(diff_ids: Sequence[str]) -> bytes:
-    told = {
+    document = {
         "architecture": _architecture(),
         "os": "linux",
         "created": EPOCH,
@@ -132,11 +132,11 @@ def _configuration(diff_ids: Sequence[str]) -> bytes:
         "rootfs": {"type": "layers", "diff_ids": list(diff_ids)},
         "history": [{"created": EPOCH, "created_by": f"layer {number}"} for number in range(len(diff_ids))],
     }
-    return json.dumps(told, sort_keys=True).encode()
+    return json.dumps(document, sort_keys=True).encode()
 
 
 def _architecture() -> str:
-    """Return this machine as Go names it."""
+    """Return this machine's architecture in Go's naming."""
     import platform
 
     machine = platform.machine()
@@ -148,13 +148,13 @@ def _layer_name(number: int) -> str:
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
-    info = tarfile.TarInfo(name)
-    info.mode, info.size = 0o644, len(content)
-    archive.addfile(info, io.BytesIO(content))
+    header = tarfile.TarInfo(name)
+    header.mode, header.size = 0o644, len(content)
+    archive.addfile(header, io.BytesIO(content))
 
 
 class _Hashed:
-    """A file that hashes what is written to it."""
+    """A file object that hashes all data written to it."""
 
     def __init__(self, target: IO[bytes]) -> None:
         self.target, self.digest = target, hashlib.sha256()
@@ -165,7 +165,7 @@ class _Hashed:
 
 
 class _Pieces:
-    """A file to read, of pieces that come one after the other."""
+    """A readable file object over an iterator of pieces."""
 
     def __init__(self, source: Iterator[bytes]) -> None:
         self.source, self.rest = source, b""
@@ -173,5 +173,5 @@ class _Pieces:
     def read(self, size: int) -> bytes:
         while len(self.rest) < size and (piece := next(self.source, b"")):
             self.rest += bytes(piece)
-        told, self.rest = self.rest[:size], self.rest[size:]
-        return told
+        data, self.rest = self.rest[:size], self.rest[size:]
+        return data

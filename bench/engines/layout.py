@@ -1,7 +1,7 @@
-"""What lies below a graphdriver's home, with its random names replaced, so that two homes can be compared.
+"""Describe a graphdriver's home with its random names replaced, so that two homes can be compared.
 
-Of each name: its kind, mode, owner, extended attributes, device number, and content; but no times, which an archive's
-are in one home and those of writing in the other.
+For each path: kind, mode, owner, extended attributes, device number and content. Times are left out: in one home they
+come from an archive, in the other from writing.
 """
 
 from __future__ import annotations
@@ -16,77 +16,77 @@ from pathlib import Path
 __all__ = ["CONTAINER", "INIT_LAYER", "compare", "described", "numbered", "without_init"]
 
 _SHORT = re.compile(r"[A-Z2-7]{26}")  # base32, moby's idLength
-_TEMPORARY = re.compile(r"^#[0-9a-f]+$")  # what overlayfs leaves in its work directory: ovl_lookup_temp
-# Attributes that hold an identity of the file system or of a file: their value is another in any two homes.
+_TEMPORARY = re.compile(r"^#[0-9a-f]+$")  # temporary files in overlayfs's work directory: ovl_lookup_temp
+# Attributes with an id of the file system or of a file: their values differ between any two homes.
 _IDENTITIES = ("trusted.overlay.uuid", "trusted.overlay.origin")
-_RECORDS = frozenset({"link", "lower", "lower-id", "committed"})  # told with their content
-# What dockerd puts between an image and a container, whatever the driver (daemon/initlayer/setup_unix.go).
+_RECORDS = frozenset({"link", "lower", "lower-id", "committed"})  # described by their content
+# dockerd's init layer between image and container, the same for all drivers (daemon/initlayer/setup_unix.go).
 INIT = (
     *(".dockerenv", "dev", "dev/console", "dev/pts", "dev/shm", "proc", "sys"),
     *("etc", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"),
 )
-QUOTA = (
-    "backingFsBlockDev"  # a node that dockerd makes to try quotas (quota/projectquota.go); some drivers' homes keep it
-)
-INIT_LAYER, CONTAINER = "init", "container"  # names to tell of a container's two layers
+QUOTA = "backingFsBlockDev"  # a node that dockerd makes to probe quotas (quota/projectquota.go); some drivers keep it
+INIT_LAYER, CONTAINER = "init", "container"  # labels of a container's two layers
 
 
 def described(home: Path, names: Mapping[str, str]) -> dict[str, str]:
-    """Return what each path below `home` is; `names` maps the names of layers' directories to those to tell."""
-    longest = sorted(names.items(), key=lambda item: -len(item[0]))  # a container's name begins its init layer's
+    """Return a description of each path below `home`; `names` maps names of layers' directories to labels."""
+    ordered = sorted(
+        names.items(), key=lambda item: -len(item[0])
+    )  # a container's name is a prefix of its init layer's
     short = {}
-    for name, told in longest:
+    for name, label in ordered:
         link = home / name / "link"
         if link.exists():
-            short[link.read_text(encoding="ascii")] = f"({told})"
+            short[link.read_text(encoding="ascii")] = f"({label})"
 
     def replaced(text: str) -> str:
-        for name, told in longest:
-            text = text.replace(name, told)
-        return _SHORT.sub(lambda found: short.get(found[0], "(unknown)"), text)
+        for name, label in ordered:
+            text = text.replace(name, label)
+        return _SHORT.sub(lambda match: short.get(match[0], "(unknown)"), text)
 
     return {replaced(path): replaced(facts) for path, facts in _walk(str(home), "") if path != QUOTA}
 
 
 def numbered(tree: Path) -> dict[str, str]:
-    """Return the inode number of each path below `tree`, as text: in which order btrfs has them in its own tree."""
-    found = {}
-    for top, directories, files in os.walk(tree):
-        for name in (*directories, *files):
-            path = os.path.join(top, name)
-            found[os.path.relpath(path, tree)] = f"inode {os.lstat(path).st_ino}"
-    return found
+    """Return the inode number of each path below `tree`, as text: the order of the inodes in btrfs's tree."""
+    inodes = {}
+    for directory, subdirectories, files in os.walk(tree):
+        for name in (*subdirectories, *files):
+            path = os.path.join(directory, name)
+            inodes[os.path.relpath(path, tree)] = f"inode {os.lstat(path).st_ino}"
+    return inodes
 
 
-def without_init(told: Mapping[str, str], records: str = "") -> dict[str, str]:
-    """Return a description without dockerd's init layer, and what of it a container of `records` has copied."""
-    copied = {f"{records}{CONTAINER}/{place}{path}" for path in INIT for place in ("", "upper/")}
+def without_init(description: Mapping[str, str], records: str = "") -> dict[str, str]:
+    """Return a description without dockerd's init layer and without its files that a container in `records` copied."""
+    copied = {f"{records}{CONTAINER}/{prefix}{path}" for path in INIT for prefix in ("", "upper/")}
     return {
         path: facts.replace(f"l/({INIT_LAYER}):", "")
-        for path, facts in told.items()
+        for path, facts in description.items()
         if f"/{INIT_LAYER}/" not in f"/{path}/" and path != f"l/({INIT_LAYER})" and path not in copied
     }
 
 
-def _walk(top: str, below: str) -> Iterator[tuple[str, str]]:
-    with os.scandir(f"{top}/{below}") as found:
-        entries = sorted(found, key=lambda entry: entry.name)
+def _walk(top: str, prefix: str) -> Iterator[tuple[str, str]]:
+    with os.scandir(f"{top}/{prefix}") as scan:
+        entries = sorted(scan, key=lambda entry: entry.name)
     for entry in entries:
-        path = f"{below}{'#' if _TEMPORARY.match(entry.name) else entry.name}"
-        told = entry.stat(follow_symlinks=False)
-        yield path, _facts(entry.path, told)
-        if stat.S_ISDIR(told.st_mode) and entry.name != "merged":  # of that only that it is there
+        path = f"{prefix}{'#' if _TEMPORARY.match(entry.name) else entry.name}"
+        status = entry.stat(follow_symlinks=False)
+        yield path, _facts(entry.path, status)
+        if stat.S_ISDIR(status.st_mode) and entry.name != "merged":  # whose content is not described
             yield from _walk(top, f"{path}/")
 
 
-def _facts(path: str, told: os.stat_result) -> str:
-    facts = [stat.filemode(told.st_mode), f"{told.st_uid}:{told.st_gid}"]
-    if stat.S_ISLNK(told.st_mode):
+def _facts(path: str, status: os.stat_result) -> str:
+    facts = [stat.filemode(status.st_mode), f"{status.st_uid}:{status.st_gid}"]
+    if stat.S_ISLNK(status.st_mode):
         facts.append(os.readlink(path))
-    elif stat.S_ISREG(told.st_mode):
-        facts.append(_content(path, told.st_size))
-    elif stat.S_ISCHR(told.st_mode) or stat.S_ISBLK(told.st_mode):
-        facts.append(f"{os.major(told.st_rdev)}:{os.minor(told.st_rdev)}")
+    elif stat.S_ISREG(status.st_mode):
+        facts.append(_content(path, status.st_size))
+    elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+        facts.append(f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}")
     for name in sorted(os.listxattr(path, follow_symlinks=False)):
         value = "…" if name in _IDENTITIES else repr(os.getxattr(path, name, follow_symlinks=False))
         facts.append(f"{name}={value}")
@@ -102,7 +102,7 @@ def _content(path: str, size: int) -> str:
 
 
 def compare(theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[str]:
-    """Return a line for each path that is not the same in both."""
+    """Return a line for each path whose descriptions differ."""
     return [
         f"{path}: theirs {theirs.get(path, 'has none')}, ours {ours.get(path, 'has none')}"
         for path in sorted(theirs.keys() | ours.keys())

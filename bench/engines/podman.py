@@ -1,4 +1,4 @@
-"""Podman 4: no daemon, a storage of our own below `home`."""
+"""Podman 4: no daemon; a private storage below `home`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.host.packages import ENGINES, Package
 
 __all__ = ["ENGINE", "Podman"]
 
-# Locks in files instead of in /dev/shm, no journal, and no file of the user's; containers.conf(5).
+# Locks in files instead of /dev/shm, no journal, none of the user's files; containers.conf(5).
 SETTINGS = """[containers]
 log_driver = "none"
 netns = "none"
@@ -36,7 +36,7 @@ POLICY = {"default": [{"type": "insecureAcceptAnything"}]}
 
 
 class Podman(Engine):
-    """containers/storage: its overlay has overlay2's layout, its vfs one directory per layer."""
+    """containers/storage: its overlay driver has overlay2's layout, its vfs driver one directory per layer."""
 
     name = "podman"
     order = 200
@@ -61,7 +61,7 @@ class Podman(Engine):
         self.require_version()
 
     def environment(self) -> dict[str, str]:
-        """Its settings instead of the user's and the host's."""
+        """Replace the settings of the user and of the host."""
         return {
             "CONTAINERS_CONF": str(self.state / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(self.state / "storage.conf"),
@@ -69,75 +69,75 @@ class Podman(Engine):
             "XDG_RUNTIME_DIR": str(self.state),
         }
 
-    def _podman(self, *arguments: str, told: str) -> str:
-        places = (
+    def _podman(self, *arguments: str, action: str) -> str:
+        options = (
             f"--root={self.root}",
             f"--runroot={self.state / 'run'}",
             f"--tmpdir={self.state / 'tmp'}",
             f"--storage-driver={self.driver}",
         )
-        return self.ask("podman", *places, *arguments, told=told)
+        return self.ask("podman", *options, *arguments, action=action)
 
     def version(self) -> str:
         """Return the program's version."""
-        return self.ask("podman", "version", "--format={{.Client.Version}}", told="tell its version")
+        return self.ask("podman", "version", "--format={{.Client.Version}}", action="tell its version")
 
     def load(self, archive: Path) -> None:
         """Podman load."""
         policy = f"--signature-policy={self.state / 'policy.json'}"
-        self._podman("load", "--quiet", policy, f"--input={archive}", told="load the image")
+        self._podman("load", "--quiet", policy, f"--input={archive}", action="load the image")
 
     def create(self, image: str) -> str:
         """Podman create."""
         group = f"--cgroup-parent=/{cgroups.NAME}"
-        return self._podman("create", "--network=none", "--pull=never", group, image, told=f"create one of {image}")
+        return self._podman("create", "--network=none", "--pull=never", group, image, action=f"create one of {image}")
 
     def run(self, container: str) -> Placed:
         """Podman start."""
-        self._podman("start", container, told="start a container")
-        told = self._podman("inspect", "--type=container", container, told="tell of a container")
-        data = answered("podman inspect", told, lambda one: one[0]["GraphDriver"]["Data"] or {})
+        self._podman("start", container, action="start a container")
+        output = self._podman("inspect", "--type=container", container, action="tell of a container")
+        data = answered("podman inspect", output, lambda document: document[0]["GraphDriver"]["Data"] or {})
         if "MergedDir" in data:
             upper = Path(data["UpperDir"])
             return Placed(Path(data["MergedDir"]), upper, upper.parent)
-        merged = Path(self._podman("mount", container, told="tell where a container is mounted"))
+        merged = Path(self._podman("mount", container, action="tell where a container is mounted"))
         return Placed(merged, None, merged)
 
     def halt(self, container: str) -> None:
-        """Podman kill, and wait until it is unmounted."""
-        self._podman("stop", "--time=0", container, told="end a container")
+        """Podman stop without a grace period, which waits until it is unmounted."""
+        self._podman("stop", "--time=0", container, action="end a container")
 
     def remove(self, container: str) -> None:
         """Podman rm."""
-        self._podman("rm", "--force", "--time=0", container, told="remove a container")
+        self._podman("rm", "--force", "--time=0", container, action="remove a container")
 
     def commit(self, container: str, target: Path) -> None:
         """Podman commit, and the topmost layer of podman save."""
-        image = self._podman("commit", "--quiet", "--pause=false", container, told="commit a container")
+        image = self._podman("commit", "--quiet", "--pause=false", container, action="commit a container")
         with tempfile.TemporaryDirectory(dir=self.home) as directory:
             archive = Path(directory, "image.tar")
             policy = f"--signature-policy={self.state / 'policy.json'}"
             output = ("--format=docker-archive", f"--output={archive}")
-            self._podman("save", "--quiet", policy, *output, image, told="save an image")
+            self._podman("save", "--quiet", policy, *output, image, action="save an image")
             top_layer(archive, target)
-        self._podman("rmi", image, told="remove an image")
+        self._podman("rmi", image, action="remove an image")
 
     def layers(self, diff_ids: Sequence[str]) -> list[Path]:
-        """Return each layer's directory, from the storage's own list (containers/storage, layers.go)."""
-        place = {"overlay": "overlay/{}/diff", "vfs": "vfs/dir/{}"}[self.driver]
+        """Return each layer's directory, from the storage's list of layers (containers/storage, layers.go)."""
+        template = {"overlay": "overlay/{}/diff", "vfs": "vfs/dir/{}"}[self.driver]
         text = (self.root / f"{self.driver}-layers" / "layers.json").read_text(encoding="utf-8")
         known = answered("podman's list of layers", text, _layers)
-        found, parent = [], ""
+        paths, parent = [], ""
         for identity in diff_ids:
             if (parent, identity) not in known:
                 raise BenchError(f"podman's list of layers has no {identity}", why="it loaded another image")
             parent = known[parent, identity]
-            found.append(self.root / place.format(parent))
-        return found
+            paths.append(self.root / template.format(parent))
+        return paths
 
 
 def _layers(records: Any) -> dict[tuple[str, str], str]:
-    """Return the identity of each layer by that of the one below and its digest (containers/storage, layers.go)."""
+    """Map (parent id, digest) to the id of each layer (containers/storage, layers.go)."""
     return {(record.get("parent", ""), record["diff-digest"]): record["id"] for record in records}
 
 

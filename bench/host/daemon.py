@@ -45,10 +45,10 @@ def private_places(name: str) -> None:
 class DaemonError(BenchError):
     """A daemon that does not run; `said` is all that it said."""
 
-    def __init__(self, what: str, said: str) -> None:
-        lines = said.strip().splitlines()
+    def __init__(self, what: str, output: str) -> None:
+        lines = output.strip().splitlines()
         super().__init__(what, why=" / ".join(line.strip() for line in lines[-LAST_LINES:]) or "it said nothing")
-        self.said = said
+        self.output = output
 
 
 class Daemon:
@@ -63,19 +63,19 @@ class Daemon:
         tether = namespaces.TETHER if shutil.which(namespaces.TETHER[0]) else ()  # where no PID namespace ends it
         self.command = [*tether, *command]
         self.name = os.path.basename(command[0])
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed by stop
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed by stop
         try:
             # A session of its own: a ^C at the terminal must reach the run, not the daemon.
             self.process: subprocess.Popen[Any] = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
-                stdout=self._said,
-                stderr=self._said,
+                stdout=self._log,
+                stderr=self._log,
                 start_new_session=True,
                 env={**os.environ, **(environment or {})},
             )
         except OSError as error:
-            self._said.close()
+            self._log.close()
             raise BenchError(f"{self.name} cannot be started", why=error.strerror or str(error)) from error
         allow_all(self.process.pid)
         end = time.monotonic() + START_SECONDS
@@ -83,7 +83,7 @@ class Daemon:
             while not ready():
                 self.require()
                 if time.monotonic() > end:
-                    raise DaemonError(f"{self.name} was not ready after {START_SECONDS:g} s", self.words())
+                    raise DaemonError(f"{self.name} was not ready after {START_SECONDS:g} s", self.output())
                 time.sleep(POLL_SECONDS)
         except BaseException:
             self.stop()
@@ -92,15 +92,15 @@ class Daemon:
     def require(self) -> None:
         """Raise DaemonError unless it runs."""
         if self.process.poll() is not None:
-            raise DaemonError(f"{self.name} has ended (status {self.process.returncode})", self.words())
+            raise DaemonError(f"{self.name} has ended (status {self.process.returncode})", self.output())
 
-    def words(self) -> str:
+    def output(self) -> str:
         """Return all that it said; it writes on at the end, wherever the reader is."""
-        return os.pread(self._said.fileno(), os.fstat(self._said.fileno()).st_size, 0).decode(errors="replace")
+        return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0).decode(errors="replace")
 
     def stop(self) -> None:
         """End it, with force where it does not listen."""
-        if self._said.closed:
+        if self._log.closed:
             return
         if self.process.poll() is None:
             self.process.terminate()
@@ -109,4 +109,4 @@ class Daemon:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        self._said.close()
+        self._log.close()

@@ -1,1 +1,1 @@
-"""System calls that Python 3.11 lacks: mounts, loop devices, namespaces, and counters."""
+"""System calls missing in Python 3.11: mounts, loop devices, namespaces, and ioctls of file systems."""

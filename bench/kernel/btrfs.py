@@ -1,4 +1,4 @@
-"""Subvolumes and snapshots of btrfs: three ioctls."""
+"""Subvolumes and snapshots of btrfs, by three ioctls."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def delete_subvolume(path: Path) -> None:
 
 
 def _call(request: int, path: Path, descriptor: int) -> None:
-    argument = bytearray(struct.pack("=q4088s", descriptor, os.fsencode(path.name)))  # bytes may be 1,024 long
+    argument = bytearray(struct.pack("=q4088s", descriptor, os.fsencode(path.name)))  # a name of up to 1,024 bytes
     parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.ioctl(parent, request, argument)

@@ -1,4 +1,4 @@
-"""The process's working directory, for calls that take names relative to it."""
+"""The working directory of the process, for calls with relative paths."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["working_directory"]
 
 @contextmanager
 def working_directory(directory: Path) -> Iterator[None]:
-    """Work in `directory` while entered; it can be unmounted afterwards."""
-    before = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Change to `directory` for the duration of the context; afterwards it can be unmounted."""
+    previous = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.chdir(directory)
         yield
     finally:
-        os.fchdir(before)
-        os.close(before)
+        os.fchdir(previous)
+        os.close(previous)

@@ -1,4 +1,4 @@
-"""Whether a file system tells in a listing what each name is (d_type), which overlayfs needs to hide anything."""
+"""Test whether a file system reports d_type in listings, which overlayfs requires for whiteouts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["tells_types"]
+__all__ = ["reports_types"]
 
-DT_UNKNOWN = 0  # include/uapi/linux/fs.h by way of dirent.h
+DT_UNKNOWN = 0  # include/uapi/linux/fs.h, dirent.h
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -30,26 +30,26 @@ _libc.readdir.argtypes = _libc.closedir.argtypes = (ctypes.c_void_p,)
 _libc.readdir.restype = ctypes.POINTER(_Entry)
 
 
-def tells_types(directory: Path) -> bool:
-    """Tell whether a listing of a file made below `directory` has its type, as Docker asks (moby pkg/fsutils).
+def reports_types(directory: Path) -> bool:
+    """Tell whether a listing of a new file below `directory` has its type; the test is Docker's (moby pkg/fsutils).
 
-    Raises OSError where nothing can be made there.
+    Raises OSError if nothing can be created there.
     """
-    with tempfile.TemporaryDirectory(prefix=".types-", dir=directory) as made:
-        os.close(os.open(f"{made}/file", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        return _types(made)["file"] != DT_UNKNOWN
+    with tempfile.TemporaryDirectory(prefix=".types-", dir=directory) as trial:
+        os.close(os.open(f"{trial}/file", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        return _types(trial)["file"] != DT_UNKNOWN
 
 
 def _types(directory: str) -> dict[str, int]:
-    """Return the types that a listing has, by name."""
-    opened = _libc.opendir(os.fsencode(directory))
-    if not opened:
+    """Return the d_type of each name in a directory."""
+    stream = _libc.opendir(os.fsencode(directory))
+    if not stream:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), directory)
     try:
-        found = {}
-        while entry := _libc.readdir(opened):
-            found[os.fsdecode(entry.contents.d_name)] = int(entry.contents.d_type)
-        return found
+        types = {}
+        while entry := _libc.readdir(stream):
+            types[os.fsdecode(entry.contents.d_name)] = int(entry.contents.d_type)
+        return types
     finally:
-        _libc.closedir(opened)
+        _libc.closedir(stream)

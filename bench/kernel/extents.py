@@ -1,4 +1,4 @@
-"""Where a file's data lies: FIEMAP, to tell a clone (shared extents) from a copy."""
+"""Extents of a file by FIEMAP, which distinguish a clone (shared extents) from a copy."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ FS_IOC_FIEMAP = 0xC020660B
 FIEMAP_FLAG_SYNC = 1
 FIEMAP_EXTENT_LAST, FIEMAP_EXTENT_SHARED = 0x1, 0x2000
 _HEADER, _EXTENT = struct.Struct("=QQLLLL"), struct.Struct("=QQQQQLLLL")
-BATCH = 256  # extents asked for in one call
+BATCH = 256  # extents per call
 
 
 @dataclass(frozen=True)
 class Extents:
-    """Bytes of a file that have blocks, and how many of them are shared with another file."""
+    """Bytes of a file that are mapped to blocks, and those of them that are shared with other files."""
 
     mapped: int
     shared: int
 
 
 def extents(path: Path | str) -> Extents:
-    """Return the extents of the file at `path`, after writing back what it has in memory."""
+    """Return the extents of the file at `path`, after writing back its dirty pages."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         mapped = shared = start = 0

@@ -1,4 +1,4 @@
-"""The C library through ctypes, with errno turned into OSError."""
+"""Calls of the C library through ctypes, with errno raised as OSError."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Argument = int | bytes | None
 
 
 def _wrap(value: Argument) -> object:
-    # A bare int would be passed as a C int and cut to 32 bits.
+    # ctypes passes a bare int as a C int, truncated to 32 bits.
     return ctypes.c_long(value) if isinstance(value, int) else value
 
 
@@ -27,5 +27,5 @@ def call(name: str, *args: Argument, path: str | None = None) -> int:
 
 
 def syscall(number: int, *args: Argument, path: str | None = None) -> int:
-    """Call the system call `number`, for those that libc has no function for."""
+    """Invoke the system call `number`, for those without a libc wrapper."""
     return call("syscall", number, *args, path=path)

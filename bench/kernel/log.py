@@ -1,4 +1,4 @@
-"""What the kernel writes to its log, for the reason of an error that a system call does not give."""
+"""Messages of the kernel log, which give reasons that the errno of a system call does not."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from contextlib import contextmanager
 __all__ = ["kernel_log"]
 
 DEVICE = "/dev/kmsg"
-LEVELS, WARNING = (
-    8,
-    4,
-)  # the level is the number before the first comma, less the facility (include/linux/kern_levels.h)
-RECORD_BYTES = 8192  # one read gives one record, of at most so many (Documentation/ABI/testing/dev-kmsg)
+# The level is the number before the first comma without the facility (include/linux/kern_levels.h).
+LEVELS, WARNING = 8, 4
+RECORD_BYTES = 8192  # a read returns one record of at most this size (Documentation/ABI/testing/dev-kmsg)
 
 
 @contextmanager
 def kernel_log() -> Iterator[Callable[[], list[str]]]:
-    """Yield a function that returns the warnings and errors logged since; none where this process may not read them."""
+    """Yield a function that returns the warnings and errors logged since; none if this process may not read the log."""
     try:
         descriptor = os.open(DEVICE, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -33,14 +31,14 @@ def kernel_log() -> Iterator[Callable[[], list[str]]]:
 
 
 def _messages(descriptor: int) -> Iterator[str]:
-    """Yield what is there: each record is `level,number,time,flags;message`, then lines of its own."""
+    """Yield the messages; a record is `level,number,time,flags;message`, followed by continuation lines."""
     while True:
         try:
             record = os.read(descriptor, RECORD_BYTES)
         except OSError as error:
-            if error.errno == errno.EPIPE:  # the oldest records were overwritten; the next read goes on
+            if error.errno == errno.EPIPE:  # records were overwritten; the next read continues after them
                 continue
-            return  # EAGAIN: no more, or nothing to be had
+            return  # EAGAIN: no more records; or another error
         prefix, _, text = record.decode(errors="replace").partition(";")
         if int(prefix.partition(",")[0]) % LEVELS <= WARNING:
             yield text.partition("\n")[0]

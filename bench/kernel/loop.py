@@ -1,4 +1,4 @@
-"""Loop devices that clear themselves, on files that never have a name."""
+"""Loop devices with autoclear, on nameless files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOOP_MAJOR = 7  # include/uapi/linux/major.h
 FILLED_AT_ONCE = 4 << 20  # bytes
 CONTROL = "/dev/loop-control"
 CLAIM_SECONDS, CLAIM_PAUSE = 3.0, 0.01
-PASSING = frozenset({errno.EBUSY, errno.EAGAIN, errno.EINTR, errno.ENOENT, errno.ENXIO})  # what another try may fix
+PASSING = frozenset({errno.EBUSY, errno.EAGAIN, errno.EINTR, errno.ENOENT, errno.ENXIO})  # transient, worth a retry
 
 
 class _LoopInfo64(ctypes.Structure):
@@ -54,9 +54,9 @@ class _LoopConfig(ctypes.Structure):
 
 
 def nameless_file(directory: Path, size: int) -> int:
-    """Return a descriptor of a sparse file of `size` bytes in `directory` that has no name.
+    """Return a descriptor of a sparse file of `size` bytes in `directory` without a name.
 
-    O_TMPFILE where the file system has it, else created and unlinked at once.
+    By O_TMPFILE if the file system supports it, else by creating and unlinking a file.
     """
     try:
         descriptor = os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -74,34 +74,34 @@ def nameless_file(directory: Path, size: int) -> int:
 
 
 def fill(descriptor: int, size: int) -> None:
-    """Write `size` bytes of a file, to the last whole page, with direct I/O where there is any.
+    """Write `size` bytes of a file, rounded down to whole pages, with direct I/O if supported.
 
-    A device on a sparse file has each block allocated below it when it is first written: a copy_up of 128 MiB took
-    98 ms so, and 68 on a filled one, which no disk does. Reserving alone (fallocate) is no help: its blocks become
-    written ones just as late. The bytes are random, for some hosts keep no zeros.
+    Below a device on a sparse file, each block is allocated at its first write: a copy_up of 128 MiB took 98 ms, and
+    68 ms on a filled file. No disk behaves like this. Preallocation (fallocate) does not help, because its extents are
+    also converted at the first write. The bytes are random, because some hosts do not store zeros.
     """
     path = f"/proc/self/fd/{descriptor}"
     try:
-        writing = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_DIRECT)
+        writer = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_DIRECT)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-        writing = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        writer = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
-        with mmap.mmap(-1, FILLED_AT_ONCE) as chunk:  # aligned, as direct I/O wants it
+        with mmap.mmap(-1, FILLED_AT_ONCE) as chunk:  # aligned, as direct I/O requires
             chunk.write(os.urandom(FILLED_AT_ONCE))
-            whole = size - size % mmap.PAGESIZE
-            at = 0
-            while at < whole:
-                with memoryview(chunk)[: min(FILLED_AT_ONCE, whole - at)] as part:
-                    at += os.pwritev(writing, [part], at)
-        os.fdatasync(writing)
+            aligned = size - size % mmap.PAGESIZE
+            offset = 0
+            while offset < aligned:
+                with memoryview(chunk)[: min(FILLED_AT_ONCE, aligned - offset)] as piece:
+                    offset += os.pwritev(writer, [piece], offset)
+        os.fdatasync(writer)
     finally:
-        os.close(writing)
+        os.close(writer)
 
 
 def _refused(path: str, error: OSError) -> BenchError:
-    """Return the error for a device that cannot be had, with what would add it."""
+    """Return the error for a device that cannot be opened, with a remedy."""
     number = path.removeprefix("/dev/loop")
     if isinstance(error, PermissionError):
         fix = "run as root outside of a container, or give the container its loop devices (--privileged)"
@@ -115,7 +115,7 @@ def _refused(path: str, error: OSError) -> BenchError:
 
 
 class LoopDevice:
-    """A loop device with direct I/O and autoclear: gone when this object or its process is.
+    """A loop device with direct I/O and autoclear: it disappears with this object or its process.
 
     The open descriptor keeps the device while its file system is unmounted and mounted again.
     """
@@ -124,10 +124,10 @@ class LoopDevice:
         """Attach the open file `image` (a descriptor, which the caller may close afterwards)."""
         self.number, self._fd = self._claim(image)
         self.path = f"/dev/loop{self.number}"
-        place = f"/sys/block/loop{self.number}"
+        directory = f"/sys/block/loop{self.number}"
         try:
-            self.direct_io = Path(place, "loop/dio").read_text().strip() == "1"
-            self._stat = os.open(f"{place}/stat", os.O_RDONLY | os.O_CLOEXEC)
+            self.direct_io = Path(directory, "loop/dio").read_text().strip() == "1"
+            self._stat = os.open(f"{directory}/stat", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             os.close(self._fd)
             raise BenchError(
@@ -135,11 +135,11 @@ class LoopDevice:
             ) from error
 
     def _claim(self, image: int) -> tuple[int, int]:
-        """Return number and descriptor of a free device that has the image now.
+        """Attach the image to a free device; return the device's number and descriptor.
 
-        Another process may take the device first (EBUSY), the driver may be at work on it (EAGAIN), and devtmpfs may
-        make its node a moment later: the next free one is asked for, for CLAIM_SECONDS. Raises BenchError, which names
-        the device and what to do, for what waiting does not fix.
+        Another process may take the device first (EBUSY), the driver may be busy with it (EAGAIN), and devtmpfs may
+        create its node a moment later. So this tries the next free device, for CLAIM_SECONDS. Raises BenchError with
+        the device and a remedy for errors that are not transient.
         """
         try:
             control = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
@@ -174,16 +174,16 @@ class LoopDevice:
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-            # The backing file system has no direct I/O; kept as a fact for the record.
+            # The backing file system has no direct I/O, which is recorded.
             config.info.lo_flags = LO_FLAGS_AUTOCLEAR
             fcntl.ioctl(device, LOOP_CONFIGURE, config)
 
     def drop_buffers(self) -> None:
-        """Write back and drop what the page cache holds of the device itself (BLKFLSBUF)."""
+        """Write back and drop the page cache of the block device (BLKFLSBUF)."""
         fcntl.ioctl(self._fd, BLKFLSBUF, 0)
 
     def stat(self) -> tuple[int, int]:
-        """Return (bytes written, flushes) since the device exists.
+        """Return the bytes written and the flushes since the device was created.
 
         Fields 7 and 16 of Documentation/ABI/stable/sysfs-block, `stat`; sectors are 512 bytes.
         """
@@ -191,7 +191,7 @@ class LoopDevice:
         return int(fields[6]) * 512, int(fields[15])
 
     def close(self) -> None:
-        """Let go of the device; the kernel detaches it once nothing has it mounted."""
+        """Close the device; the kernel detaches it when it is no longer mounted."""
         if self._fd >= 0:
             os.close(self._stat)
             os.close(self._fd)

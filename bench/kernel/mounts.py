@@ -44,14 +44,14 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class OptionsTooLongError(OSError):
-    """The options string does not fit the page that mount(2) copies; the kernel would cut it silently."""
+    """The options string exceeds the page that mount(2) copies; the kernel would truncate it silently."""
 
     def __init__(self, length: int) -> None:
         super().__init__(errno.E2BIG, f"mount options take {length} bytes, mount(2) copies {PAGE - 1}")
 
 
 def mount(source: str, target: Path | str, fstype: str = "", *, flags: int = 0, options: str = "") -> None:
-    """Mount the old way; raise OptionsTooLongError instead of letting the kernel cut `options`."""
+    """Call mount(2); raise OptionsTooLongError instead of letting the kernel truncate `options`."""
     data = os.fsencode(options)
     if len(data) > PAGE - 1:
         raise OptionsTooLongError(len(data))
@@ -72,7 +72,7 @@ def unmount(target: Path | str, *, detach: bool = False) -> None:
 
 
 def sync(path: Path | str) -> None:
-    """Have the file system at the directory `path` write back all that it still has to (syncfs)."""
+    """Write back all dirty data of the file system at the directory `path` (syncfs)."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         libc.call("syncfs", descriptor, path=str(path))
@@ -81,10 +81,10 @@ def sync(path: Path | str) -> None:
 
 
 def require_option(fstype: str, key: str, value: str | None) -> None:
-    """Ask the kernel whether file systems of a type take an option; nothing is mounted.
+    """Check, without mounting, that the kernel accepts an option for a file system type.
 
-    Raises OSError with the kernel's own reason where it does not, and PermissionError where it may not be asked. A
-    kernel without the mount API (before 5.2), and a file system that is not asked by it, says nothing.
+    Raises OSError with the kernel's reason if it does not, and PermissionError without the privilege to check. On a
+    kernel without the mount API (before 5.2), or for a file system that does not use it, nothing is checked.
     """
     try:
         context = libc.syscall(SYS_FSOPEN, fstype.encode(), FSOPEN_CLOEXEC)
@@ -102,10 +102,10 @@ def require_option(fstype: str, key: str, value: str | None) -> None:
 
 
 def fs_mount(fstype: str, target: Path | str, options: Iterable[tuple[str, str | None]]) -> None:
-    """Mount through fsopen, fsconfig, fsmount and move_mount; an option may come many times.
+    """Mount by fsopen, fsconfig, fsmount and move_mount; an option may be repeated.
 
-    Raises OSError with the kernel's own log line where it gives one, and ENOSYS where the
-    kernel or the machine's architecture has no such calls.
+    Raises OSError with the kernel's log of the context, if any, and ENOSYS if the kernel or the
+    architecture does not have these calls.
     """
     if platform.machine() not in {"x86_64", "aarch64", "riscv64"}:
         raise OSError(errno.ENOSYS, f"the mount API's numbers on {platform.machine()} are not known here")
@@ -125,28 +125,28 @@ def fs_mount(fstype: str, target: Path | str, options: Iterable[tuple[str, str |
         finally:
             os.close(tree)
     except OSError as error:
-        said = _context_log(context)
-        if said:
-            raise OSError(error.errno, f"{error.strerror} ({said})", error.filename) from error
+        log = _context_log(context)
+        if log:
+            raise OSError(error.errno, f"{error.strerror} ({log})", error.filename) from error
         raise
     finally:
         os.close(context)
 
 
 def _context_log(context: int) -> str:
-    """Return what the kernel wrote about a mount context, oldest first."""
+    """Return the kernel's log of a mount context, oldest message first."""
     lines: list[str] = []
     while True:
         try:
             line = os.read(context, 4096).decode(errors="replace").strip()
             lines.append(line.removeprefix("e ").removeprefix("w ").removeprefix("i "))  # the levels of fs/fs_context.c
-        except OSError:  # ENODATA: the log is read out
+        except OSError:  # ENODATA: end of the log
             return "; ".join(lines)
 
 
 @dataclass(frozen=True)
 class MountEntry:
-    """One line of mountinfo; `options` joins the per-mount and the per-superblock ones."""
+    """One line of mountinfo; `options` has the per-mount and the per-superblock options."""
 
     target: str
     fstype: str
@@ -155,7 +155,7 @@ class MountEntry:
 
     @property
     def summary(self) -> str:
-        """The options with the layers' paths replaced by their number, for a record of each unit."""
+        """The options with the layers' paths replaced by their number, for the record of a unit."""
         options = self.options.split(",")
         layers = sum(option.startswith("lowerdir+=") for option in options)
         layers += sum(option.count(":") + 1 for option in options if option.startswith("lowerdir="))
@@ -164,15 +164,15 @@ class MountEntry:
 
 
 def _unescape(field: str) -> str:
-    """Return a field of mountinfo with its spaces, tabs, newlines and backslashes, which are octal there."""
+    """Decode the octal escapes of spaces, tabs, newlines and backslashes in a field of mountinfo."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
 
 
 def mount_table(text: str | None = None) -> list[MountEntry]:
     """Parse /proc/self/mountinfo (or `text` in its format), in mount order."""
     entries = []
-    told = os.fsdecode(Path("/proc/self/mountinfo").read_bytes()) if text is None else text
-    for line in filter(None, told.split("\n")):  # not splitlines: a path may have other ends of a line
+    table = os.fsdecode(Path("/proc/self/mountinfo").read_bytes()) if text is None else text
+    for line in filter(None, table.split("\n")):  # not splitlines: a path may contain other line separators
         left, _, right = line.partition(" - ")
         fields, tail = left.split(" "), right.split(" ")
         options = ",".join(dict.fromkeys([*fields[5].split(","), *(tail[2].split(",") if len(tail) > 2 else [])]))
@@ -181,15 +181,15 @@ def mount_table(text: str | None = None) -> list[MountEntry]:
 
 
 def mount_entry(path: Path | str) -> MountEntry:
-    """Return the mount that holds `path` (the deepest, and of those the newest).
+    """Return the mount that contains `path` (the deepest, and of those the newest).
 
-    In a chroot that is not itself a mount point the root has no entry; its file system is then `unknown`.
+    In a chroot that is not a mount point the root has no entry; its file system is then `unknown`.
     """
-    where = os.path.realpath(path)
+    resolved = os.path.realpath(path)
     best = None
     for entry in mount_table():
         root = entry.target.rstrip("/")
-        inside = where == entry.target or where.startswith(root + "/")
+        inside = resolved == entry.target or resolved.startswith(root + "/")
         if inside and (best is None or len(entry.target) >= len(best.target)):
             best = entry
     return best or MountEntry("/", "unknown", "none", "")

@@ -1,4 +1,4 @@
-"""Private mount and PID namespaces for a piece of work: when it dies, the kernel undoes all of it."""
+"""Private mount and PID namespaces; when the process in them dies, the kernel removes all mounts and children."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
 PR_SET_PDEATHSIG = 1
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EXIT_LOST = 2  # the work was killed from outside
-# Before a command: it is killed when the thread that started it ends (setpriv(1), of util-linux).
+# Prefix of a command that is killed when the thread that started it ends (setpriv(1), of util-linux).
 TETHER = ("setpriv", "--pdeathsig", "KILL")
 
 
-_private: list[str] = []  # the mount namespaces that this process and those it was forked from made
+_private: list[str] = []  # the mount namespaces created by this process and its ancestors
 
 
 def is_private() -> bool:
-    """Tell whether the calling thread is in a mount namespace that this module made."""
+    """Tell whether the calling thread is in a mount namespace created by this module."""
     return os.readlink("/proc/thread-self/ns/mnt") in _private
 
 
 def private_mounts() -> None:
-    """Give the calling thread a mount namespace of its own, for good; what it starts from now on shares it.
+    """Move the calling thread permanently to a new mount namespace, which its later children share.
 
-    For a process that cannot be forked, such as a test runner's: its mounts go when the last of those in the
-    namespace has ended. The other threads it has stay outside, and no longer share its working directory.
-    Raises OSError when the kernel refuses.
+    For a process that cannot fork for this, such as a test runner: the mounts disappear when the last process in the
+    namespace has ended. Other threads of the process stay outside and no longer share the working directory.
+    Raises OSError if the kernel refuses.
     """
-    libc.call("unshare", CLONE_NEWNS)  # implies CLONE_FS; only user namespaces ask for a single thread
+    libc.call("unshare", CLONE_NEWNS)  # implies CLONE_FS; only user namespaces require a single thread
     mounts.mount("none", "/", flags=mounts.MS_REC | mounts.MS_PRIVATE)
     _private.append(os.readlink("/proc/thread-self/ns/mnt"))
 
@@ -47,10 +47,10 @@ def private_mounts() -> None:
 def run_isolated(work: Callable[[], int], *, user_namespace: bool) -> int:
     """Run `work` as PID 1 of new mount and PID namespaces and return its exit status.
 
-    With `user_namespace` an ordinary user gets there too, as root of a namespace that maps only
-    that user. Three processes: this one forwards signals; the second made the namespaces; the
-    third is `work`. Each dies with its parent, and with the third its mounts and children go.
-    Raises OSError when the kernel refuses the namespaces (EPERM, ENOSYS, ENOSPC).
+    With `user_namespace` an ordinary user can do this too, as root of a user namespace that maps only that user.
+    There are three processes: this one forwards signals, the second creates the namespaces, the third runs `work`.
+    Each dies with its parent, and the mounts and children of the third disappear with it.
+    Raises OSError if the kernel refuses the namespaces (EPERM, ENOSYS, ENOSPC).
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -98,7 +98,7 @@ def _middle(work: Callable[[], int], user_namespace: bool, parent: int, refused:
 
 def _worker(work: Callable[[], int], alive: int, forwarding: _Forwarding) -> int:
     _die_with_parent()
-    if select.select([alive], [], [], 0)[0]:  # end of file: the parent died before the prctl
+    if select.select([alive], [], [], 0)[0]:  # end of file: the parent died before prctl
         return EXIT_LOST
     os.close(alive)
     forwarding.hand_over(dict.fromkeys(FORWARDED, _stop))
@@ -106,12 +106,12 @@ def _worker(work: Callable[[], int], alive: int, forwarding: _Forwarding) -> int
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """End the work that has no handler of its own yet."""
+    """Interrupt work that has not installed its own handler yet."""
     raise Interrupted(number)
 
 
 def _leave(body: Callable[[], int]) -> None:
-    """Run the body of a forked child and end the process without the parent's clean-up."""
+    """Run the body of a forked child and exit without the parent's clean-up handlers."""
     status = EXIT_LOST
     try:
         status = body()
@@ -125,7 +125,7 @@ def _leave(body: Callable[[], int]) -> None:
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
-            except OSError:  # the reader has gone; there is nobody to tell
+            except OSError:  # the reader is gone
                 status = status or EXIT_LOST
         os._exit(status)
 
@@ -140,34 +140,34 @@ def _write(path: str, text: str) -> None:
 
 
 class _Forwarding:
-    """While entered, pass the stopping signals on to the child that is waited for, instead of dying of them.
+    """Context in which terminating signals are forwarded to the child instead of ending this process.
 
-    None gets lost: one that comes before there is a child is kept for it, and one that comes just before waiting
-    begins ends the wait (a signal handler of Python's runs only once the system call that it came before returns).
+    No signal is lost: one before the fork is kept for the child, and one just before the wait wakes it up (Python runs
+    a signal handler only after the system call that it precedes has returned).
     """
 
     def __init__(self) -> None:
         self._target = 0
-        self._kept: list[int] = []
-        self._before: dict[int, Any] = {}
+        self._pending: list[int] = []
+        self._handlers: dict[int, Any] = {}
         self._wake: tuple[int, int] = (-1, -1)
-        self._woken_before = -1
+        self._previous_wakeup = -1
 
     def __enter__(self) -> _Forwarding:
-        self._before = {number: signal.signal(number, self._forward) for number in FORWARDED}
-        self._woken_before = signal.set_wakeup_fd(self._pipe(), warn_on_full_buffer=False)
+        self._handlers = {number: signal.signal(number, self._forward) for number in FORWARDED}
+        self._previous_wakeup = signal.set_wakeup_fd(self._pipe(), warn_on_full_buffer=False)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.hand_over(self._before, self._woken_before)
+        self.hand_over(self._handlers, self._previous_wakeup)
 
     def fork(self) -> int:
-        """Fork as os.fork does; each signal is the parent's or the child's, which keeps it for its own child."""
+        """Fork; each signal goes to the parent or to the child, which keeps it for its own child."""
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
         try:
             child = os.fork()
             if child == 0:
-                self._kept.clear()
+                self._pending.clear()
                 self._close()
                 signal.set_wakeup_fd(self._pipe(), warn_on_full_buffer=False)
             return child
@@ -175,26 +175,26 @@ class _Forwarding:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def hand_over(self, handlers: Mapping[int, Any], wake: int = -1) -> None:
-        """Leave signals to other handlers, and those that were kept as well."""
+        """Install other handlers, and deliver the pending signals to them."""
         signal.set_wakeup_fd(wake)
         self._close()
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in self._kept:
+        for number in self._pending:
             signal.raise_signal(number)
 
     def wait(self, child: int) -> int:
-        """Wait for `child`, passing signals on; return its exit status, EXIT_LOST if a signal killed it."""
+        """Wait for `child`, forwarding signals; return its exit status, EXIT_LOST if a signal killed it."""
         self._target = child
-        for number in self._kept:
+        for number in self._pending:
             self._send(number)
-        self._kept.clear()
-        ended = os.pidfd_open(child)
+        self._pending.clear()
+        pidfd = os.pidfd_open(child)
         try:
-            while not (ready := select.select([ended, self._wake[0]], [], [])[0]) or ended not in ready:
+            while not (ready := select.select([pidfd, self._wake[0]], [], [])[0]) or pidfd not in ready:
                 os.read(self._wake[0], 1)  # the handler has run by now
         finally:
-            os.close(ended)
+            os.close(pidfd)
         _, status = os.waitpid(child, 0)
         self._target = 0
         code = os.waitstatus_to_exitcode(status)
@@ -204,10 +204,10 @@ class _Forwarding:
         if self._target:
             self._send(number)
         else:
-            self._kept.append(number)
+            self._pending.append(number)
 
     def _send(self, number: int) -> None:
-        with suppress(ProcessLookupError):  # it ended just now, which the wait will say
+        with suppress(ProcessLookupError):  # it has just ended, which the wait will report
             os.kill(self._target, number)
 
     def _pipe(self) -> int:

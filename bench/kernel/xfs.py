@@ -1,4 +1,4 @@
-"""One ioctl of xfs: finish what it does in the background, so that its counts are exact."""
+"""One ioctl of xfs that completes its background work, so that statfs is exact."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ EOFBLOCKS_VERSION, EOF_FLAGS_SYNC = 1, 1
 
 
 def finish_background_work(path: Path) -> None:
-    """Free the inodes of deleted files and the blocks allocated ahead of files, and wait for it.
+    """Free the inodes of deleted files and the speculatively preallocated blocks, and wait for it.
 
-    xfs frees deleted inodes some milliseconds later (since 5.14), so statfs counts them for a while.
-    Unlike freezing the file system, this leaves nothing behind if the process is killed.
+    xfs frees deleted inodes some milliseconds later (since 5.14), and statfs counts them until then.
+    Unlike freezing the file system, this has no lasting effect if the process is killed.
     """
     request = struct.pack("=IIIIIIQ96x", EOFBLOCKS_VERSION, EOF_FLAGS_SYNC, 0, 0, 0, 0, 0)
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -40,23 +40,23 @@ class Change:
     kind: str
 
 
-def of_upper(upper: Path, *, files_mark: bool = False) -> Iterator[Change]:
+def of_upper(upper: Path, *, wh_files: bool = False) -> Iterator[Change]:
     """Yield what the layer of an overlay holds, parents first: as many steps as there are changes.
 
-    A directory that hides the image's is there twice: as opaque and as present. With `files_mark` a file `.wh.NAME`
+    A directory that hides the image's is there twice: as opaque and as present. With `wh_files` a file `.wh.NAME`
     is a mark, as fuse-overlayfs makes it where it may make no device nodes (main.c, create_whiteout); to the kernel's
     overlayfs it is a file.
     """
-    yield from _upper(str(upper), "", files_mark=files_mark)
+    yield from _upper(str(upper), "", wh_files=wh_files)
 
 
-def _upper(top: str, below: str, *, files_mark: bool) -> Iterator[Change]:
+def _upper(top: str, below: str, *, wh_files: bool) -> Iterator[Change]:
     with os.scandir(f"{top}/{below}") as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
         path = f"{below}{entry.name}"
         state = entry.stat(follow_symlinks=False)
-        marks = files_mark and entry.name.startswith(WHITEOUT)
+        marks = wh_files and entry.name.startswith(WHITEOUT)
         if is_whiteout(state):
             if not marks:  # fuse-overlayfs makes `.wh..opq` beside its mark of an opaque directory
                 yield Change(path, DELETED)
@@ -64,10 +64,10 @@ def _upper(top: str, below: str, *, files_mark: bool) -> Iterator[Change]:
             if entry.name != OPAQUE_FILE:
                 yield Change(f"{below}{entry.name.removeprefix(WHITEOUT)}", DELETED)
         elif stat.S_ISDIR(state.st_mode):
-            if is_opaque(entry.path, files_mark=files_mark):
+            if is_opaque(entry.path, wh_files=wh_files):
                 yield Change(path, OPAQUE)
             yield Change(path, PRESENT)
-            yield from _upper(top, f"{path}/", files_mark=files_mark)
+            yield from _upper(top, f"{path}/", wh_files=wh_files)
         else:
             yield Change(path, PRESENT)
 
@@ -77,11 +77,11 @@ def is_whiteout(told: os.stat_result) -> bool:
     return stat.S_ISCHR(told.st_mode) and told.st_rdev == 0
 
 
-def is_opaque(path: str, *, files_mark: bool) -> bool:
-    """Tell whether a directory of a container's layer hides the image's, by attribute or, with `files_mark`, a file."""
+def is_opaque(path: str, *, wh_files: bool) -> bool:
+    """Tell whether a directory of a container's layer hides the image's, by attribute or, with `wh_files`, a file."""
     names = os.listxattr(path, follow_symlinks=False)
     marked = any(name in names and os.getxattr(path, name) == b"y" for name in OPAQUE_ATTRIBUTES)
-    return marked or (files_mark and os.path.lexists(f"{path}/{OPAQUE_FILE}"))
+    return marked or (wh_files and os.path.lexists(f"{path}/{OPAQUE_FILE}"))
 
 
 def naive(before: Path, after: Path) -> Iterator[Change]:

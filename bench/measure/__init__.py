@@ -1,1 +1,1 @@
-"""From a question to samples: scenario type, plan, clock, temperature, runner."""
+"""Planning and running measurements: request, plan, schedule, runner, session."""

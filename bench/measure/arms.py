@@ -1,4 +1,4 @@
-"""An arm as a user writes it: a driver with its options, on a volume, with parameters."""
+"""Parser of arms: a driver with its options, on a volume, with parameters."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["parse_arm", "parse_driver", "recipe_name", "volume_key"]
 
 
 def volume_key(driver: str, volume: str) -> str:
-    """Return the key in Plan.volumes of the volume that a driver works on: a daemon has one of its own."""
+    """Return the key in Plan.volumes of a driver's volume; a driver with a daemon has a volume of its own."""
     return f"{driver}@{volume}" if discovery.driver(driver).daemon else volume
 
 
 def recipe_name(key: str) -> str:
-    """Return the name of the recipe of a key of Plan.volumes."""
+    """Return the recipe's name for a key of Plan.volumes."""
     driver, at, volume = key.partition("@")
     return volume if at and driver in discovery.drivers() else key
 
@@ -38,10 +38,10 @@ def parse_driver(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 
 def parse_arm(text: str) -> tuple[Arm, dict[str, str]]:
-    """Parse `DRIVER[,option=value…]@VOLUME[,parameter=value…]`; return the arm and its parameters' texts.
+    """Parse `DRIVER[,option=value…]@VOLUME[,parameter=value…]`; return the arm and its parameters as texts.
 
-    The parameter `mkfs`, which may stand more than once, is an argument of mkfs and part of the volume. It may have
-    commas, with `=` behind them if it is in single quotes: `mkfs=-E 'stride=4,stripe_width=8'`.
+    The parameter `mkfs`, which may be repeated, is an argument of mkfs and part of the volume. It may contain commas,
+    followed by a `=` only inside single quotes: `mkfs=-E 'stride=4,stripe_width=8'`.
     """
     driver, at, rest = text.partition("@")
     if not at:
@@ -49,7 +49,7 @@ def parse_arm(text: str) -> tuple[Arm, dict[str, str]]:
     name, options = parse_driver(driver)
     volume, *parts = rest.split(",")
     values: dict[str, str] = {}
-    of_mkfs = False  # whether the part before was of an argument for mkfs, which may have commas: -O quota,project
+    of_mkfs = False  # whether the previous part belongs to an mkfs argument, which may have commas: -O quota,project
     for part in parts:
         key, equals, value = part.partition("=")
         if of_mkfs and (not equals or volume.rpartition(f",{MKFS}=")[2].count("'") % 2):

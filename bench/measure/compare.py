@@ -1,9 +1,9 @@
-"""Two arms against each other: pairs of fresh units until it is known whether they differ.
+"""Comparison of two arms: pairs of fresh units are measured until a decision.
 
-Each block has one unit of each side and, as a control, two of a plain directory. The units of a pair run in turns
-(bench.measure.turns) unless one is cold. The order within a pair is drawn so that of two successive pairs each side
-goes first once, and which of the two pairs goes first is drawn too. A finding is measured again on a fresh set-up: new
-volumes with other content, new mounts.
+Each block has one unit of each side and, as a control, two units of a plain directory. The units of a pair run in
+turns (bench.measure.turns) unless one is cold. The order within a pair is random, such that in two successive pairs
+each side is first once; the order of pair and control is random too. A finding is measured again on a fresh set-up:
+new volumes with other content, new mounts.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from bench.store.records import Compares, Side
 __all__ = ["FIRST_SHARE", "SIDES", "Compare", "Comparison", "make", "observe_pair", "plan_of", "procedure_of"]
 
 SIDES = ("a", "b", "control a", "control b")  # the parameter `side` of a row
-FIRST_SHARE = 0.6  # of the time, for the first set-up; a finding needs the rest to be confirmed
+FIRST_SHARE = 0.6  # of the time is for the first set-up; the rest is for confirming findings
 SETUPS = (1, 2)
-MOST = 100_000  # of a number such as `deletions`: a layer of more files takes longer to make than to compare
-ALPHA_LEAST = 1e-9  # beyond, 1 - alpha is 1 to a computer; and nothing measured is that certain
+MOST = 100_000  # maximum of a number such as `deletions`: a larger layer takes longer to build than to compare
+ALPHA_LEAST = 1e-9  # for less, 1 - alpha rounds to 1; and no measurement is that certain
 TEMPERATURES = {"hot": Temperature.HOT, "new": Temperature.NEW, "cold": Temperature.COLD}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """B against A: one metric of one scenario in two cells, and a control beside them.
+    """B against A: one metric of one scenario in two cells, with a control.
 
-    With `apart` the units of a pair run one after the other even where they could be in turns.
+    With `apart` the units of a pair run one after the other even if they could run in turns.
     """
 
     number: int
@@ -54,14 +54,14 @@ class Comparison:
     apart: bool = False
 
     def cell(self, side: str, setup: int) -> Cell:
-        """Return the cell of a side, with the parameters by which its rows are found again."""
-        own = self.b if side == "b" else self.a
-        told = (("comparison", self.number), ("side", side), ("setup", setup))
-        arm = own.arm.native if side.startswith("control") else own.arm
-        return replace(own, arm=arm, params=(*own.params, *told))
+        """Return the cell of a side, with the parameters that identify its rows."""
+        cell = self.b if side == "b" else self.a
+        labels = (("comparison", self.number), ("side", side), ("setup", setup))
+        arm = cell.arm.native if side.startswith("control") else cell.arm
+        return replace(cell, arm=arm, params=(*cell.params, *labels))
 
     def pairs(self, seed: int, setup: int, pair: int) -> list[tuple[str, str]]:
-        """Return the sides of a pair (pairs from 0) and those of its control, in the order that they are measured."""
+        """Return the sides of a pair (counted from 0) and of its control, in the order of measurement."""
         sides: list[tuple[str, str]] = []
         for kind, (first, second) in enumerate((SIDES[:2], SIDES[2:])):
             draw = random.Random(f"{seed}:{self.number}:{setup}:{pair // 2}:{kind}")  # noqa: S311
@@ -72,11 +72,11 @@ class Comparison:
 
     @property
     def in_turns(self) -> bool:
-        """Whether the units of a pair run at the same time: not where one is cold, which the other would warm."""
+        """Whether the units of a pair run at the same time: not if one is cold, because the other would warm it."""
         return not self.apart and Temperature.COLD not in {self.a.temperature, self.b.temperature}
 
     def described(self) -> Compares:
-        """Return what a reader of the rows has to know."""
+        """Return the record for run.json."""
         a, b = (Side(cell.arm.name, cell.depth, cell.temperature, dict(cell.params)) for cell in (self.a, self.b))
         procedure, control = self.procedure, self.a.arm.native.name
         return Compares(
@@ -85,7 +85,7 @@ class Comparison:
 
 
 def procedure_of(alpha: float, delta: float, pairs: int | None = None, *, fix: str = "") -> Procedure:
-    """Return the procedure with these numbers; raises BenchError, with `fix`, where they make no sense."""
+    """Return the procedure with these numbers; raises BenchError, with `fix`, if they are invalid."""
     fix = fix or "see `python -m bench ab --help`"
     if 0 < alpha < ALPHA_LEAST:
         raise BenchError(f"alpha is {alpha:g}", why=f"it must be at least {ALPHA_LEAST:g}", fix=fix)
@@ -108,36 +108,36 @@ def make(
     apart: bool = False,
     rootless: bool = False,
 ) -> list[Comparison]:
-    """Return the comparisons of two arms, written as `parse_arm` takes them, numbered from `first`.
+    """Return the comparisons of two arms in the syntax of `parse_arm`, numbered from `first`.
 
-    One per scenario (empty: every one whose times are compared), at its own point unless `where` or an arm's
-    parameters say another depth, temperature or parameter. Raises BenchError for what is not known or cannot
-    run here.
+    One per scenario (empty: every scenario whose times are compared), at the scenario's own point unless `where` or an
+    arm's parameters give another depth, temperature or parameter. Raises BenchError for unknown names and for what
+    cannot run on this machine.
     """
     known = discovery.scenarios()
-    chosen = [discovery.scenario(name) for name in scenarios] or [one for one in known.values() if one.compared]
-    found: list[Comparison] = []
+    chosen = [discovery.scenario(name) for name in scenarios] or [entry for entry in known.values() if entry.compared]
+    comparisons: list[Comparison] = []
     for scenario in chosen:
         point = scenario.compared
         if point is None:
-            able = ", ".join(name for name, one in known.items() if one.compared)
-            raise BenchError(f"the times of scenario {scenario.name} are not compared", fix=f"choose of: {able}")
-        wanted = metric or point.metric
-        if wanted not in (known_metrics := [metric.name for metric in scenario.reading.metrics]):
-            raise nearest(f"metric of {scenario.name}", wanted, known_metrics)
-        one, other = (_cell(scenario, text, where or {}, rootless=rootless) for text in (a, b))
-        number = first + len(found)
-        found.append(Comparison(number, scenario.name, wanted, one, other, procedure or Procedure(), apart))
-    return found
+            comparable = ", ".join(entry.name for entry in known.values() if entry.compared)
+            raise BenchError(f"the times of scenario {scenario.name} are not compared", fix=f"choose of: {comparable}")
+        name = metric or point.metric
+        if name not in (known_metrics := [metric.name for metric in scenario.reading.metrics]):
+            raise nearest(f"metric of {scenario.name}", name, known_metrics)
+        cell_a, cell_b = (_cell(scenario, text, where or {}, rootless=rootless) for text in (a, b))
+        number = first + len(comparisons)
+        comparisons.append(Comparison(number, scenario.name, name, cell_a, cell_b, procedure or Procedure(), apart))
+    return comparisons
 
 
 def _cell(scenario: Scenario, text: str, where: Mapping[str, str | int], *, rootless: bool) -> Cell:
-    """Return the cell that an arm's text and `where` (the arm's own values win) mean."""
+    """Return the cell of an arm's text and `where`; the arm's own values take precedence."""
     point = scenario.compared
     assert point is not None
-    arm, own = parse_arm(text)
+    arm, own_parameters = parse_arm(text)
     values: dict[str, Param] = {"depth": point.depth, "temperature": point.temperature.value, **point.params}
-    for key, value in {**where, **own}.items():
+    for key, value in {**where, **own_parameters}.items():
         if key not in values:
             raise nearest(f"parameter of {scenario.name}", key, values)
         values[key] = _value(scenario, key, str(value))
@@ -153,14 +153,14 @@ def _cell(scenario: Scenario, text: str, where: Mapping[str, str | int], *, root
 
 
 def _value(scenario: Scenario, key: str, text: str) -> Param:
-    """Return a parameter's value; texts must be ones that the scenario knows."""
+    """Parse a parameter's value; a text must be one of the scenario's."""
     if key == "depth":
         return parse_depth(text)
     if key == "temperature":
-        words = {**TEMPERATURES, **{one.value: one for one in Temperature}}
-        if text not in words:
+        temperatures = {**TEMPERATURES, **{temperature.value: temperature for temperature in Temperature}}
+        if text not in temperatures:
             raise nearest("temperature", text, TEMPERATURES)
-        return words[text].value
+        return temperatures[text].value
     known = {value for grid in scenario.grids("full") for value in grid.params.get(key, ())}
     texts = sorted(value for value in known if isinstance(value, str))
     if texts:
@@ -175,7 +175,7 @@ def _value(scenario: Scenario, key: str, text: str) -> Param:
 
 
 def plan_of(comparisons: Sequence[Comparison], *, seed: int, budget: float, rootless: bool = False) -> Plan:
-    """Return the plan that holds what all sides need; raises BenchError where it cannot be laid out."""
+    """Return the plan with the cells of all sides; raises BenchError if it cannot be laid out."""
     plan = Plan(Request("comparison", seed, budget, rootless=rootless))
     for comparison in comparisons:
         cells = plan.cells.setdefault(comparison.scenario, [])
@@ -186,49 +186,49 @@ def plan_of(comparisons: Sequence[Comparison], *, seed: int, budget: float, root
 
 @dataclass
 class _State:
-    """Where a comparison stands in one set-up: its pairs of times, by kind."""
+    """State of a comparison in one set-up: its pairs of times, by kind."""
 
     pairs: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: {"a": [], "control a": []})
     blocks: int = 0
     decision: Decision | None = None
 
     def ended(self, procedure: Procedure) -> bool:
-        """Whether it is decided, or has had as many blocks as it may have pairs (some may have failed)."""
+        """Whether it is decided, or has had its maximum number of blocks (some pairs may have failed)."""
         return (self.decision is not None and self.decision.word is not None) or self.blocks >= procedure.cap
 
 
 @dataclass(frozen=True)
 class Compare:
-    """The work of a run that compares: all comparisons side by side, then the findings once more."""
+    """The work of a comparing run: all comparisons in turn, then the findings once more."""
 
     comparisons: Sequence[Comparison]
     plan: Plan
 
     def __call__(self, shop: Workshop) -> Mapping[str, Any]:
-        """Measure until each comparison is decided or the time is up."""
+        """Measure until all comparisons are decided or the time is up."""
         start = time.monotonic()
         first = start + FIRST_SHARE * (shop.deadline - start)
-        open_ones, seconds = list(self.comparisons), []
+        undecided, seconds = list(self.comparisons), []
         for setup, deadline in zip(SETUPS, (first, shop.deadline), strict=True):
-            if not open_ones:
+            if not undecided:
                 break
-            begun = time.monotonic()
+            began = time.monotonic()
             request = replace(self.plan.request, seed=self.plan.request.seed + setup - 1)  # other content, other orders
             with shop.runner(replace(self.plan, request=request)) as runner:
                 runner.build()
-                states = _measure(runner, open_ones, setup, deadline)
-            seconds.append(round(time.monotonic() - begun, 3))
-            open_ones = [one for one in open_ones if _found(states[one.number])]
+                states = _measure(runner, undecided, setup, deadline)
+            seconds.append(round(time.monotonic() - began, 3))
+            undecided = [comparison for comparison in undecided if _has_finding(states[comparison.number])]
         return {"setup_seconds": seconds}
 
 
-def _found(state: _State) -> bool:
+def _has_finding(state: _State) -> bool:
     return state.decision is not None and state.decision.word in {Word.SLOWER, Word.FASTER}
 
 
 def _measure(runner: Runner, comparisons: Sequence[Comparison], setup: int, deadline: float) -> Mapping[int, _State]:
-    """Run blocks of the comparisons in turn until each is decided, or has had its pairs, or it is `deadline`."""
-    states = {one.number: _State() for one in comparisons}
+    """Run blocks of the comparisons in turn until each has ended or the deadline has passed."""
+    states = {comparison.number: _State() for comparison in comparisons}
     for comparison in _turns(comparisons, states):
         if time.monotonic() > deadline:
             break
@@ -242,15 +242,15 @@ def _measure(runner: Runner, comparisons: Sequence[Comparison], setup: int, dead
 
 
 def _turns(comparisons: Sequence[Comparison], states: Mapping[int, _State]) -> Iterator[Comparison]:
-    """Yield the comparisons in turn, as long as they have not ended."""
-    left = list(comparisons)
-    while left:
-        yield from left
-        left = [one for one in left if not states[one.number].ended(one.procedure)]
+    """Yield the comparisons that have not ended, in turn."""
+    running = list(comparisons)
+    while running:
+        yield from running
+        running = [entry for entry in running if not states[entry.number].ended(entry.procedure)]
 
 
 def _block(runner: Runner, comparison: Comparison, setup: int, state: _State) -> None:
-    """Measure one pair and one of the control."""
+    """Measure one pair and one pair of the control."""
     times: dict[str, float] = {}
     scenario = discovery.scenario(comparison.scenario)
     for sides in comparison.pairs(runner.plan.request.seed, setup, state.blocks):
@@ -268,7 +268,7 @@ def _block(runner: Runner, comparison: Comparison, setup: int, state: _State) ->
 def observe_pair(
     runner: Runner, comparison: Comparison, scenario: Scenario, cells: Sequence[Cell], block: int
 ) -> Sequence[Sample]:
-    """Measure the units of a pair in this order: in turns if that can be, else one after the other."""
+    """Measure the units of a pair in this order: in turns if possible, else one after the other."""
     runner.listener.unit(cells[0], block, runner.sequence, runner.deadline - time.monotonic())
     if comparison.in_turns:
         return runner.observe_together(scenario, cells, block, comparison.metric)

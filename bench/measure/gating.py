@@ -1,4 +1,4 @@
-"""What a gate measures: every counter a few times, then its comparisons."""
+"""Measurements of a gate: every counter a few times, then the comparisons."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from bench.measure.workshop import Workshop
 
 __all__ = ["COUNTER_BLOCKS", "Gate", "counters_plan"]
 
-COUNTER_BLOCKS = 2  # units of each cell: a counter is exact, the second one shows whether it repeats
-COUNTER_SHARE = 0.5  # of the time that is left, at most, where there are comparisons too
+COUNTER_BLOCKS = 2  # units of each cell: a counter is exact, and the second unit shows whether it repeats
+COUNTER_SHARE = 0.5  # maximum share of the remaining time, if there are comparisons too
 
 
 def counters_plan(request: Request) -> Plan:
-    """Return the plan of a few units of every cell of the scenarios that count; BenchError if there is none."""
-    gated = tuple(name for name, one in discovery.scenarios().items() if one.gated)
+    """Return the plan with a few units of every cell of the gated scenarios; raises BenchError if there are none."""
+    gated = tuple(name for name, scenario in discovery.scenarios().items() if scenario.gated)
     plan = make(replace(request, scenarios=request.scenarios or gated))
     for name, cells in plan.cells.items():
         plan.cells[name] = [
@@ -33,15 +33,15 @@ def counters_plan(request: Request) -> Plan:
 
 
 def joined(plans: list[Plan], request: Request) -> Plan:
-    """Return one plan for the provenance and the space of plans that run one after the other."""
+    """Join plans that run one after the other, for the provenance and for the space that they need."""
     joint = Plan(request)
     for plan in plans:
         joint.skips.extend(plan.skips)
         for name, cells in plan.cells.items():
             joint.cells.setdefault(name, []).extend(cells)
-        for name, need in plan.volumes.items():
-            have = joint.volumes.get(name, Footprint(0, 0))
-            joint.volumes[name] = Footprint(max(have.inodes, need.inodes), max(have.bytes, need.bytes))
+        for name, added in plan.volumes.items():
+            known = joint.volumes.get(name, Footprint(0, 0))
+            joint.volumes[name] = Footprint(max(known.inodes, added.inodes), max(known.bytes, added.bytes))
     return joint
 
 
@@ -53,7 +53,7 @@ class Gate:
     compare: Compare | None
 
     def __call__(self, shop: Workshop) -> Mapping[str, Any]:
-        """Measure; return what the provenance gets for it."""
+        """Measure; return the facts for the provenance."""
         facts: dict[str, Any] = {}
         if self.counters is not None:
             with shop.runner(self.counters) as runner:

@@ -1,10 +1,10 @@
-"""A quiet moment: on which CPU and when a unit's clock may start, and what was found there.
+"""Selection of an undisturbed CPU before a unit's clock starts.
 
-A virtual CPU shares its core with whoever runs on the core's other hardware thread, in this guest or in
-another. The same system call then takes up to twice as long, for milliseconds to minutes, and no counter
-of the guest shows it; a loop of fixed work does. So before a unit's clock starts, the harness looks for a
-CPU on which that loop runs as fast as it did at its best, waits a little if there is none, and records
-what it found then and afterwards. It decides before the operation, alike for every arm, and drops nothing.
+A virtual CPU shares its core with the core's other hardware thread, which may run another process or another
+guest. The same system call then takes up to twice as long, for milliseconds to minutes. No counter of the guest
+shows it, but a loop of fixed work (the probe) does. So before a unit's clock starts, the harness searches for a
+CPU on which the probe runs at its best speed, waits for a limited time if there is none, and records the speed
+before and after. The decision precedes the operation, is the same for every arm, and no unit is dropped.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from time import perf_counter_ns
 
 __all__ = ["PATIENCE", "SLACK", "Pace", "Settled", "loop"]
 
-LOOPS = 1_000  # of the probe: some 15 µs
+LOOPS = 1_000  # of the probe: about 15 µs
 PATIENCE = 15_000_000
-"""Nanoseconds that a unit waits for quiet moments, at most: about what it takes to set one up. On a shared host
-5 ms found one in 63 to 82 % of cases, 20 ms in 96 %, 40 ms in 98 %; in its worst phases there was none, and
-30 ms then halved the number of units."""
-SLACK = 1.05  # a reading up to this times the best is undisturbed: a busy sibling made it 1.4 to 2 times
-RECENT = 500  # waits, the least reading of each, that the best is told from: what was once possible is forgotten
+"""Maximum nanoseconds that a unit waits, about the time of its set-up. On a shared host a wait of 5 ms found an
+undisturbed CPU in 63 to 82 % of cases, 20 ms in 96 %, 40 ms in 98 %; in the worst phases there was none, and 30 ms
+then halved the number of units."""
+SLACK = 1.05  # a reading up to this multiple of the best is undisturbed: a busy sibling gave 1.4 to 2 times
+RECENT = 500  # number of waits whose smallest readings determine the best; older ones are forgotten
 BEST = 0.25
-"""The quantile of them that is the best. Of a CPU that now and then runs faster still, a small quantile is that rare
-speed: at 2 % nearly every unit of a run waited in vain, although its figures were as quiet as any."""
-PROBES = 4  # of which a reading is the least: the first ones after a move or an operation find cold caches
+"""The quantile of these readings that is the best. A CPU is sometimes faster for a short time, and a small quantile is
+that rare speed: at 2 % nearly every unit of a run waited in vain, although its figures were as quiet as others'."""
+PROBES = 4  # a reading is the minimum of these: the first ones after a migration or an operation have cold caches
 WARM_UP = 50  # readings of each CPU before the first unit
 
 
 def loop() -> int:
-    """Return the nanoseconds that a fixed piece of interpreter work takes now, on this CPU."""
+    """Return the nanoseconds of a fixed amount of interpreter work, now, on this CPU."""
     start = perf_counter_ns()
     for _ in repeat(None, LOOPS):
         pass
@@ -43,7 +43,7 @@ def loop() -> int:
 
 @dataclass(frozen=True)
 class Settled:
-    """Where a unit's clock starts. `slowness`: the probe's time there over its best (1.0: undisturbed)."""
+    """Result of a wait. `slowness`: the probe's time on `cpu` divided by the best (1.0: undisturbed)."""
 
     cpu: int
     slowness: float
@@ -52,53 +52,53 @@ class Settled:
 
 @dataclass
 class Pace:
-    """What the probe has read so far in this process, `probe` being how.
+    """Readings of `probe` in this process.
 
-    Of each wait only the least reading is kept: a long one has many, all of a disturbed CPU, and kept together they
-    would soon pass for the best that can be had.
+    Only the smallest reading of each wait is kept: a long wait has many readings of disturbed CPUs, which would soon
+    raise the best.
     """
 
     probe: Callable[[], int] = loop
     readings: deque[int] = field(default_factory=lambda: deque(maxlen=RECENT))
 
     def warm_up(self, cpus: Collection[int]) -> None:
-        """Learn what the best is; leaves the process on the last of `cpus`."""
+        """Take the first readings; leaves the process on the last of `cpus`."""
         for cpu in cpus:
             os.sched_setaffinity(0, {cpu})
             self.readings.extend(self.read() for _ in range(WARM_UP))
 
     def best(self) -> float:
-        """Return the least nanoseconds of an undisturbed reading, as far as is known; needs one reading."""
+        """Return the estimated nanoseconds of an undisturbed reading; requires at least one reading."""
         return sorted(self.readings)[int(len(self.readings) * BEST)]
 
     def settle(self, cpus: Collection[int], patience: int = PATIENCE) -> Settled:
-        """Stay on one of `cpus`: the first that is undisturbed, or after `patience` ns the least disturbed.
+        """Migrate to one of `cpus`: the first undisturbed one, or after `patience` ns the least disturbed.
 
-        Tries the CPU that it is on first, so that between two operations of a unit nothing moves without need.
+        The current CPU is tried first, to avoid migrations between two operations of a unit.
         """
         if not self.readings:
             self.warm_up(cpus)
-        here = os.sched_getaffinity(0)
-        cpus = sorted(cpus, key=lambda cpu: here != {cpu})
+        current = os.sched_getaffinity(0)
+        cpus = sorted(cpus, key=lambda cpu: current != {cpu})
         best, start = self.best(), perf_counter_ns()
-        seen: dict[int, int] = {}
-        least = sys.maxsize
+        by_cpu: dict[int, int] = {}
+        smallest = sys.maxsize
         for cpu in chain(cpus, cycle(cpus)):
             os.sched_setaffinity(0, {cpu})
-            seen[cpu] = self.read()
-            least = min(least, seen[cpu])
+            by_cpu[cpu] = self.read()
+            smallest = min(smallest, by_cpu[cpu])
             waited = perf_counter_ns() - start
-            if seen[cpu] <= SLACK * best or (waited > patience and len(seen) == len(cpus)):
+            if by_cpu[cpu] <= SLACK * best or (waited > patience and len(by_cpu) == len(cpus)):
                 break
-        found = min(seen, key=lambda one: seen[one]) if seen[cpu] > SLACK * best else cpu
-        self.readings.append(least)
-        os.sched_setaffinity(0, {found})
-        return Settled(found, seen[found] / best, perf_counter_ns() - start)
+        chosen = min(by_cpu, key=lambda tried: by_cpu[tried]) if by_cpu[cpu] > SLACK * best else cpu
+        self.readings.append(smallest)
+        os.sched_setaffinity(0, {chosen})
+        return Settled(chosen, by_cpu[chosen] / best, perf_counter_ns() - start)
 
     def slowness(self) -> float:
-        """Return how much slower than at its best the probe runs now, here."""
+        """Return the probe's time on the current CPU divided by the best."""
         return self.read() / self.best()
 
     def read(self) -> int:
-        """Return the nanoseconds that a probe takes now, here."""
+        """Return the nanoseconds of the probe on the current CPU."""
         return min(self.probe() for _ in range(PROBES))

@@ -1,4 +1,4 @@
-"""The plan: which cells, on which stacks, on volumes of which size, and what is left out and why."""
+"""The plan of a run: cells, stacks, volumes with their sizes, and skips with their reasons."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from bench.scenario.contract import Scenario
 
 __all__ = ["Content", "Plan", "StackKey", "StackPlan", "content_of"]
 
-Content = tuple[tuple[str, Param], ...]  # the parameters that change what layers hold
+Content = tuple[tuple[str, Param], ...]  # the parameters that determine the layers' content
 
 
 def content_of(scenario: Scenario, params: Iterable[tuple[str, Param]]) -> Content:
-    """Return those of `params` that change what the layers of `scenario` hold."""
+    """Return those of `params` that determine the content of the layers of `scenario`."""
     return tuple((key, value) for key, value in params if key in scenario.content)
 
 
 @dataclass(frozen=True)
 class StackKey:
-    """Which chain of layers: shared by all cells and arms that can."""
+    """Identifies a chain of layers, which cells and arms share if possible."""
 
     scenario: str
     driver: str
@@ -32,13 +32,13 @@ class StackKey:
 
     @staticmethod
     def of(scenario: Scenario, cell: Cell) -> StackKey:
-        """Return the chain that `cell` of `scenario` stands on."""
+        """Return the key of the chain that `cell` of `scenario` uses."""
         return StackKey(scenario.name, cell.arm.driver, cell.arm.volume, content_of(scenario, cell.params))
 
 
 @dataclass
 class StackPlan:
-    """Layers of a chain, and the depths at which it serves as an image."""
+    """Layers of a chain, and the depths of its images."""
 
     layers: Sequence[Layer]
     depths: list[int]
@@ -47,7 +47,7 @@ class StackPlan:
 
 @dataclass
 class Plan:
-    """All that a run will do."""
+    """Everything that a run will do."""
 
     request: Request
     cells: dict[str, list[Cell]] = field(default_factory=dict)
@@ -57,5 +57,5 @@ class Plan:
 
     @property
     def needed_bytes(self) -> int:
-        """What the work directory must have free."""
+        """The free space that the work directory must have."""
         return sum(volume.bytes for volume in self.volumes.values())

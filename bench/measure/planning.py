@@ -1,4 +1,4 @@
-"""How a plan is made of what is asked, for what this machine has."""
+"""Making a plan from a request, for this machine."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["make"]
 
 
 def make(request: Request) -> Plan:
-    """Make the plan of `request`; raises BenchError where nothing could be measured."""
+    """Make the plan of `request`; raises BenchError if nothing could be measured."""
     plan = Plan(request)
     volumes = volumes_of(plan)
     arms = arms_of(plan, volumes)
     check_depths(request, arms)
-    known = discovery.scenarios()
+    scenarios = discovery.scenarios()
     for name in request.scenarios:
         discovery.scenario(name)
-    for scenario in known.values():
+    for scenario in scenarios.values():
         if request.scenarios and scenario.name not in request.scenarios:
             continue
         lacking = [item.program for item in scenario.packages if not require_program(item.program).ok]

@@ -1,4 +1,4 @@
-"""What a user asks a run for, and how thorough the profiles are."""
+"""The request for a run, and the profiles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["PROFILES", "Profile", "Request", "parse_depth", "parse_profile"]
 
 @dataclass(frozen=True)
 class Profile:
-    """How thorough a run is: its seconds in all, and the largest stack it builds."""
+    """Total seconds of a run, and the size of the largest stack that it builds."""
 
     name: str
     seconds: float
@@ -31,7 +31,7 @@ PROFILES = {
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for; empty means all."""
+    """The user's selection; empty means all."""
 
     profile: str = "quick"
     seed: int = 1
@@ -45,7 +45,7 @@ class Request:
 
     @property
     def seconds(self) -> float:
-        """The whole run's time."""
+        """The total time of the run."""
         return self.budget if self.budget is not None else PROFILES[self.profile].seconds
 
 

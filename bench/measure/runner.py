@@ -1,6 +1,6 @@
-"""The runner: make volumes, build stacks, run blocks of units, write each sample as it comes.
+"""The runner: builds stacks, runs blocks of units, and hands on each sample.
 
-It runs inside a private namespace (bench.kernel.namespaces), so what it mounts ends with it.
+It runs inside a private namespace (bench.kernel.namespaces), so its mounts disappear with it.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from bench.volumes.base import Volume
 
 __all__ = ["Listener", "Runner", "interruption"]
 
-# The volume itself is broken or full (EIO: the file behind the loop device could not be written), so
-# that every later unit would fail as well.
+# The volume is broken or full (EIO: the file behind the loop device could not be written), so every later
+# unit would fail as well.
 FATAL = frozenset({errno.ENOSPC, errno.EIO, errno.EROFS})
 
 
 class Listener(Protocol):
-    """Who wants to know how a run goes on."""
+    """Receiver of a run's progress."""
 
     def phase(self, text: str) -> None:
-        """A new phase has begun."""
+        """A new phase starts."""
 
     def unit(self, cell: Cell, block: int, done: int, left: float) -> None:
-        """A unit begins; `done` units are done, `left` seconds of the budget remain."""
+        """A unit starts; `done` units are done, `left` seconds of the budget remain."""
 
     def problem(self, text: str) -> None:
         """A unit failed."""
@@ -50,7 +50,7 @@ class Listener(Protocol):
 
 @dataclass
 class Runner:
-    """One run of a plan. `add` takes each sample; `deadline` is on time.monotonic()'s clock."""
+    """One run of a plan. `add` receives each sample; `deadline` is on time.monotonic()'s clock."""
 
     plan: Plan
     volumes: Mapping[str, Volume]
@@ -58,42 +58,42 @@ class Runner:
     listener: Listener
     deadline: float
     tools: Mapping[str, str] = field(default_factory=dict)
-    sequence: int = 0  # of the run's units, the next one's number
+    sequence: int = 0  # the run's number of the next unit
     units: int = 0  # measured here
-    finished: Mapping[str, int] = field(default_factory=dict)  # whole blocks that an earlier part of the run has
-    partial: frozenset[tuple[str, int, Cell]] = frozenset()  # cells of unfinished blocks that it has
+    finished: Mapping[str, int] = field(default_factory=dict)  # complete blocks of an earlier part of the run
+    partial: frozenset[tuple[str, int, Cell]] = frozenset()  # its cells in incomplete blocks
     stacks: dict[StackKey, Stack] = field(default_factory=dict)
     errors: int = 0
-    disturbed: int = 0  # units whose clock started on a CPU that was slower than at its best
+    disturbed: int = 0  # units whose clock started on a CPU slower than its best
     build_seconds: dict[str, float] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
-    around: Callable[[Cell], AbstractContextManager[None]] = lambda cell: nullcontext()  # entered while the clock runs
+    around: Callable[[Cell], AbstractContextManager[None]] = lambda cell: nullcontext()  # active while the clock runs
 
     def run(self) -> dict[str, int]:
         """Build, then run blocks until the deadline; return the number of blocks per scenario."""
         self.build()
-        known = {name: discovery.scenario(name) for name in self.plan.cells}
-        weights = {name: scenario.weight for name, scenario in known.items()}
-        plan = schedule.Schedule(self.plan.cells, weights)
+        scenarios = {name: discovery.scenario(name) for name in self.plan.cells}
+        weights = {name: scenario.weight for name, scenario in scenarios.items()}
+        scheduler = schedule.Schedule(self.plan.cells, weights)
         for name, blocks in self.finished.items():
             for _ in range(blocks):
-                plan.ran(name, 0.0)
-        while (chosen := plan.next(self.deadline - time.monotonic())) is not None:
+                scheduler.ran(name, 0.0)
+        while (chosen := scheduler.next(self.deadline - time.monotonic())) is not None:
             name, block = chosen
             start = time.monotonic()
             for cell in schedule.block_order(self.plan.cells[name], self.plan.request.seed, name, block):
                 if (name, block, cell) in self.partial:
                     continue
                 if time.monotonic() > self.deadline:
-                    return plan.begun
+                    return scheduler.begun
                 self.listener.unit(cell, block, self.sequence, self.deadline - time.monotonic())
-                self.observe(known[name], cell, block)
-            plan.ran(name, time.monotonic() - start)
-        return plan.begun
+                self.observe(scenarios[name], cell, block)
+            scheduler.ran(name, time.monotonic() - start)
+        return scheduler.begun
 
     def build(self) -> None:
-        """Build every chain that the plan shares, once."""
-        for number, (key, wanted) in enumerate(self.plan.stacks.items()):
+        """Build every chain of the plan."""
+        for number, (key, stack_plan) in enumerate(self.plan.stacks.items()):
             scenario = discovery.scenario(key.scenario)
             driver = discovery.driver(key.driver)(rootless=self.plan.request.rootless)
             volume = self.volumes[volume_key(key.driver, key.volume)]
@@ -107,12 +107,12 @@ class Runner:
                     f"the time was over after building {number} of {len(self.plan.stacks)} stacks",
                     fix="give a larger --budget, or fewer drivers, volumes or scenarios",
                 )
-            what = f"building {key.scenario} for {key.driver}@{key.volume}, {len(wanted.layers)} layers"
-            self.listener.phase(what)
+            phase = f"building {key.scenario} for {key.driver}@{key.volume}, {len(stack_plan.layers)} layers"
+            self.listener.phase(phase)
             start = time.monotonic()
             home = volume.path / f"{key.driver.replace('/', '-')}-{number}"
             try:
-                self.stacks[key] = driver.build(home, wanted.layers, wanted.depths, self.plan.request.seed)
+                self.stacks[key] = driver.build(home, stack_plan.layers, stack_plan.depths, self.plan.request.seed)
             except OSError as error:
                 raise BenchError(
                     f"building {key.scenario} for {key.driver}@{key.volume} failed",
@@ -120,34 +120,34 @@ class Runner:
                     fix="leave out the largest sizes or depths, or give a --workdir with more room",
                 ) from error
             self.build_seconds[f"{key.scenario} {key.driver}@{key.volume}"] = round(time.monotonic() - start, 3)
-        for made in self.volumes.values():
-            made.sync()
+        for volume in self.volumes.values():
+            volume.sync()
 
     def close(self) -> None:
-        """End what was started to build."""
+        """Close the stacks, which stops engines."""
         for key, stack in self.stacks.items():
             discovery.driver(key.driver)(rootless=self.plan.request.rootless).close(stack)
 
-    def observe(self, scenario: Scenario, cell: Cell, block: int, judged: str = "") -> Sample:
-        """Run one unit and hand its sample on; what fails becomes an error row, not an exception.
+    def observe(self, scenario: Scenario, cell: Cell, block: int, metric: str = "") -> Sample:
+        """Run one unit and hand its sample on; a failure becomes an error row, not an exception.
 
-        With `judged` that metric is enough.
+        With `metric`, other metrics may be left out.
         """
-        [sample] = self.observe_together(scenario, [cell], block, judged)
+        [sample] = self.observe_together(scenario, [cell], block, metric)
         return sample
 
     def observe_together(
-        self, scenario: Scenario, cells: Sequence[Cell], block: int, judged: str = ""
+        self, scenario: Scenario, cells: Sequence[Cell], block: int, metric: str = ""
     ) -> Sequence[Sample]:
-        """Run one unit of each cell at the same time, their operations in turns, and hand the samples on.
+        """Run one unit of each cell at the same time, with their operations in turns, and hand the samples on.
 
-        All containers are mounted before the first operation (bench.measure.turns). Where one fails, all of them are
-        error rows. Not for cold cells: mounting a container brings in what another one is to find cold.
+        All containers are mounted before the first operation (bench.measure.turns). If one fails, all of them become
+        error rows. Not for cold cells: mounting one container would warm the caches for another.
         """
         started = time.time()
         units = [self._unit(scenario, cell, block) for cell in cells]
-        for place, unit in enumerate(units):
-            unit.judged, unit.place = judged, (place, len(units))
+        for position, unit in enumerate(units):
+            unit.judged, unit.place = metric, (position, len(units))
         turns = Turns(scenario, units, self.around, self._quiet)
         failure: Exception | None = None
         try:
@@ -157,17 +157,17 @@ class Runner:
                 raise stop from None
             failure = problem
             self.errors += len(units)
-            at = turns.at.cell
-            self.listener.problem(f"{scenario.name} {at.arm.name} depth {at.depth}: {problem}")
+            cell = turns.active.cell
+            self.listener.problem(f"{scenario.name} {cell.arm.name} depth {cell.depth}: {problem}")
         samples = [self._sample(unit, block, started, turns.failed(unit, failure)) for unit in units]
         for sample in samples:
             self.add(sample)
         if isinstance(failure, LostVolumeError):
             raise failure
-        # A proof that failed may have looked at what an error left behind.
+        # A failed proof may be the consequence of an earlier error.
         cause = failure.__context__ if isinstance(failure, ProofError) else failure
         if isinstance(cause, OSError) and cause.errno in FATAL:
-            arm = turns.at.cell.arm
+            arm = turns.active.cell.arm
             raise BenchError(
                 f"volume {arm.volume} cannot be written any more",
                 why=f"{cause.strerror} in {scenario.name} on {arm.name}",
@@ -176,7 +176,7 @@ class Runner:
         return samples
 
     def _sample(self, unit: Unit, block: int, started: float, error: str) -> Sample:
-        """Return the row of a unit that has ended, the next in the run's sequence."""
+        """Return the row of a finished unit, with the next sequence number."""
         cell = unit.cell
         sample = Sample(
             sequence=self.sequence,
@@ -205,7 +205,7 @@ class Runner:
         volume = self.volumes[volume_key(cell.arm.driver, cell.arm.volume)]
         driver = discovery.driver(cell.arm.driver)(dict(cell.arm.options), rootless=self.plan.request.rootless)
         seed = self.plan.request.seed
-        # The same draws for every cell of a block: in which order names are looked up must not tell arms apart.
+        # The same seed for every cell of a block, so that all arms look up names in the same order.
         order = random.Random(f"{seed}:{scenario.name}:{block}")  # noqa: S311
         if scenario.needs_container:
             stack = self.stacks[StackKey.of(scenario, cell)]
@@ -217,9 +217,9 @@ class Runner:
 
     @contextmanager
     def _quiet(self, units: Sequence[Unit]) -> Iterator[None]:
-        """While the clock runs: no garbage collection, one CPU, and that an undisturbed one if there is one.
+        """While the clock runs: no garbage collection, and a single CPU, undisturbed if possible.
 
-        Units in turns share the CPU, the wait for it and what is found there.
+        Units in turns share the CPU, the wait for it and the recorded pace.
         """
         allowed = os.sched_getaffinity(0)
         cpus = sorted(allowed, reverse=True)
@@ -246,7 +246,7 @@ class Runner:
 
 
 def interruption(problem: BaseException) -> Interrupted | None:
-    """Return the interruption in whose clean-up `problem` came up (a file left open keeps a mount busy), if any."""
+    """Return the interruption during whose clean-up `problem` occurred, if any (an open file keeps a mount busy)."""
     cause: BaseException | None = problem
     while cause is not None and not isinstance(cause, Interrupted):
         cause = cause.__context__

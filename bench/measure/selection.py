@@ -1,4 +1,4 @@
-"""Which arms and cells a request means here, and what is left out and why."""
+"""Selection of a request's arms and cells on this machine, and the reasons for what is left out."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from bench.scenario.contract import Grid, Scenario
 
 __all__ = ["MAX_DEPTH", "UNASKED", "arms_of", "cells_of", "check_depths", "unasked", "volumes_of"]
 
-MAX_DEPTH = 500  # of drivers without a limit of their own: deeper than overlayfs goes, nothing is compared
-UNASKED = "leaves it out"  # the end of a skip's reason: nobody named it
+MAX_DEPTH = 500  # for drivers without a limit: that of overlayfs, beyond which there is nothing to compare
+UNASKED = "leaves it out"  # the end of a skip's reason: it was not named
 
 
 def volumes_of(plan: Plan) -> list[str]:
-    """Return the volumes that are asked for and can be made; the others are skips."""
+    """Return the requested volumes that can be made; add skips for the others."""
     request = plan.request
     for name in request.volumes:
         discovery.volume(name)
@@ -50,13 +50,13 @@ def volumes_of(plan: Plan) -> list[str]:
 
 
 def arms_of(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
-    """Return the arms on these volumes that are asked for and work here; the others are skips."""
+    """Return the requested arms on these volumes that work here; add skips for the others."""
     request = plan.request
-    wanted = [parse_driver(text) for text in request.drivers] or _usual(plan)
-    if NATIVE not in {name for name, _ in wanted}:
-        wanted.insert(0, (NATIVE, ()))
+    requested = [parse_driver(text) for text in request.drivers] or _usual(plan)
+    if NATIVE not in {name for name, _ in requested}:
+        requested.insert(0, (NATIVE, ()))
     arms: list[tuple[Arm, Driver]] = []
-    for name, options in dict.fromkeys(wanted):
+    for name, options in dict.fromkeys(requested):
         refused: list[tuple[Arm, Support]] = []
         unusual: list[tuple[Arm, Driver]] = []
         for volume in volumes:
@@ -74,22 +74,22 @@ def arms_of(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
             else:
                 unusual.append((arm, driver))
         if name in {arm.driver for arm, _ in arms}:
-            told = [unasked(f"arm {arm.name}", "", f"--volume {arm.volume}", request) for arm, _ in unusual]
-            plan.skips += told
+            skips = [unasked(f"arm {arm.name}", "", f"--volume {arm.volume}", request) for arm, _ in unusual]
+            plan.skips += skips
         else:
             arms += unusual
         if refused and request.drivers and name != NATIVE and name not in {arm.driver for arm, _ in arms}:
             arm, support = refused[0]
             raise BenchError(f"arm {arm.name} cannot run here", why=support.reason, fix=support.fix)
         plan.skips += [Skip(f"arm {arm.name}", support.reason, support.fix) for arm, support in refused]
-    beside = {arm.volume for arm, _ in arms if arm.driver != NATIVE}
-    if request.drivers and not request.volumes and beside:  # native is there to be compared with
-        arms = [(arm, driver) for arm, driver in arms if arm.volume in beside or NATIVE in request.drivers]
+    measured = {arm.volume for arm, _ in arms if arm.driver != NATIVE}
+    if request.drivers and not request.volumes and measured:  # native is there to be compared with
+        arms = [(arm, driver) for arm, driver in arms if arm.volume in measured or NATIVE in request.drivers]
     return arms
 
 
 def _affordable(arm: Arm, driver: Driver, grid: Grid) -> bool:
-    """Tell whether a grid measures an arm unasked: what is costly, and native beside it, only if it says so."""
+    """Tell whether a grid measures an arm by default: costly ones, and native on their volumes, only if it says so."""
     if driver.daemon:
         return grid.engines or arm.driver in (grid.drivers or ())
     of_volume = discovery.volume(arm.volume).drivers
@@ -98,13 +98,13 @@ def _affordable(arm: Arm, driver: Driver, grid: Grid) -> bool:
 
 
 def _usual_arm(driver: Driver, volume: str) -> bool:
-    """Tell whether the two are measured together unasked."""
+    """Tell whether the two are measured together by default."""
     drivers, volumes = discovery.volume(volume).drivers, driver.usual_volumes
     return (not drivers or driver.name in {NATIVE, *drivers}) and (not volumes or volume in volumes)
 
 
 def _usual(plan: Plan) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
-    """Return the drivers that the profile measures unasked; the others are skips, by choice."""
+    """Return the drivers that the profile measures by default; add skips, by choice, for the others."""
     chosen: list[tuple[str, tuple[tuple[str, str], ...]]] = []
     for name, kind in discovery.drivers().items():
         if _included(kind.profile, plan.request):
@@ -121,22 +121,22 @@ def _included(profile: str, request: Request) -> bool:
 
 
 def unasked(what: str, profile: str, option: str, request: Request) -> Skip:
-    """Return a skip of what the profile leaves out unless it is named."""
+    """Return the skip of something that the profile leaves out by default."""
     fix = ", or ".join(part for part in (profile and f"--profile {profile}", option) if part)
     return Skip(what, f"profile {request.profile} {UNASKED}", fix, by_choice=True)
 
 
 def check_depths(request: Request, arms: Iterable[tuple[Arm, Driver]]) -> None:
-    """Refuse a depth that a chosen driver does not take, before layers of it are thought out."""
+    """Raise BenchError for a depth above a driver's limit, before its layers are generated."""
     limits = {arm.driver: driver.max_depth for arm, driver in arms if driver.max_depth is not None}
     for depth in request.depths:
-        for name, most in (limits or {"a stack here": MAX_DEPTH}).items():
-            if depth > most:
-                raise BenchError(f"{name} takes at most {most} layers", why=f"depth {depth} was asked for")
+        for name, limit in (limits or {"a stack here": MAX_DEPTH}).items():
+            if depth > limit:
+                raise BenchError(f"{name} takes at most {limit} layers", why=f"depth {depth} was asked for")
 
 
 def _grids(request: Request, scenario: Scenario) -> Iterable[Grid]:
-    """Return the scenario's grids with the axes that the user gave instead."""
+    """Yield the scenario's grids, with axes replaced by those of the request."""
     for grid in scenario.grids(request.profile):
         changed = grid
         if request.depths:
@@ -150,10 +150,10 @@ def _grids(request: Request, scenario: Scenario) -> Iterable[Grid]:
 
 
 def cells_of(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> list[Cell]:
-    """Return the cells of a scenario on these arms; what the grids ask for and cannot be had are skips."""
+    """Return the cells of a scenario on these arms; add skips for those of the grids that are not possible."""
     request = plan.request
     profile = PROFILES[request.profile]
-    found: dict[Cell, Cell] = {}  # keyed without max_blocks; if two grids have a cell, the first grid's wins
+    cells: dict[Cell, Cell] = {}  # keyed without max_blocks; if two grids have a cell, the first grid's wins
     skipped: dict[str, Skip] = {}
     if request.rootless and any(Temperature.COLD in grid.temperatures for grid in scenario.grids(request.profile)):
         reason = "only root can mount a file system again"
@@ -177,13 +177,13 @@ def cells_of(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> 
                     what = f"{scenario.name} on {arm.name}"
                     skipped.setdefault(what + reason, Skip(what, reason, scenario=scenario.name))
                 else:
-                    found.setdefault(replace(cell, max_blocks=None), cell)
+                    cells.setdefault(replace(cell, max_blocks=None), cell)
             if not support.ok:
                 what = f"{scenario.name} on {arm.name} at depth {depth} {_words(params)}".rstrip()
                 skip = Skip(what, support.reason, support.fix, by_choice=True, scenario=scenario.name)
                 skipped.setdefault(what, skip)
     plan.skips.extend(skipped.values())
-    return list(found.values())
+    return list(cells.values())
 
 
 def _words(params: Iterable[tuple[str, Param]]) -> str:

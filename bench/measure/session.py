@@ -1,7 +1,7 @@
-"""A run from request to results: checks, a private namespace, volumes, the runner, provenance.
+"""A run from request to results: checks, private namespace, volumes, runner, provenance.
 
-Everything that the run mounts lives in that namespace and on loop devices that clear themselves, so
-that nothing is left however it ends. Rows are written as they come; `resume` goes on with them.
+All mounts of the run are in that namespace and on loop devices with autoclear, so nothing is left
+however it ends. Rows are written one by one; `resume` continues them.
 """
 
 from __future__ import annotations
@@ -44,42 +44,42 @@ if TYPE_CHECKING:
 
 __all__ = ["execute", "extend", "new_run_id", "resume", "start"]
 
-# A directory that exists everywhere and that nothing of the run lies below serves as mount point in
-# the private namespace; outside of it nothing changes.
+# The mount point in the private namespace is one of these standard directories, which must not contain
+# anything that the run uses; nothing changes outside the namespace.
 STAGES = ("/mnt", "/media", "/srv", "/opt", "/home")
-# Units that started on a CPU slower than at its best. A median stands up to fewer than half of them, an
-# interval widens with each: from a tenth on a reader should know before reading any figure.
+# Share of units that started on a CPU slower than its best, above which the run has a warning. A median tolerates
+# less than half of them, but an interval widens with each.
 DISTURBED_SHARE = 0.10
-# What run.json says of one stretch of measuring only.
+# Keys of run.json that describe a single stretch of measuring.
 STRETCH = (
     *("started", "complete", "ended", "seconds", "units", "errors", "warnings"),
     *("conditions", "build_seconds", "volumes", "interrupted", "problem"),
 )
-LOCK_NAME = "\0layer-bench"  # an abstract socket: it leaves no file and ends with its process
+LOCK_NAME = "\0layer-bench"  # an abstract socket: it has no file and disappears with its process
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def new_run_id(request: Request, kind: str = "", now: datetime.datetime | None = None) -> str:
-    """Return a name for a run: time, kind (of an ordinary run, its profile) and seed."""
-    when = now or datetime.datetime.now(datetime.UTC)
-    return f"{when:%Y%m%dT%H%M%SZ}-{kind or request.profile}-s{request.seed}"
+    """Return the name of a new run: time, kind (for an ordinary run the profile) and seed."""
+    timestamp = now or datetime.datetime.now(datetime.UTC)
+    return f"{timestamp:%Y%m%dT%H%M%SZ}-{kind or request.profile}-s{request.seed}"
 
 
 def execute(request: Request, session: RunContext, run_id: str | None = None) -> tuple[Path, int]:
-    """Run `request`; return (the run's directory, exit status). Raises BenchError before anything is made."""
+    """Run `request`; return the run's directory and exit status. Raises BenchError before anything is created."""
     return start(make(request), session, run_id or new_run_id(request), Survey(()))
 
 
-def start(made: Plan, session: RunContext, run_id: str, work: Workload, **facts: Any) -> tuple[Path, int]:
-    """Do `work` on the plan `made` as a new run whose provenance has `facts` too; return as `execute`."""
+def start(plan: Plan, session: RunContext, run_id: str, work: Workload, **facts: Any) -> tuple[Path, int]:
+    """Do `work` on a plan as a new run, with `facts` added to its provenance; return as `execute`."""
     directory = session.results / run_id
     if (directory / "run.json").exists():
         raise BenchError(f"run {directory.name} exists", fix="wait a second, or give another --results")
-    return directory, _run(made, session, directory, work, facts)
+    return directory, _run(plan, session, directory, work, facts)
 
 
 def resume(directory: Path, session: RunContext) -> tuple[Path, int]:
-    """Go on with a run that was cut short, with its own request; return as `execute`."""
+    """Continue an incomplete run with its own request; return as `execute`."""
     from bench.store.reader import load
 
     earlier = load(directory)
@@ -93,28 +93,28 @@ def resume(directory: Path, session: RunContext) -> tuple[Path, int]:
     try:
         if not provenance.request:
             raise ValueError("it has no request")
-        if strange := provenance.request.keys() - {field.name for field in dataclasses.fields(Request)}:
-            raise ValueError(f"this version knows no {min(strange)}")
+        if unknown := provenance.request.keys() - {field.name for field in dataclasses.fields(Request)}:
+            raise ValueError(f"this version knows no {min(unknown)}")
         request = msgspec.convert(provenance.request, Request)
     except ValueError as error:
         raise BenchError(f"{directory / 'run.json'} does not say what was asked for", why=str(error)) from error
-    spent = provenance.seconds
-    if spent >= request.seconds:
+    used = provenance.seconds
+    if used >= request.seconds:
         raise BenchError(f"run {directory.name} has used its {request.seconds:.0f} s", fix="start a new one")
-    moved = dataclasses.replace(session, started=session.started - spent)
-    return directory, _run(make(request), moved, directory, Survey(_observed(earlier)), {})
+    continued = dataclasses.replace(session, started=session.started - used)
+    return directory, _run(make(request), continued, directory, Survey(_observed(earlier)), {})
 
 
-def extend(run: Run, made: Plan, session: RunContext, work: Workload, **facts: Any) -> tuple[Path, int]:
-    """Do more `work` on the plan `made` for `run`, on new volumes; provenance and return as those of `start`.
+def extend(run: Run, plan: Plan, session: RunContext, work: Workload, **facts: Any) -> tuple[Path, int]:
+    """Do more `work` on a plan for `run`, on new volumes; provenance and return value are as of `start`.
 
-    Its rows follow those that the run has. What run.json said of measuring them goes to its list `earlier`.
+    New rows are appended. The entries of run.json about the previous stretch move to its list `earlier`.
     """
     _require_unpacked(run)
     stretch = {key: run.whole[key] for key in STRETCH if key in run.whole}
     facts |= {"command": run.provenance.command, "earlier": [*run.provenance.earlier, stretch]}
-    moved = dataclasses.replace(session, started=session.started - run.provenance.seconds)
-    return run.directory, _run(made, moved, run.directory, work, facts)
+    continued = dataclasses.replace(session, started=session.started - run.provenance.seconds)
+    return run.directory, _run(plan, continued, run.directory, work, facts)
 
 
 def _require_unpacked(run: Run) -> None:
@@ -131,7 +131,7 @@ def _require_unpacked(run: Run) -> None:
 
 
 def _observed(run: Run) -> list[dict[str, Any]]:
-    """Return which cell each unit of an earlier part observed."""
+    """Return the cell of each unit of an earlier part of the run."""
     import pandas as pd
 
     keys = ["sequence", "block", "scenario", "arm", "depth", "temperature"]
@@ -142,41 +142,40 @@ def _observed(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def _run(made: Plan, session: RunContext, directory: Path, task: Workload, facts: Mapping[str, Any]) -> int:
+def _run(plan: Plan, session: RunContext, directory: Path, workload: Workload, facts: Mapping[str, Any]) -> int:
     work = workdir.check(session.workdir)
     with ExitStack() as undo:
-        undo.enter_context(_alone())
-        for line in _left_out(made):
-            _say(line)
-        if any(discovery.volume(recipe_name(name)).filesystem for name in made.volumes):
-            workdir.require_space(work, made.needed_bytes)
-        provenance = _provenance(session, made, directory.name)
+        undo.enter_context(_host_lock())
+        for line in _left_out(plan):
+            _print(line)
+        if any(discovery.volume(recipe_name(name)).filesystem for name in plan.volumes):
+            workdir.require_space(work, plan.needed_bytes)
+        provenance = _provenance(session, plan, directory.name)
         writer = RunWriter(directory, {**provenance, **facts})
         undo.callback(writer.close)
-        place = work
-        if not all(discovery.volume(recipe_name(name)).filesystem for name in made.volumes):
-            place = undo.enter_context(WorkDirectory(work))
-        worker = _Worker(made, session, writer, place, task)
+        if not all(discovery.volume(recipe_name(name)).filesystem for name in plan.volumes):
+            work = undo.enter_context(WorkDirectory(work))
+        worker = _Worker(plan, session, writer, work, workload)
         try:
-            status = namespaces.run_isolated(worker.main, user_namespace=made.request.rootless)
+            status = namespaces.run_isolated(worker.main, user_namespace=plan.request.rootless)
         except OSError as error:
-            told = refused_namespaces(error, user_namespace=made.request.rootless)
-            raise BenchError("cannot make a private namespace", why=told.reason, fix=told.fix) from error
+            refusal = refused_namespaces(error, user_namespace=plan.request.rootless)
+            raise BenchError("cannot make a private namespace", why=refusal.reason, fix=refusal.fix) from error
     return status
 
 
-def _left_out(made: Plan) -> list[str]:
-    """Return a line for each reason why something is left out that could be added, with what it takes."""
+def _left_out(plan: Plan) -> list[str]:
+    """Return a line for each reason why something is left out, with its fix, if it has one."""
     grouped: dict[tuple[str, str], list[str]] = {}
-    for skip in made.skips:
+    for skip in plan.skips:
         if skip.fix and not skip.by_choice:
             grouped.setdefault((skip.reason, skip.fix), []).append(skip.what)
-    return [f"without {', '.join(whats)}: {reason}; {fix}" for (reason, fix), whats in grouped.items()]
+    return [f"without {', '.join(names)}: {reason}; {fix}" for (reason, fix), names in grouped.items()]
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Hold the host's lock: two runs would disturb each other's times."""
+def _host_lock() -> Iterator[None]:
+    """Hold the host's lock, because two runs would disturb each other's times."""
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         lock.bind(LOCK_NAME)
@@ -193,16 +192,16 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _provenance(session: RunContext, made: Plan, run_id: str) -> dict[str, Any]:
+def _provenance(session: RunContext, plan: Plan, run_id: str) -> dict[str, Any]:
     return {
         "run": run_id,
         "version": __version__,
         "command": list(session.command),
-        "request": made.request,
+        "request": plan.request,
         "started": _now(),
         "host": fingerprint.fingerprint(),
-        "skips": made.skips,
-        "cells": {name: len(cells) for name, cells in made.cells.items()},
+        "skips": plan.skips,
+        "cells": {name: len(cells) for name, cells in plan.cells.items()},
         "warnings": [],
     }
 
@@ -213,39 +212,39 @@ def _now() -> str:
 
 @dataclasses.dataclass
 class _Worker:
-    """What runs as PID 1 of the private namespaces."""
+    """PID 1 of the private namespaces."""
 
     plan: Plan
     session: RunContext
     writer: RunWriter
     work: Path
-    task: Workload
+    workload: Workload
 
     def main(self) -> int:
-        """Run, and turn whatever ends it into provenance and an exit status."""
+        """Run; record an early end in the provenance; return the exit status."""
         for number in SIGNALS:
             signal.signal(number, _interrupt)
         try:
             with self.session.listener() as listener:
                 return self._measure(listener)
         except (Interrupted, BenchError, OSError) as error:
-            return self._ended(error)
+            return self._end_early(error)
 
-    def _ended(self, error: BaseException) -> int:
-        """Write and say why the run ended early; return the exit status."""
+    def _end_early(self, error: BaseException) -> int:
+        """Record and print why the run ended early; return the exit status."""
         if (stop := interruption(error)) is not None:
             name = signal.Signals(stop.signum).name
             self._close(interrupted=name)
-            onward = f": `python -m bench run --resume {self._run_id}`" if isinstance(self.task, Survey) else ""
-            _say(f"stopped by {name}; the samples so far are kept{onward}")
+            hint = f": `python -m bench run --resume {self._run_id}`" if isinstance(self.workload, Survey) else ""
+            _print(f"stopped by {name}; the samples so far are kept{hint}")
             return 128 + stop.signum
         if isinstance(error, OSError):
-            where = f" ({error.filename})" if error.filename else ""
+            path = f" ({error.filename})" if error.filename else ""
             self._close(problem=str(error))
-            _say(f"the run failed: {error.strerror or error}{where}; `python -m bench doctor` tells what works here")
+            _print(f"the run failed: {error.strerror or error}{path}; `python -m bench doctor` tells what works here")
         else:
             self._close(problem=str(error))
-            _say(str(error))
+            _print(str(error))
         return EXIT_USAGE
 
     @property
@@ -256,7 +255,7 @@ class _Worker:
         self.writer.save(ended=_now(), seconds=round(time.monotonic() - self.session.started, 3), **changes)
 
     def _close(self, **changes: Any) -> None:
-        """Write why the run ended early; where that fails too, what is told is the first reason."""
+        """Record why the run ended early; a failure to do so is ignored in favour of the first error."""
         with suppress(BenchError):
             self._save(complete=False, **changes)
 
@@ -266,10 +265,10 @@ class _Worker:
         tools, skips = self._tools(stage)
         self.writer.save(skips=[*self.writer.provenance["skips"], *skips])
         shop = Workshop(self.plan, self.session, self.writer, self.work, listener, stage, tools)
-        done = self.task(shop)
+        facts = self.workload(shop)
         after = fingerprint.conditions()
         usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        own = sum(item.ru_utime + item.ru_stime for item in usage)
+        cpu_seconds = sum(resources.ru_utime + resources.ru_stime for resources in usage)
         units = shop.runners[-1].sequence
         errors = sum(runner.errors for runner in shop.runners)
         self._save(
@@ -279,18 +278,18 @@ class _Worker:
             build_seconds=shop.runners[0].build_seconds,
             conditions={"before": before, "after": after},
             warnings=[
-                *fingerprint.warnings(before, after, own),
-                *_disturbed(shop.runners),
-                *_of_volumes(self.writer.provenance.get("volumes", {})),
+                *fingerprint.warnings(before, after, cpu_seconds),
+                *_disturbed_warnings(shop.runners),
+                *_volume_warnings(self.writer.provenance.get("volumes", {})),
             ],
-            **done,
+            **facts,
         )
         if errors:
-            _say(f"{errors} of {units} units failed; their rows say why (`error` in samples.jsonl)")
+            _print(f"{errors} of {units} units failed; their rows say why (`error` in samples.jsonl)")
         return EXIT_USAGE if errors else 0
 
     def _stage(self) -> Path:
-        """Mount a tmpfs, private to this namespace, where nothing that the run needs lies below."""
+        """Mount a tmpfs in this namespace on a directory that contains nothing the run needs."""
         paths = [self.work, self.writer.directory.resolve(), Path.cwd(), Path(sys.prefix), Path(__file__).resolve()]
         for name in STAGES:
             stage = Path(name)
@@ -309,18 +308,18 @@ class _Worker:
         return {}, [skip]
 
 
-def _of_volumes(volumes: Mapping[str, Mapping[str, Any]]) -> list[RunWarning]:
-    """Return a warning for what volumes are found to lack that figures or proofs rest on."""
+def _volume_warnings(volumes: Mapping[str, Mapping[str, Any]]) -> list[RunWarning]:
+    """Return a warning for each missing property of volumes that figures or proofs depend on."""
     lacking = {
         "direct_io": "no direct I/O below {}: the work directory's file system refuses it, so that the host's page "
         "cache keeps a copy and cold is not cold",
         "nanoseconds": "times of {} have whole seconds: comparing trees misses an edit of the same size within one",
     }
-    found = {key: ", ".join(name for name, facts in volumes.items() if facts.get(key) is False) for key in lacking}
-    return [RunWarning(f"no {key}", lacking[key].format(names), names) for key, names in found.items() if names]
+    affected = {key: ", ".join(name for name, facts in volumes.items() if facts.get(key) is False) for key in lacking}
+    return [RunWarning(f"no {key}", lacking[key].format(names), names) for key, names in affected.items() if names]
 
 
-def _disturbed(runners: Sequence[Runner]) -> list[RunWarning]:
+def _disturbed_warnings(runners: Sequence[Runner]) -> list[RunWarning]:
     share = sum(runner.disturbed for runner in runners) / max(sum(runner.units for runner in runners), 1)
     if share <= DISTURBED_SHARE:
         return []
@@ -330,10 +329,10 @@ def _disturbed(runners: Sequence[Runner]) -> list[RunWarning]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    for other in SIGNALS:  # the first one stops the run; more would only cut its goodbye short
-        signal.signal(other, signal.SIG_IGN)
+    for caught in SIGNALS:  # the first signal stops the run; further ones would only interrupt the shutdown
+        signal.signal(caught, signal.SIG_IGN)
     raise Interrupted(number)
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(f"bench: {text}", file=sys.stderr, flush=True)

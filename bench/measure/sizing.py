@@ -1,4 +1,4 @@
-"""How large a plan's volumes are: chains of layers, and what containers and units add."""
+"""Sizes of a plan's volumes: chains of layers, containers, and what units write."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from bench.scenario.contract import Scenario
 
 __all__ = ["fits", "lay_out"]
 
-MARGIN = 1.35  # of a volume's computed content, for metadata that grows in chunks (xfs inode chunks, htrees)
-SPARE_BYTES = 128 << 20  # of a volume, for its journal or log and a file system's own reserve
+MARGIN = 1.35  # factor on a volume's computed content, for metadata that grows in chunks (xfs inode chunks, htrees)
+SPARE_BYTES = 128 << 20  # of a volume, for its journal or log and the file system's reserve
 SPARE_INODES = 20_000
-IN_TURNS = 2  # units that write at the same time, at most (bench.measure.turns)
-CONTAINERS = 3  # alive at once: two in turns, and one that warms the image
+IN_TURNS = 2  # maximum number of units that write at the same time (bench.measure.turns)
+CONTAINERS = 3  # maximum number at the same time: two in turns, and one that warms the image
 
 
 def lay_out(plan: Plan) -> None:
-    """Fill in the stacks and the volumes that the plan's cells need."""
+    """Add the stacks and volumes that the plan's cells need."""
     _stacks(plan)
     _sizes(plan)
 
 
-_chains: dict[tuple[str, Content], list[Layer]] = {}  # each as long as was asked for so far
+_chains: dict[tuple[str, Content], list[Layer]] = {}  # each as long as requested so far
 
 
 def _chain(scenario: Scenario, depth: int, content: Content) -> Sequence[Layer]:
@@ -37,23 +37,23 @@ def _chain(scenario: Scenario, depth: int, content: Content) -> Sequence[Layer]:
     return tuple(layers[:depth])
 
 
-_taken: dict[tuple[object, ...], Footprint] = {}  # by driver with options, chain, depths and volume
+_footprints: dict[tuple[object, ...], Footprint] = {}  # by driver with options, chain, depths and volume
 
 
 def _footprint(driver: Driver, scenario: Scenario, content: Content, depths: tuple[int, ...], volume: str) -> Footprint:
-    """Return what images of these depths take; the same is asked for cell after cell."""
+    """Return the footprint of images of these depths; cached, because many cells need the same."""
     key = (driver.name, *driver.chosen.items(), scenario.name, content, depths, volume)
-    if key not in _taken:
+    if key not in _footprints:
         layers = _chain(scenario, max(depths), content)
-        _taken[key] = driver.footprint(layers, depths, discovery.volume(volume))
-    return _taken[key]
+        _footprints[key] = driver.footprint(layers, depths, discovery.volume(volume))
+    return _footprints[key]
 
 
 def _container_bytes(driver: Driver, scenario: Scenario, content: Content, depth: int) -> int:
     key = (driver.name, *driver.chosen.items(), scenario.name, content, depth)
-    if key not in _taken:
-        _taken[key] = Footprint(0, driver.container_bytes(_chain(scenario, depth, content), depth))
-    return _taken[key].bytes
+    if key not in _footprints:
+        _footprints[key] = Footprint(0, driver.container_bytes(_chain(scenario, depth, content), depth))
+    return _footprints[key].bytes
 
 
 def fits(
@@ -64,7 +64,7 @@ def fits(
     params: tuple[tuple[str, Param], ...],
     profile: Profile,
 ) -> Support:
-    """Tell whether the profile builds a stack so large."""
+    """Tell whether the stack is within the profile's limits."""
     footprint = _footprint(driver, scenario, content_of(scenario, params), (depth,), arm.volume)
     if footprint.inodes > profile.stack_inodes or footprint.bytes > profile.stack_bytes:
         larger = [other.name for other in PROFILES.values() if other.stack_inodes > profile.stack_inodes]
@@ -78,22 +78,22 @@ def fits(
 
 
 def _stacks(plan: Plan) -> None:
-    """Collect the chains that the cells need, each as deep as its deepest cell."""
+    """Add the chains that the cells need, each as deep as its deepest cell."""
     depths: dict[StackKey, set[int]] = {}
     for name, cells in plan.cells.items():
         scenario = discovery.scenario(name)
         for cell in cells:
             key = StackKey.of(scenario, cell)
             depths.setdefault(key, set()).add(cell.depth)
-    for key, wanted in depths.items():
+    for key, chosen in depths.items():
         scenario = discovery.scenario(key.scenario)
         driver = discovery.driver(key.driver)(rootless=plan.request.rootless)
-        footprint = _footprint(driver, scenario, key.content, tuple(sorted(wanted)), key.volume)
-        plan.stacks[key] = StackPlan(_chain(scenario, max(wanted), key.content), sorted(wanted), footprint)
+        footprint = _footprint(driver, scenario, key.content, tuple(sorted(chosen)), key.volume)
+        plan.stacks[key] = StackPlan(_chain(scenario, max(chosen), key.content), sorted(chosen), footprint)
 
 
 def _sizes(plan: Plan) -> None:
-    """Compute what each volume must hold: all chains, the live containers, and what a unit writes."""
+    """Compute each volume's size: all chains, the live containers, and what a unit writes."""
     totals: dict[str, Footprint] = {}
     for key, stack in plan.stacks.items():
         name = volume_key(key.driver, key.volume)

@@ -1,4 +1,4 @@
-"""Whether something can be measured here: one rule for plans, comparisons, fixtures and the doctor."""
+"""Support on this machine, with the same rules for plans, comparisons, fixtures and the doctor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["arm_support", "cell_support", "driver_of", "driver_support"]
 
 
 def driver_of(arm: Arm, *, rootless: bool = False) -> Driver:
-    """Return the driver of an arm, with its options; raises BenchError for what it does not know."""
+    """Return the driver of an arm, with its options; raises BenchError for unknown options."""
     return discovery.driver(arm.driver)(dict(arm.options), rootless=rootless)
 
 
@@ -26,7 +26,7 @@ def arm_support(arm: Arm, *, rootless: bool = False) -> Support:
 
 
 def cell_support(arm: Arm, depth: int, temperature: Temperature | None = None) -> Support:
-    """Tell whether an arm that works takes so many layers, and, if a temperature is given, can be brought to it."""
+    """Tell whether a working arm supports this depth and, if given, this temperature."""
     driver = discovery.driver(arm.driver)
     if driver.max_depth is not None and depth > driver.max_depth:
         return Support.no(f"the driver takes at most {driver.max_depth} layers")
@@ -40,7 +40,7 @@ def cell_support(arm: Arm, depth: int, temperature: Temperature | None = None) -
 
 
 def driver_support(name: str, *, rootless: bool = False) -> Support:
-    """Tell whether a driver works here on some volume: on any, or on one of its own that can be made here."""
+    """Tell whether a driver works here on some volume that can be made."""
     driver = discovery.driver(name)(rootless=rootless)
     probes = {volume: driver.probe(recipe) for volume, recipe in discovery.volumes().items()}
     first, *others = probes.values()

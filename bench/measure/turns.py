@@ -1,8 +1,8 @@
 """Units in turns: their containers are mounted at the same time, and their operations alternate.
 
-How fast the same call is drifts within milliseconds on a shared host. Of units one after the other the medians of two
-equal arms differed by 9 to 12 %, of even and odd operations within one unit by 2 to 5 %: so what is to be compared is
-done side by side. A single unit is the same with nobody to take turns with.
+The speed of a system call drifts within milliseconds on a shared host. The medians of two equal arms differed by 9 to
+12 % if their units ran one after the other; those of even and odd operations within one unit by 2 to 5 %. So the
+operations of compared units are interleaved. A single unit is the special case of one participant.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ __all__ = ["Turns"]
 
 @dataclass
 class Turns:
-    """Units of one scenario. `around` is entered for each turn, `quiet` for all of them.
+    """Units of one scenario. The context `around` encloses each turn, `quiet` all of them.
 
-    `at` is the unit whose step it is, so that of an exception one knows whose it was.
+    `active` is the unit whose step is running; an exception is attributed to it.
     """
 
     scenario: Scenario
     units: Sequence[Unit]
     around: Callable[[Cell], AbstractContextManager[None]]
     quiet: Callable[[Sequence[Unit]], AbstractContextManager[None]]
-    at: Unit = field(init=False)
+    active: Unit = field(init=False)
 
     def __post_init__(self) -> None:
-        self.at = self.units[0]
+        self.active = self.units[0]
 
     def run(self) -> None:
         """For each unit: create, before, temperature, operate, prove, unmount, after, remove."""
@@ -44,9 +44,9 @@ class Turns:
             return
         with ExitStack() as created:
             for unit in self._each():
-                took, unit.container = once(unit.driver.create_read_write, unit.container.stack, unit.depth)
+                nanoseconds, unit.container = once(unit.driver.create_read_write, unit.container.stack, unit.depth)
                 created.callback(self._remove, unit)
-                unit.container.took["create"] = took
+                unit.container.took["create"] = nanoseconds
                 if len(self.units) > 1:
                     unit.container.how["operations"] = TURNS
                 self.scenario.before(unit)
@@ -58,15 +58,15 @@ class Turns:
                 self.scenario.after(unit)
 
     def failed(self, unit: Unit, problem: Exception | None) -> str:
-        """Return what a unit's row says of `problem`; empty where there was none."""
+        """Return the error text for a unit's row; empty if there was no `problem`."""
         if problem is None:
             return ""
         text = f"{type(problem).__name__}: {problem}"
-        return text if unit is self.at else f"the unit that it takes turns with failed: {text}"
+        return text if unit is self.active else f"the unit that it takes turns with failed: {text}"
 
     def _each(self) -> Iterator[Unit]:
         for unit in self.units:
-            self.at = unit
+            self.active = unit
             yield unit
 
     def _remove(self, unit: Unit) -> None:
@@ -80,19 +80,19 @@ class Turns:
         return mounted(unit.driver, unit.container, unit.volume, unit.cell.temperature, touch)
 
     def _operate(self) -> None:
-        """Do the operations in turns; then prove them.
+        """Run the operations in turns; then prove them.
 
-        Who goes first in a round follows the Thue–Morse sequence (AB BA BA AB BA AB AB BA …), in which a drift cancels
-        out, and one that changes, too. What it leaves is for the order of the units themselves, which is drawn: whose
-        container was first to access a directory had lookups of 0.95 to 1.06 times the other's to the end.
+        The order within a round follows the Thue–Morse sequence (AB BA BA AB BA AB AB BA …), which cancels a drift and
+        also its change. The remaining bias is handled by the random order of the units: the container that accessed a
+        directory first had lookups of 0.95 to 1.06 times the other's until the end.
         """
-        left = [(unit, self._steps(unit)) for unit in self.units]
+        running = [(unit, self._steps(unit)) for unit in self.units]
         with self.quiet(self.units):
             for number in count():
-                order = left[::-1] if number.bit_count() % 2 else left
-                over = [unit for unit, steps in order if not self._turn(unit, steps)]
-                left = [(unit, steps) for unit, steps in left if unit not in over]
-                if not left:
+                order = running[::-1] if number.bit_count() % 2 else running
+                finished = [unit for unit, steps in order if not self._turn(unit, steps)]
+                running = [(unit, steps) for unit, steps in running if unit not in finished]
+                if not running:
                     break
         for unit in self._each():
             self.scenario.prove(unit)
@@ -101,7 +101,7 @@ class Turns:
         yield from self.scenario.operate(unit) or ()
 
     def _turn(self, unit: Unit, steps: Iterator[None]) -> bool:
-        """Go on with a unit's operations; return whether there may be more."""
-        self.at = unit
+        """Run the next step of a unit; return whether there may be more."""
+        self.active = unit
         with self.around(unit.cell):
             return next(steps, self) is not self

@@ -1,4 +1,4 @@
-"""What a run measures with, inside its private namespace, and the ordinary thing that it does there."""
+"""Resources of a run inside its private namespace, and the ordinary work done with them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ __all__ = ["RunContext", "Survey", "Workload", "Workshop", "place_of"]
 
 @dataclass(frozen=True)
 class RunContext:
-    """Where a run works and writes, and who listens."""
+    """Directories, command and listener of a run."""
 
     workdir: Path
     results: Path
     command: Sequence[str]
     listener: Callable[[], Any]  # makes a context manager whose value is a Listener, in the run's process
-    started: float  # time.monotonic() when the command began: the budget counts from there
+    started: float  # time.monotonic() at the start of the command, from which the budget counts
 
 
 @dataclass
 class Workshop:
-    """What a run measures with, inside the private namespace."""
+    """Resources of a run inside the private namespace."""
 
     plan: Plan
     session: RunContext
@@ -46,14 +46,14 @@ class Workshop:
 
     @property
     def deadline(self) -> float:
-        """When the run must end, on the clock of time.monotonic()."""
+        """The end of the run, on the clock of time.monotonic()."""
         return self.session.started + self.plan.request.seconds
 
     @contextmanager
     def runner(self, plan: Plan | None = None) -> Iterator[Runner]:
-        """Make the volumes of `plan` (the run's own, if none is given) and yield a runner on them.
+        """Make the volumes of `plan` (default: the run's plan) and yield a runner on them.
 
-        Its units are numbered on from the last one's.
+        Its units continue the numbering of the previous runner.
         """
         plan = plan or self.plan
         with ExitStack() as undo:
@@ -79,10 +79,10 @@ class Workshop:
 
     @contextmanager
     def _volume(self, name: str, plan: Plan) -> Iterator[Volume]:
-        wanted = plan.volumes[name]
-        self.listener.phase(f"making {name}, {wanted.bytes >> 20} MiB")
+        size = plan.volumes[name]
+        self.listener.phase(f"making {name}, {size.bytes >> 20} MiB")
         path = self.stage / place_of(name, list(plan.volumes))
-        volume = discovery.volume(recipe_name(name)).make(path, self.work, size=wanted.bytes, inodes=wanted.inodes)
+        volume = discovery.volume(recipe_name(name)).make(path, self.work, size=size.bytes, inodes=size.inodes)
         try:
             yield volume
         finally:
@@ -92,50 +92,50 @@ class Workshop:
 def place_of(name: str, names: Sequence[str]) -> str:
     """Return the directory name of the volume `name` of `names`.
 
-    Only letters, digits, `-` and `.`: overlayfs and FUSE programs give `,`, `:` and `=` in a path a meaning, and mkfs
-    arguments are part of a volume's name.
+    It has only letters, digits, `-` and `.`: `,`, `:` and `=` in a path are special to overlayfs and FUSE programs, and
+    mkfs arguments are part of a volume's name.
     """
     plain = re.sub(r"[^A-Za-z0-9.-]", "_", name)
     return plain if plain == name else f"{plain}-{names.index(name)}"
 
 
 class Workload(Protocol):
-    """What a run does in its workshop."""
+    """The work of a run."""
 
     def __call__(self, shop: Workshop) -> Mapping[str, Any]:
-        """Measure; return what the provenance gets for it."""
+        """Measure; return the facts for the provenance."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Run blocks of all scenarios until the time is up; `rows` are what an earlier part of the run observed."""
+    """Run blocks of all scenarios until the time is up; `rows` are those of an earlier part of the run."""
 
     rows: Sequence[Mapping[str, Any]]
 
     def __call__(self, shop: Workshop) -> Mapping[str, Any]:
         """Measure; return the number of blocks of each scenario."""
         with shop.runner() as runner:
-            _go_on(runner, self.rows)
+            _continue(runner, self.rows)
             return {"blocks": runner.run()}
 
 
-def _go_on(runner: Runner, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Tell the runner which cells an earlier part of this run has."""
-    have: dict[tuple[str, int], set[tuple[Any, ...]]] = {}
+def _continue(runner: Runner, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Set the runner's finished blocks and cells from the rows of an earlier part of this run."""
+    observed: dict[tuple[str, int], set[tuple[Any, ...]]] = {}
     for row in rows:
         key = (row["arm"], row["depth"], row["temperature"], tuple(sorted(row["params"].items())))
-        have.setdefault((row["scenario"], row["block"]), set()).add(key)
+        observed.setdefault((row["scenario"], row["block"]), set()).add(key)
         runner.sequence = max(runner.sequence, row["sequence"] + 1)
     finished: dict[str, int] = {}
     partial: set[tuple[str, int, Cell]] = set()
     for name, cells in runner.plan.cells.items():
-        for block in sorted(block for scenario, block in have if scenario == name):
-            wanted = [cell for cell in cells if cell.max_blocks is None or block < cell.max_blocks]
-            done = [cell for cell in wanted if _key(cell) in have[name, block]]
-            if len(done) == len(wanted) and finished.get(name, 0) == block:
+        for block in sorted(block for scenario, block in observed if scenario == name):
+            selected = [cell for cell in cells if cell.max_blocks is None or block < cell.max_blocks]
+            present = [cell for cell in selected if _key(cell) in observed[name, block]]
+            if len(present) == len(selected) and finished.get(name, 0) == block:
                 finished[name] = block + 1
             else:
-                partial.update((name, block, cell) for cell in done)
+                partial.update((name, block, cell) for cell in present)
     runner.finished, runner.partial = finished, frozenset(partial)
 
 

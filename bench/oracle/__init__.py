@@ -1,1 +1,1 @@
-"""One truth for all drivers: the same operations on a container and on a plain directory must do the same."""
+"""An oracle for all drivers: the same operations in a container and in a plain directory must give equal results."""

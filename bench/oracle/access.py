@@ -1,4 +1,4 @@
-"""What is seen below an open directory, by names relative to it."""
+"""Access to files by paths relative to an open directory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ABSENT = "absent"
 
 
 class Seen(NamedTuple):
-    """What a name is; of a directory neither size nor links, in which file systems differ."""
+    """Metadata of a name; a directory's size and link count are left out, because file systems differ in them."""
 
     kind: str
     mode: str = ""
@@ -39,21 +39,21 @@ class Seen(NamedTuple):
 
 
 def seen_at(root: int, path: str) -> Seen:
-    """Return what a name is, without following a link."""
+    """Return the metadata of a name, without following a symbolic link."""
     try:
-        told = os.stat(path, dir_fd=root, follow_symlinks=False)
+        status = os.stat(path, dir_fd=root, follow_symlinks=False)
     except FileNotFoundError:
         return Seen(ABSENT)
-    mode = told.st_mode
+    mode = status.st_mode
     kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo"}
-    facts = Seen(kinds.get(stat.S_IFMT(mode), "device"), oct(stat.S_IMODE(mode)), told.st_uid, told.st_gid)
+    facts = Seen(kinds.get(stat.S_IFMT(mode), "device"), oct(stat.S_IMODE(mode)), status.st_uid, status.st_gid)
     if facts.kind == "directory":
         return facts
-    return facts._replace(size=told.st_size, links=told.st_nlink, device=told.st_rdev)
+    return facts._replace(size=status.st_size, links=status.st_nlink, device=status.st_rdev)
 
 
 def open_at(root: int, path: str, flags: int) -> int:
-    """Open a file as open(2) does, but neither a device nor a pipe, at which it could wait; those end with ENXIO."""
+    """Open a file; raise ENXIO for a device or a pipe, whose open could block."""
     try:
         mode = os.stat(path, dir_fd=root).st_mode
     except FileNotFoundError:
@@ -65,7 +65,7 @@ def open_at(root: int, path: str, flags: int) -> int:
 
 @contextmanager
 def opened_at(root: int, path: str, flags: int) -> Iterator[int]:
-    """Open as `open_at` does while entered."""
+    """Open by `open_at`; close at the end of the context."""
     descriptor = open_at(root, path, flags)
     try:
         yield descriptor
@@ -74,7 +74,7 @@ def opened_at(root: int, path: str, flags: int) -> Iterator[int]:
 
 
 def digest(data: bytes) -> str:
-    """Return how many bytes there are, and their hash."""
+    """Return the number of bytes and their hash."""
     return f"{len(data)} bytes {hashlib.blake2b(data, digest_size=8).hexdigest()}"
 
 
@@ -84,7 +84,7 @@ def content_of(descriptor: int) -> str:
 
 
 def read_at(root: int, path: str) -> str:
-    """Return the digest of a file that is no link."""
+    """Return the digest of a file, without following a symbolic link."""
     with opened_at(root, path, os.O_RDONLY | os.O_NOFOLLOW) as descriptor:
         return content_of(descriptor)
 
@@ -99,12 +99,12 @@ def names_at(root: int, path: str) -> list[str]:
 
 
 def attributes_at(root: int, path: str) -> dict[str, bytes]:
-    """Return the extended attributes of users."""
+    """Return the extended attributes in the namespace `user`."""
     place = f"/proc/self/fd/{root}/{path}"
     try:
         names = [name for name in os.listxattr(place, follow_symlinks=False) if name.startswith("user.")]
     except OSError as error:
         if error.errno != errno.ENOTSUP:
             raise
-        return {}  # none can be set, which is what setxattr says
+        return {}  # setxattr fails with the same error
     return {name: os.getxattr(place, name, follow_symlinks=False) for name in sorted(names)}

@@ -1,4 +1,4 @@
-"""Operations on what is known of a file beside its content: mode, owner, times, extended attributes."""
+"""Operations on a file's metadata: mode, owner, times, extended attributes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ChangeMode(Operation):
     name = "chmod"
 
     def do(self, root: int) -> object:
-        """Return the mode then; what a link leads to may lie outside, so that links are left alone."""
+        """Return the metadata afterwards; symbolic links are skipped, because their target may lie outside."""
         if stat.S_ISLNK(os.stat(self.path, dir_fd=root, follow_symlinks=False).st_mode):
             return "a link"
         os.chmod(self.path, self.mode, dir_fd=root)
@@ -39,7 +39,7 @@ class ChangeOwner(Operation):
     name = "chown"
 
     def do(self, root: int) -> object:
-        """lchown; it clears set-user-ID bits of files."""
+        """lchown, which clears set-user-ID bits of files; return the metadata afterwards."""
         os.chown(self.path, self.uid, self.gid, dir_fd=root, follow_symlinks=False)
         return seen_at(root, self.path)
 
@@ -52,7 +52,7 @@ class ChangeTimes(Operation):
     name = "utimes"
 
     def do(self, root: int) -> object:
-        """Return the modification time then, in seconds: not every daemon keeps nanoseconds alike."""
+        """Return the modification time afterwards, in seconds: daemons differ in their handling of nanoseconds."""
         nanoseconds = self.seconds * 10**9
         os.utime(self.path, ns=(nanoseconds, nanoseconds), dir_fd=root, follow_symlinks=False)
         return int(os.stat(self.path, dir_fd=root, follow_symlinks=False).st_mtime)
@@ -67,7 +67,7 @@ class SetAttribute(Operation):
     name = "setxattr"
 
     def do(self, root: int) -> object:
-        """Return all user attributes then."""
+        """Return all user attributes afterwards."""
         path = f"/proc/self/fd/{root}/{self.path}"
         os.setxattr(path, self.key, self.value, follow_symlinks=False)
         return attributes_at(root, self.path)
@@ -81,6 +81,6 @@ class RemoveAttribute(Operation):
     name = "removexattr"
 
     def do(self, root: int) -> object:
-        """Return all user attributes then."""
+        """Return all user attributes afterwards."""
         os.removexattr(f"/proc/self/fd/{root}/{self.path}", self.key, follow_symlinks=False)
         return attributes_at(root, self.path)

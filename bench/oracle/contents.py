@@ -1,4 +1,4 @@
-"""Operations on what files hold."""
+"""Operations on the content of files."""
 
 from __future__ import annotations
 
@@ -32,34 +32,34 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Create(Operation):
-    """Make a new file."""
+    """Create a file."""
 
     mode: int
     name = "create"
 
     def do(self, root: int) -> object:
-        """O_CREAT with O_EXCL."""
+        """O_CREAT with O_EXCL; return the metadata."""
         os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self.mode, dir_fd=root))
         return seen_at(root, self.path)
 
 
 @dataclass(frozen=True)
 class CreateLong(Create):
-    """Make a new file whose name may be too long for what stands between it and the file system."""
+    """Create a file whose name may be too long for a driver above the file system."""
 
     name = "create-long-name"
 
 
 @dataclass(frozen=True)
 class CreateMarked(Create):
-    """Make a new file whose name some drivers and archives take for the mark of a deleted one."""
+    """Create a file whose name some drivers and archives treat as a whiteout."""
 
     name = "create-.wh.-name"
 
 
 @dataclass(frozen=True)
 class Write(Operation):
-    """Write at an offset of a file that is there."""
+    """Write at an offset of an existing file."""
 
     offset: int
     data: bytes
@@ -80,7 +80,7 @@ class Append(Operation):
     name = "append"
 
     def do(self, root: int) -> object:
-        """O_APPEND; return the content afterwards, read by another name."""
+        """O_APPEND; return the content afterwards, read through another descriptor."""
         with opened_at(root, self.path, os.O_WRONLY | os.O_APPEND) as descriptor:
             os.write(descriptor, self.data)
         return read_at(root, self.path)
@@ -94,7 +94,7 @@ class Truncate(Operation):
     name = "truncate"
 
     def do(self, root: int) -> object:
-        """By a descriptor that was opened for writing."""
+        """ftruncate; return the content afterwards."""
         with opened_at(root, self.path, os.O_RDWR) as descriptor:
             os.ftruncate(descriptor, self.size)
             return content_of(descriptor)
@@ -108,7 +108,7 @@ class Overwrite(Operation):
     name = "overwrite"
 
     def do(self, root: int) -> object:
-        """O_CREAT too, as a shell's > does."""
+        """With O_CREAT, as a shell's >; return the content afterwards."""
         with opened_at(root, self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:
             os.write(descriptor, self.data)
         return read_at(root, self.path)
@@ -122,7 +122,7 @@ class MapAndWrite(Operation):
     name = "mmap"
 
     def do(self, root: int) -> object:
-        """Return the content by another descriptor after the mapping was written back."""
+        """Return the content, read through another descriptor, after msync of the mapping."""
         with opened_at(root, self.path, os.O_RDWR) as descriptor:
             if os.fstat(descriptor).st_size < len(self.data):
                 return "too short"
@@ -140,7 +140,7 @@ class ReadOlder(Operation):
     name = "read-open-file"
 
     def do(self, root: int) -> object:
-        """Return what the older descriptor reads then."""
+        """Return what the older descriptor reads afterwards."""
         with opened_at(root, self.path, os.O_RDONLY) as older:
             with opened_at(root, self.path, os.O_WRONLY | os.O_APPEND) as descriptor:
                 os.write(descriptor, self.data)
@@ -149,13 +149,13 @@ class ReadOlder(Operation):
 
 @dataclass(frozen=True)
 class MapOlder(Operation):
-    """Write to a file of which an older mapping is there, made while it was open for reading only."""
+    """Write to a file that has an older mapping, made through a read-only descriptor."""
 
     data: bytes
     name = "map-open-file"
 
     def do(self, root: int) -> object:
-        """Return what the mapping shows then."""
+        """Return the content of the mapping afterwards."""
         with opened_at(root, self.path, os.O_RDONLY) as older:
             size = os.fstat(older).st_size
             if not stat.S_ISREG(os.fstat(older).st_mode) or size < len(self.data):

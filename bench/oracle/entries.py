@@ -1,4 +1,4 @@
-"""Operations on names: files, directories, links, nodes, and what a listing shows of them."""
+"""Operations on directory entries: files, directories, links, device nodes, and listings."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Unlink(Operation):
     name = "unlink"
 
     def do(self, root: int) -> object:
-        """Return whether it is gone."""
+        """Return the metadata of the name afterwards."""
         os.unlink(self.path, dir_fd=root)
         return seen_at(root, self.path)
 
@@ -50,7 +50,7 @@ class MakeDirectory(Operation):
     name = "mkdir"
 
     def do(self, root: int) -> object:
-        """Return what it holds: nothing, whatever the image has there."""
+        """Return its metadata and its entries: none, whatever the image has there."""
         os.mkdir(self.path, self.mode, dir_fd=root)
         return seen_at(root, self.path), names_at(root, self.path)
 
@@ -62,54 +62,54 @@ class RemoveDirectory(Operation):
     name = "rmdir"
 
     def do(self, root: int) -> object:
-        """Return whether it is gone."""
+        """Return the metadata of the name afterwards."""
         os.rmdir(self.path, dir_fd=root)
         return seen_at(root, self.path)
 
 
 @dataclass(frozen=True)
 class Rename(Operation):
-    """Give another name, which may be taken."""
+    """Rename; the new name may exist."""
 
     to: str
     name = "rename"
 
     def do(self, root: int) -> object:
-        """Return what both names are then."""
+        """Return the metadata of both names afterwards."""
         os.rename(self.path, self.to, src_dir_fd=root, dst_dir_fd=root)
         return seen_at(root, self.path), seen_at(root, self.to)
 
 
 @dataclass(frozen=True)
 class MakeHardLink(Operation):
-    """Give a second name."""
+    """Make a hard link."""
 
     to: str
     name = "link"
 
     def do(self, root: int) -> object:
-        """Return what both names are then, and whether they are one file."""
+        """Return the metadata of both names, and whether they have the same inode number."""
         os.link(self.path, self.to, src_dir_fd=root, dst_dir_fd=root, follow_symlinks=False)
-        one, other = (os.stat(path, dir_fd=root, follow_symlinks=False).st_ino for path in (self.path, self.to))
-        return seen_at(root, self.path), seen_at(root, self.to), one == other
+        number, linked = (os.stat(path, dir_fd=root, follow_symlinks=False).st_ino for path in (self.path, self.to))
+        return seen_at(root, self.path), seen_at(root, self.to), number == linked
 
 
 @dataclass(frozen=True)
 class WriteLinked(Operation):
-    """Write to a file by one of its two names, look at it by the other, `to`, and delete both."""
+    """Write to a file by one of its two names, read it by the other, `to`, and delete both."""
 
     to: str
     data: bytes
     name = "write-linked"
 
     def do(self, root: int) -> object:
-        """Return what either name holds and how many links it tells."""
+        """Return content and link count, by either name."""
         with opened_at(root, self.path, os.O_WRONLY | os.O_APPEND) as descriptor:
             os.write(descriptor, self.data)
-        told = [(read_at(root, path), seen_at(root, path).links) for path in (self.path, self.to)]
+        observed = [(read_at(root, path), seen_at(root, path).links) for path in (self.path, self.to)]
         for path in (self.path, self.to):
             os.unlink(path, dir_fd=root)
-        return told
+        return observed
 
 
 @dataclass(frozen=True)
@@ -120,32 +120,32 @@ class SymbolicLink(Operation):
     name = "symlink"
 
     def do(self, root: int) -> object:
-        """Return what it leads to."""
+        """Return its target."""
         os.symlink(self.target, self.path, dir_fd=root)
         return os.readlink(self.path, dir_fd=root)
 
 
 @dataclass(frozen=True)
 class MakeNode(Operation):
-    """mknod of a device, which nobody opens."""
+    """mknod of a device, which is never opened."""
 
     device: int
     name = "mknod"
 
     def do(self, root: int) -> object:
-        """A character device, but not 0:0."""
+        """A character device other than 0:0; return the metadata."""
         os.mknod(self.path, stat.S_IFCHR | 0o600, os.makedev(1, self.device), dir_fd=root)
         return seen_at(root, self.path)
 
 
 @dataclass(frozen=True)
 class MakeWhiteout(Operation):
-    """mknod of a character device 0:0, which to overlayfs is the mark of a deleted name."""
+    """mknod of a character device 0:0, which overlayfs treats as a whiteout."""
 
     name = "mknod-0:0"
 
     def do(self, root: int) -> object:
-        """Return what it is."""
+        """Return the metadata."""
         os.mknod(self.path, stat.S_IFCHR | 0o600, os.makedev(0, 0), dir_fd=root)
         return seen_at(root, self.path)
 
@@ -157,21 +157,21 @@ class MakeFifo(Operation):
     name = "mkfifo"
 
     def do(self, root: int) -> object:
-        """Return what it is."""
+        """Return the metadata."""
         os.mkfifo(self.path, 0o600, dir_fd=root)
         return seen_at(root, self.path)
 
 
 @dataclass(frozen=True)
 class ListWhileChanging(Operation):
-    """Read a directory, with a name made and another deleted between the first entry and the others."""
+    """Read a directory; create a name and delete another between the first entry and the rest."""
 
     made: str
     deleted: str
     name = "readdir-while-changing"
 
     def do(self, root: int) -> object:
-        """Return the names that were there all the time; POSIX leaves open whether the others are seen."""
+        """Return the names that were present throughout; POSIX does not specify whether the others are listed."""
         changed = {self.made, self.deleted}
         before = set(names_at(root, self.path))
         descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY, dir_fd=root)

@@ -1,4 +1,4 @@
-"""Operations on files, each a frozen record that can be done below any directory."""
+"""Operations on files, each a frozen record that can be run below any directory."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from bench.oracle.access import (
 __all__ = ["Look", "Operation", "Result"]
 
 Result = tuple[str, object]
-"""What an operation did: ("ok", what it saw), or (the name of errno, None)."""
+"""Result of an operation: ("ok", observation), or (name of errno, None)."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One call or a few; `path` is relative to the directory it is done in."""
+    """One system call or a few; `path` is relative to the directory in which it runs."""
 
     path: str
 
     name: ClassVar[str]
 
     def do(self, root: int) -> object:
-        """Do it below the open directory `root`, and return what it saw; raises OSError."""
+        """Run it below the open directory `root`; return the observation. Raises OSError."""
         raise NotImplementedError
 
     def __str__(self) -> str:
         values = (getattr(self, field.name) for field in fields(self))
-        told = (f"{len(value)} bytes" if isinstance(value, bytes) else repr(value) for value in values)
-        return f"{self.name}({', '.join(told)})"
+        arguments = (f"{len(value)} bytes" if isinstance(value, bytes) else repr(value) for value in values)
+        return f"{self.name}({', '.join(arguments)})"
 
 
 @dataclass(frozen=True)
 class Look(Operation):
-    """Look at a name: what it is, and what it holds."""
+    """Read the metadata and content of a name."""
 
     name = "look"
 

@@ -1,4 +1,4 @@
-"""Do operations in two directories, one that a driver shows and a plain one, and compare all that can be seen."""
+"""Run the same operations in a driver's container and in a plain directory, and compare everything visible."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bench.oracle.operations import Look, Operation, Result
 
 __all__ = ["Disagreement", "Replay", "compared", "replay", "tree"]
 
-TREE_EVERY = 250  # operations, after which the whole trees are compared, and at the end
+TREE_EVERY = 250  # operations between comparisons of the whole trees; they are also compared at the end
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Where the two first differed without a declaration: the number of the operation, and what each said."""
+    """The first undeclared difference: the number of the operation, and the result on each side."""
 
     number: int
     operation: str
@@ -34,7 +34,7 @@ class Disagreement:
 
 @dataclass
 class Replay:
-    """What came of a stream: how many operations were done, what differed as declared, and what did not."""
+    """Outcome of a stream: number of operations, counts of declared differences, and the first undeclared one."""
 
     operations: int = 0
     declared: Counter[str] = field(default_factory=Counter)
@@ -44,101 +44,101 @@ class Replay:
 def compared(
     operations: Iterable[Operation], shown: Path, plain: Path, differences: Sequence[Difference] = ()
 ) -> Replay:
-    """Do each operation below `shown` and below `plain` until they differ without a declaration.
+    """Run each operation below `shown` and below `plain`, until an undeclared difference.
 
-    Where the driver refuses what is declared, the plain directory is not asked, so that both stay the same.
+    If the driver refuses an operation as declared, it is not run in the plain directory, so that both stay equal.
     """
-    told = Replay()
-    with _opened(shown) as one, _opened(plain) as other:
-        image = {path: told[0].kind for path, (_, told) in _tree(other).items() if isinstance(told, tuple)}
+    outcome = Replay()
+    with _opened(shown) as driver_fd, _opened(plain) as plain_fd:
+        image = {path: seen[0].kind for path, (_, seen) in _tree(plain_fd).items() if isinstance(seen, tuple)}
         for operation in operations:
-            known = [each for each in differences if each.concerns(operation.name)]
-            avoided = next((each for each in known if each.avoids and each.avoids(operation, image, one)), None)
-            if avoided is not None:
-                told.declared[avoided.name] += 1
+            known = [entry for entry in differences if entry.concerns(operation.name)]
+            avoiding = [entry for entry in known if entry.avoids and entry.avoids(operation, image, driver_fd)]
+            if avoiding:
+                outcome.declared[avoiding[0].name] += 1
                 continue
-            here = replay(operation, one)
-            refusal = next((each for each in known if each.refused == here[0]), None)
+            driver_result = replay(operation, driver_fd)
+            refusal = next((entry for entry in known if entry.refused == driver_result[0]), None)
             if refusal is not None:
-                told.declared[refusal.name] += 1
+                outcome.declared[refusal.name] += 1
             else:
-                there = replay(operation, other)
-                if not _agree(told, known, here, there):
-                    told.mismatch = Disagreement(told.operations, str(operation), here, there)
-                    return told
-            told.operations += 1
-            if told.operations % TREE_EVERY == 0 and not _same_trees(told, differences, one, other):
-                return told
-        _same_trees(told, differences, one, other)
-    return told
+                plain_result = replay(operation, plain_fd)
+                if not _agree(outcome, known, driver_result, plain_result):
+                    outcome.mismatch = Disagreement(outcome.operations, str(operation), driver_result, plain_result)
+                    return outcome
+            outcome.operations += 1
+            if outcome.operations % TREE_EVERY == 0 and not _same_trees(outcome, differences, driver_fd, plain_fd):
+                return outcome
+        _same_trees(outcome, differences, driver_fd, plain_fd)
+    return outcome
 
 
-def _agree(told: Replay, known: Sequence[Difference], here: Result, there: Result) -> bool:
-    """Tell whether both are the same, but for what is declared, which is counted."""
-    if here == there:
+def _agree(outcome: Replay, differences: Sequence[Difference], driver_result: Result, plain_result: Result) -> bool:
+    """Tell whether two results are equal except for declared differences, which are counted."""
+    if driver_result == plain_result:
         return True
-    for each in known:
-        if each.hides:
-            same = _without(here, each.hides) == _without(there, each.hides)
+    for difference in differences:
+        if difference.hides:
+            same = _without(driver_result, difference.hides) == _without(plain_result, difference.hides)
         else:
-            same = not (each.refused or each.avoids) and here[0] == there[0] == "ok"
+            same = not (difference.refused or difference.avoids) and driver_result[0] == plain_result[0] == "ok"
         if same:
-            told.declared[each.name] += 1
+            outcome.declared[difference.name] += 1
             return True
     return False
 
 
-def _without(told: object, fact: str) -> object:
-    """Return an outcome in which a fact of every name is left out."""
-    if isinstance(told, Seen):
-        facts = told._asdict()
+def _without(result: object, fact: str) -> object:
+    """Return a result without one fact of every name."""
+    if isinstance(result, Seen):
+        facts = result._asdict()
         del facts[fact]
         return tuple(facts.values())
-    if isinstance(told, tuple):
-        return tuple(_without(each, fact) for each in told)
-    return told
+    if isinstance(result, tuple):
+        return tuple(_without(part, fact) for part in result)
+    return result
 
 
 def tree(path: Path, *, links: bool = True) -> dict[str, object]:
-    """Return all that is below a directory: by path, metadata and content, entries, target or attributes.
+    """Return, for each path below a directory, its metadata and content, entries, target or attributes.
 
-    Without `links`, how many names a file has is left out.
+    Without `links`, the link count is left out.
     """
     with _opened(path) as root:
-        return {name: told if links else _without(told, "links") for name, told in _tree(root).items()}
+        return {name: result if links else _without(result, "links") for name, result in _tree(root).items()}
 
 
 def replay(operation: Operation, root: int) -> Result:
-    """Do one operation; an error of the kernel is what it did, not an exception."""
+    """Run one operation; return an error of the kernel as its result."""
     try:
         return "ok", operation.do(root)
     except OSError as error:
-        said = errno.errorcode.get(error.errno or 0, str(error.errno))
-        # POSIX leaves it open which of the two says that a directory is not empty (rename, rmdir).
-        return "ENOTEMPTY" if said == "EEXIST" and operation.name in {"rename", "rmdir"} else said, None
+        code = errno.errorcode.get(error.errno or 0, str(error.errno))
+        # POSIX allows either error for a directory that is not empty (rename, rmdir).
+        return "ENOTEMPTY" if code == "EEXIST" and operation.name in {"rename", "rmdir"} else code, None
 
 
-def _same_trees(told: Replay, differences: Sequence[Difference], one: int, other: int) -> bool:
-    """Compare everything below both."""
-    here, there = _tree(one), _tree(other)
-    known = [each for each in differences if each.hides]
+def _same_trees(outcome: Replay, differences: Sequence[Difference], driver_fd: int, plain_fd: int) -> bool:
+    """Compare both trees."""
+    driver_tree, plain_tree = _tree(driver_fd), _tree(plain_fd)
+    hiding = [difference for difference in differences if difference.hides]
     absent: Result = ("ok", Seen(ABSENT))
-    for path in sorted(here.keys() | there.keys()):
-        pair = here.get(path, absent), there.get(path, absent)
-        if not _agree(told, known, *pair):
-            told.mismatch = Disagreement(told.operations, f"the trees afterwards, {path}", *pair)
+    for path in sorted(driver_tree.keys() | plain_tree.keys()):
+        pair = driver_tree.get(path, absent), plain_tree.get(path, absent)
+        if not _agree(outcome, hiding, *pair):
+            outcome.mismatch = Disagreement(outcome.operations, f"the trees afterwards, {path}", *pair)
             return False
     return True
 
 
 def _tree(root: int) -> dict[str, Result]:
-    found: dict[str, Result] = {}
-    for top, directories, files in os.walk(f"/proc/self/fd/{root}/."):
-        relative = os.path.relpath(top, f"/proc/self/fd/{root}/.")
-        for name in [*directories, *files]:
+    results: dict[str, Result] = {}
+    for directory, subdirectories, files in os.walk(f"/proc/self/fd/{root}/."):
+        relative = os.path.relpath(directory, f"/proc/self/fd/{root}/.")
+        for name in [*subdirectories, *files]:
             path = os.path.normpath(os.path.join(relative, name))
-            found[path] = replay(Look(path), root)
-    return found
+            results[path] = replay(Look(path), root)
+    return results
 
 
 @contextmanager

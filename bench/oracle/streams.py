@@ -33,7 +33,7 @@ from bench.oracle.operations import Look, Operation
 
 __all__ = ["KINDS", "stream"]
 
-LARGE = 70_000  # bytes, at most, of a file: more than a page, less than what makes a stream slow
+LARGE = 70_000  # maximum size of a file in bytes: more than a page, and small enough for a fast stream
 
 
 XATTRS = ("user.one", "user.two")
@@ -46,8 +46,8 @@ KINDS: tuple[type[Operation], ...] = (
 )
 
 
-# Names that are there are what operations need, so that what makes them comes more often, and what takes whole
-# directories away less: with equal weights three quarters of all operations ended with an error, now half do.
+# Operations need existing names, so those that create names are drawn more often and those that remove whole
+# directories less: with equal weights three quarters of all operations failed, now half do.
 _MORE_OR_LESS = {Unlink: 8, Overwrite: 6, Create: 4, MakeHardLink: 4, MakeFifo: 1, MakeNode: 1, RemoveDirectory: 1}
 
 
@@ -66,29 +66,29 @@ _MODES = (0o600, 0o644, 0o755, 0o777, 0o1777, 0o4755, 0o000)
 
 
 def stream(random: random.Random, count: int, directories: Sequence[str], names: Sequence[str]) -> Iterator[Operation]:
-    """Yield `count` operations on few names, so that they meet: each of `names` in each of `directories`."""
+    """Yield `count` operations on few paths, so that they interact: each of `names` in each of `directories`."""
     for _ in range(count):
-        yield _drawn(random, directories, names)
+        yield _draw(random, directories, names)
 
 
-def _drawn(random: random.Random, directories: Sequence[str], names: Sequence[str]) -> Operation:
+def _draw(random: random.Random, directories: Sequence[str], names: Sequence[str]) -> Operation:
     [kind] = random.choices(KINDS, _WEIGHTS)
 
-    def place() -> str:
+    def path() -> str:
         directory = random.choice(directories)
-        # Now and then the directory itself: it can be renamed, removed and made again too.
+        # Sometimes the directory itself, which can be renamed, removed and created again.
         if directory and kind in _ON_DIRECTORIES and random.random() < _ON_DIRECTORIES[kind]:
             return directory
         return f"{directory}/{random.choice(names)}".lstrip("/")
 
     data = random.randbytes(random.choice((1, 10, 4096)))
     values: dict[str, Callable[[], object]] = {
-        "path": place,
+        "path": path,
         "mode": lambda: random.choice(_MODES),
         "offset": lambda: random.choice((0, 1, 4095, 8192)),
         "data": lambda: data,
         "size": lambda: random.choice((0, 1, 4096, 10_000, LARGE)),
-        "to": place,
+        "to": path,
         "target": lambda: random.choice(names),
         "uid": lambda: random.choice((0, 1000)),
         "gid": lambda: random.choice((0, 1000)),

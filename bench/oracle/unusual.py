@@ -1,4 +1,4 @@
-"""Operations that few programs do: on names near the longest, and with the marks of drivers."""
+"""Unusual operations: names near the maximum length, and drivers' own marks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CreateHidden", "SetMark", "UnlinkLong", "WriteAndUnlinkLong"]
 
 @dataclass(frozen=True)
 class UnlinkLong(Unlink):
-    """Delete a file of the image with a long name; the name of its mark may be too long."""
+    """Delete a file of the image with a long name; the name of its whiteout may be too long."""
 
     name = "unlink-long-name"
 
@@ -27,7 +27,7 @@ class WriteAndUnlinkLong(Append):
     name = "write-and-unlink-long-name"
 
     def do(self, root: int) -> object:
-        """Return the content after the write, and what the name is after the deletion."""
+        """Return the content after the write, and the metadata of the name after the deletion."""
         written = super().do(root)
         os.unlink(self.path, dir_fd=root)
         return written, Look(self.path).do(root)
@@ -35,18 +35,18 @@ class WriteAndUnlinkLong(Append):
 
 @dataclass(frozen=True)
 class CreateHidden(Create):
-    """Make a new file whose name a daemon may leave out of listings."""
+    """Create a file whose name a daemon may leave out of listings."""
 
     name = "create-.fuse_hidden-name"
 
     def do(self, root: int) -> object:
-        """Return what it is, and what its directory lists then."""
+        """Return its metadata, and the entries of its directory afterwards."""
         return super().do(root), Look(os.path.dirname(self.path) or ".").do(root)
 
 
 @dataclass(frozen=True)
 class SetMark(SetAttribute):
-    """Set an attribute that marks a directory as opaque to some driver, and remove it."""
+    """Set an attribute with which some driver marks a directory as opaque, and remove it."""
 
     name = "setxattr-mark"
 

@@ -59,10 +59,10 @@ def _tried(engine: Docker) -> str:
     try:
         engine.start()
         chosen = engine.storage()
-        deprecated = NOTICE.format(chosen) in engine.said()
+        deprecated = NOTICE.format(chosen) in engine.daemon_output()
     except DaemonError as error:
-        line = next((line for line in error.said.splitlines() if FAILED in line), error.why)
-        return f"refused: {line}{', deprecated' if NOTICE.format(engine.driver) in error.said else ''}"
+        line = next((line for line in error.output.splitlines() if FAILED in line), error.why)
+        return f"refused: {line}{', deprecated' if NOTICE.format(engine.driver) in error.output else ''}"
     finally:
         engine.stop()
     return f"runs {chosen}{', deprecated' if deprecated else ''}"

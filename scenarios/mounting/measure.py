@@ -62,9 +62,9 @@ def operate(unit: Unit) -> None:
     try:
         assert isinstance(container, EngineContainer)
         identity = container.identity
-        engine.look(identity, SEEN)
+        engine.stat(identity, SEEN)
         unit.settle()
-        unit.record("engine", each(lambda path: engine.look(identity, path), [SEEN] * REPEATS))
+        unit.record("engine", each(lambda path: engine.stat(identity, path), [SEEN] * REPEATS))
     finally:
         unit.driver.remove(container)
 

@@ -66,7 +66,7 @@ def test_it_says_how_it_stores() -> None:
     with listening(reply(json.dumps(TOLD).encode())) as path:
         assert api.info(path) == TOLD
         assert api.status(path, "GET", "/_ping") == 200
-        support = doctor.asked(path)
+        support = doctor.socket_storage(path)
     assert support.ok
     assert support.reason == (
         "version 20.10.24, running; driver overlay2 on extfs; root /var/lib/docker; Supports d_type: true"

@@ -14,7 +14,7 @@ import pytest
 from bench import discovery
 from bench.containers.choice import Choice
 from bench.containers.stacks import Stacks
-from bench.doctor import asked
+from bench.doctor import socket_storage
 from bench.drivers import btrfs
 from bench.drivers.engine import EngineDriver, EngineStack
 from bench.engines import base
@@ -281,7 +281,7 @@ def test_an_engine_named_by_its_socket_tells_how_it_stores(place: Path) -> None:
             engine = Docker(volume.path / "home", "overlay2")
             engine.start()
             try:
-                told = asked(engine.socket).reason
+                told = socket_storage(engine.socket).reason
             finally:
                 engine.stop()
             assert "driver overlay2 on extfs; root " in told

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench import discovery
-from bench.drivers.effect import default, ineffective, taken
+from bench.drivers.effect import accepted, default, ineffective
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.layers.archive import export
@@ -38,7 +38,7 @@ IMAGE: Layer = (
 
 
 def require_option(name: str, value: str | None) -> None:
-    support = taken([(name, value)])
+    support = accepted([(name, value)])
     if not support.ok:
         pytest.skip(support.reason)
 
@@ -115,8 +115,8 @@ def test_volatile_is_one_thing(options: dict[str, str], refused: bool) -> None:
 
 def test_an_option_that_the_kernel_does_not_take_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     require(driver="overlay2")
-    assert taken([("index", "off"), ("userxattr", None)]).ok
-    support = taken([("no_such", "x")])
+    assert accepted([("index", "off"), ("userxattr", None)]).ok
+    support = accepted([("no_such", "x")])
     assert support.reason.startswith("the kernel's overlayfs does not take no_such=x: ")
     assert "Unknown parameter 'no_such'" in support.reason
 

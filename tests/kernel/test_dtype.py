@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench import discovery
-from bench.kernel.dtype import tells_types
+from bench.kernel.dtype import reports_types
 from bench.layers.changes import naive
 from bench.volumes.base import UNEVEN, keeps_nanoseconds
 from tests.host.isolated import isolated
@@ -21,14 +21,14 @@ pytestmark = pytest.mark.root
 
 
 @pytest.mark.parametrize(("arguments", "told"), [((), True), (("-O ^filetype",), False)])
-def test_ext4_tells_types_with_the_feature(arguments: tuple[str, ...], told: bool, place: Path) -> None:
+def test_ext4_reports_types_with_the_feature(arguments: tuple[str, ...], told: bool, place: Path) -> None:
     require(volume="ext4")
 
     def work() -> None:
         recipe = discovery.volume("ext4").varied(arguments)
         volume = recipe.make(place / "volume", place, size=64 << 20, inodes=1000)
         try:
-            assert tells_types(volume.path) == told
+            assert reports_types(volume.path) == told
             assert os.listdir(volume.path) == ["lost+found"]
             for name in ("overlay2", "overlay", "fuse-overlayfs"):
                 support = discovery.driver(name)().admits(volume.path)
@@ -44,7 +44,7 @@ def test_ext4_tells_types_with_the_feature(arguments: tuple[str, ...], told: boo
 
 def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        tells_types(tmp_path / "missing")
+        reports_types(tmp_path / "missing")
 
 
 @pytest.mark.parametrize(("arguments", "told"), [((), True), (("-I 128",), False)])

@@ -186,7 +186,7 @@ def test_the_layer_of_an_overlay_is_read_as_it_marks(tmp_path: Path) -> None:
         Change("again", PRESENT),
         Change("device", PRESENT),
     }
-    assert set(of_upper(tmp_path, files_mark=True)) == {*known, Change("kept/also", DELETED), Change("again", OPAQUE)}
+    assert set(of_upper(tmp_path, wh_files=True)) == {*known, Change("kept/also", DELETED), Change("again", OPAQUE)}
     files = {Change("again/.wh..wh..opq", PRESENT), Change("kept/.wh.also", PRESENT)}
     assert set(of_upper(tmp_path)) == {
         *known,

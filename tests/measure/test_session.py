@@ -13,8 +13,8 @@ from bench import discovery
 from bench.errors import BenchError
 from bench.measure import session
 from bench.measure.request import Request
-from bench.measure.session import _observed, _of_volumes
-from bench.measure.workshop import RunContext, _go_on
+from bench.measure.session import _observed, _volume_warnings
+from bench.measure.workshop import RunContext, _continue
 from bench.model import Temperature
 from tests.builders import make_sample, read_back, write_run
 from tests.measure.fakes import Quiet, make_cell, make_runner
@@ -57,7 +57,7 @@ def resumed(monkeypatch: pytest.MonkeyPatch, directory: Path, have: list[Sample]
     """Return a runner that goes on after `have`, which were written and read back."""
     rows = _observed(read_back(directory, have))
     runner, samples, _ = make_runner(monkeypatch, [], CELLS)
-    _go_on(runner, rows)
+    _continue(runner, rows)
     return runner, samples
 
 
@@ -144,12 +144,12 @@ def test_a_run_is_named_by_time_profile_and_seed() -> None:
 def test_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "LOCK_NAME", f"\0bench-test-{id(monkeypatch)}")
     with (
-        session._alone(),
+        session._host_lock(),
         pytest.raises(BenchError, match="another run is measuring on this machine"),
-        session._alone(),
+        session._host_lock(),
     ):
         raise AssertionError("two at a time")
-    with session._alone():
+    with session._host_lock():
         pass
 
 
@@ -162,6 +162,6 @@ def test_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_run_warns_of_what_its_volumes_lack(volumes: dict[str, dict[str, bool]], warnings: list[str]) -> None:
-    told = _of_volumes(volumes)
+    told = _volume_warnings(volumes)
     assert len(told) == len(warnings)
     assert all(one.text.startswith(start) for one, start in zip(told, warnings, strict=True))
