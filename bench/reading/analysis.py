@@ -19,6 +19,7 @@ from bench.stats.between import allowing, between
 from bench.stats.estimate import CONFIDENCE, Estimate, ratio
 from bench.stats.fit import Line, line
 from bench.stats.frames import cell_frame, counter_frame, ratio_frame
+from bench.stats.pooled import Pool
 from bench.store.reader import Run
 
 __all__ = ["Analysis", "FittedLaw", "Row", "Wanted"]
@@ -74,16 +75,13 @@ class Analysis:
     @functools.cached_property
     def laws(self) -> list[FittedLaw]:
         """Every law of every scenario with a reading, on every arm that has cells at three or more x."""
-        fitted = []
-        for name in self.scenarios:
-            for law in self._known[name].laws if name in self._known else ():
-                for arm in self.arms(name):
-                    rows = _matching(self._cells.get((name, str(arm), law.metric), []), law.where)
-                    rows = [row for row in rows if law.x in row]
-                    fit = line([float(row[law.x]) for row in rows], [_estimate(row, "value") for row in rows])
-                    if fit is not None:
-                        fitted.append(FittedLaw(name, law, arm, fit))
-        return fitted
+        asked = (
+            (name, law, arm)
+            for name in self.scenarios
+            for law in (self._known[name].laws if name in self._known else ())
+            for arm in self.arms(name)
+        )
+        return [FittedLaw(*law, fit) for law in asked if (fit := self._fit(*law)) is not None]
 
     def arms(self, scenario: str) -> list[Arm]:
         """Return the arms that have units of `scenario`, by volume, native first."""
@@ -185,6 +183,28 @@ class Analysis:
         if len(matching) > 1:
             raise ValueError(f"{len(matching)} laws of {metric} over {x} match {where}")
         return matching[0] if matching else None
+
+    def _fit(self, scenario: str, law: Law, arm: Arm) -> Line | None:
+        """Return the line through the units of a law's cells; None if they have fewer than three x, or no logarithm."""
+        units = self._units.get((scenario, str(arm), law.metric))
+        if units is None or law.x not in units:
+            return None
+        chosen = units[law.x].notna()
+        for column, value in law.where.items():
+            chosen &= units[column].isin(value if isinstance(value, tuple) else (value,))
+        units = units[chosen]
+        if len(units) == 0 or not units["value"].min() > 0:
+            return None
+        keys = ["depth", "temperature", *self.run.parameters]
+        cells = units.groupby(keys, dropna=False, observed=True, sort=True)[law.x]
+        pool = Pool(units["value"], cells.ngroup(), units["block"])
+        return line(pool, cells.first().to_numpy(dtype=float))
+
+    @functools.cached_property
+    def _units(self) -> dict[tuple[str, str, str], pd.DataFrame]:
+        """The rows of `Run.times` by scenario, arm and metric."""
+        groups = self.run.times.groupby(["scenario", "arm", "metric"], observed=True)
+        return {(str(scenario), str(arm), str(metric)): rows for (scenario, arm, metric), rows in groups}
 
     @functools.cached_property
     def _arms(self) -> dict[str, list[Arm]]:

@@ -1,16 +1,16 @@
-"""The fit of a straight line y = a + b·x to cells, with intervals from the units of each cell."""
+"""The fit of a straight line y = a + b·x to the units of cells."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.stats.estimate import Estimate, t_quantile
+from bench.stats.estimate import Estimate
+from bench.stats.pooled import Pool
 
 __all__ = ["FLAT", "LEAST_DISTINCT_X", "Line", "Shape", "line"]
 
@@ -21,9 +21,6 @@ LEAST_DISTINCT_X = 3  # a line fits two points exactly
 # The largest change over the whole range of x that counts as none. Medians of two identical runs of 100
 # first writes differ by more than 5 % in a quarter of cases; twice that is still no reason to act.
 FLAT = 0.10
-
-METHOD = "weighted least squares, Welch–Satterthwaite interval"
-BARE = "weighted least squares, no interval"
 
 
 @dataclass(frozen=True)
@@ -59,77 +56,44 @@ class Line:
         return max(self.x)
 
 
-def line(x: npt.ArrayLike, cells: Sequence[Estimate]) -> Line | None:
-    """Fit y = a + b·x to the centres of `cells`; None with fewer than 3 distinct x.
+def line(pool: Pool, x: npt.ArrayLike) -> Line | None:
+    """Fit y = a + b·x to the units of a pool whose cells lie at `x`; None with fewer than 3 distinct x.
 
-    The data span decades, so each cell has the weight 1/y²: the fit minimises relative residuals (all
-    weights are equal if a centre is not positive). Slope and intercept are linear combinations Σ cᵢ·yᵢ
-    of the centres, so their variance is Σ cᵢ²·seᵢ², where seᵢ is the half width of the cell's interval
-    over Student's quantile at nᵢ - 1. Their degrees of freedom are those of Welch and Satterthwaite
-    (Satterthwaite, Biometrics Bulletin 2, 1946). The interval covers the noise of the units only; that
-    the law is wrong shows in the residuals. If a cell has no interval, the line has none.
-    Raises ValueError if x and cells differ in number.
+    The data span decades, so the fit minimises residuals relative to the time (`Pool.ends`). Slope and intercept are
+    functions of the line's values at its ends, and so have the variance that these have (to first order). The intervals
+    cover the noise of the units only; that the law is wrong shows in the residuals. If no cell has two units, there are
+    no intervals. Raises ValueError if x and cells differ in number.
     """
     positions = np.asarray(x, dtype=np.float64)
-    if len(positions) != len(cells):
-        raise ValueError(f"{len(positions)} x for {len(cells)} cells")
+    if len(positions) != len(pool.counts):
+        raise ValueError(f"{len(positions)} x for {len(pool.counts)} cells")
     if len(np.unique(positions)) < LEAST_DISTINCT_X:
         return None
-    y = np.array([cell.value for cell in cells])
-    weights = _weights(y)
-    slope_weights, intercept_weights = _coefficients(positions, weights)
-    slope, intercept = _combination(slope_weights, cells), _combination(intercept_weights, cells)
-    growth = _scaled(slope, float(np.ptp(positions)), float(np.mean(y[positions == positions.min()])))
-    residuals = y - intercept.value - slope.value * positions
+    ends, weights = pool.ends(positions)
+    (low, high), start, span = np.exp(ends), float(positions.min()), float(np.ptp(positions))
+    units = len(pool.values)
+
+    def made(value: float, of_low: float, of_high: float) -> Estimate:
+        """Return what is made of the line's ends, from its derivatives by their logarithms."""
+        half = pool.combination(np.array([of_low, of_high]) @ weights, value).half()
+        return Estimate(value, value - half, value + half, units, pool.method(half))
+
+    slope, share = (high - low) / span, start / span
+    grown = pool.factor(pool.combination(weights[1] - weights[0], float(ends[1] - ends[0])), units)
+    growth = replace(grown, value=grown.value - 1, low=grown.low - 1, high=grown.high - 1)
+    y = np.exp(pool.centres)
+    residuals = y - low - slope * (positions - start)
     return Line(
-        intercept=intercept,
-        slope=slope,
+        intercept=made(low - slope * start, low * (1 + share), -high * share),
+        slope=made(slope, -low / span, high / span),
         growth=growth,
         shape=_shape(growth),
         r_squared=_explained(y, residuals, np.ones_like(y)),
-        r_squared_relative=_explained(y, residuals, weights),
-        residuals=tuple(float(value) for value in np.divide(residuals, y, out=residuals.copy(), where=y != 0)),
+        r_squared_relative=_explained(y, residuals, (y.min() / y) ** 2),
+        residuals=tuple(float(value) for value in residuals / y),
         x=tuple(float(value) for value in positions),
-        cells=tuple(cells),
+        cells=tuple(pool.centre(cell) for cell in range(len(positions))),
     )
-
-
-def _weights(y: Floats) -> Floats:
-    """Return 1/y², scaled to at most 1; ones if a centre is not positive."""
-    return (y.min() / y) ** 2 if y.min() > 0 else np.ones_like(y)
-
-
-def _coefficients(x: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Return the coefficients c of the slope and of the intercept, which are Σ cᵢ·yᵢ."""
-    shares = weights / weights.sum()
-    mean = float(shares @ x)
-    slope = shares * (x - mean) / float(shares @ (x - mean) ** 2)
-    return slope, shares - mean * slope
-
-
-def _combination(c: Floats, cells: Sequence[Estimate]) -> Estimate:
-    """Return Σ cᵢ·yᵢ with its interval."""
-    value = float(c @ np.array([cell.value for cell in cells]))
-    units = sum(cell.n for cell in cells)
-    if not all(cell.has_interval and cell.n > 1 for cell in cells):
-        return Estimate(value, math.nan, math.nan, units, BARE)
-    freedoms = np.array([cell.n - 1 for cell in cells], dtype=np.float64)
-    errors = np.array([(cell.high - cell.low) / 2 / t_quantile(cell.n - 1) for cell in cells])
-    largest = float(np.abs(c * errors).max())
-    if largest == 0:
-        return Estimate(value, value, value, units, METHOD)
-    parts = (c * errors / largest) ** 2  # of the variance; scaled, so that the squares below do not overflow
-    total = float(parts.sum())
-    freedom = total**2 / float((parts**2 / freedoms).sum())
-    half = t_quantile(freedom) * math.sqrt(total) * largest
-    return Estimate(value, value - half, value + half, units, METHOD)
-
-
-def _scaled(slope: Estimate, span: float, first: float) -> Estimate:
-    if first <= 0:
-        return Estimate(math.nan, math.nan, math.nan, slope.n, slope.method)
-    factor = span / first
-    return Estimate(slope.value * factor, slope.low * factor, slope.high * factor, slope.n, slope.method)
 
 
 def _shape(growth: Estimate) -> Shape:

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.model import NATIVE, expectation
-from bench.stats.estimate import Estimate, centre, ratio, spread
+from bench.stats.estimate import Estimate, centre, spread
+from bench.stats.pooled import Pool
 
 __all__ = ["KEYS", "VARIES", "cell_frame", "counter_frame", "ratio_frame"]
 
@@ -24,6 +25,7 @@ Floats = npt.NDArray[np.float64]
 
 KEYS = ("scenario", "arm", "driver", "stack", "volume", "depth", "temperature")
 VARIES = "varies"  # the expectation of a counter whose units have different ones
+SHARING = ("scenario", "arm", "temperature", "metric")  # cells that agree in these share a spread, if they do
 NO_RATIO = "none, a value is not positive"
 
 _ESTIMATE = ("low", "high", "n", "method")
@@ -58,15 +60,15 @@ class _Groups:
 def cell_frame(times: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
     """Return one row per cell and metric of `Run.times`.
 
-    Columns: KEYS, the parameters, metric, value, low, high, n, method (of `centre`, in the metric's
-    unit), minimum, maximum, median, outliers, operations (timed calls in all units together).
+    Columns: KEYS, the parameters, metric, value, low, high, n, method (the estimate, in the
+    metric's unit), minimum, maximum, median, outliers, operations (timed calls in all units together).
     """
     groups = _Groups(times, [*KEYS, *parameters, "metric"])
     values, operations = _floats(times["value"]), times["operations"].to_numpy(dtype=np.int64)
+    units = [(values[index], times["block"].to_numpy(dtype=np.int64)[index]) for index in groups]
     rows = []
-    for index in groups:
-        of_cell = values[index]
-        estimate, range_ = centre(of_cell), spread(of_cell)
+    for estimate, index in zip(_pooled(groups.keys, units), groups, strict=True):
+        range_ = spread(values[index])
         rows.append(
             (
                 *(estimate.value, estimate.low, estimate.high, estimate.n, estimate.method),
@@ -96,20 +98,29 @@ def ratio_frame(times: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
     for index, twin, depth, stack in zip(groups, twins, depths, groups.keys["stack"], strict=True):
         if stack == NATIVE:
             natives.setdefault(twin, {})[depth] = _by_block(blocks[index], values[index])
-    kept, rows = [], []
+    kept, native_depths = [], []
+    pairs: list[tuple[Floats, Floats, Ints]] = []
     for group, (index, twin, depth) in enumerate(zip(groups, twins, depths, strict=True)):
         at_depth = natives.get(twin)
         if not at_depth or drivers[group] == NATIVE:
             continue
         native_depth = depth if depth in at_depth else max(at_depth)
         own, other = _by_block(blocks[index], values[index]), at_depth[native_depth]
-        _, own_indices, other_indices = np.intersect1d(own[0], other[0], assume_unique=True, return_indices=True)
-        if len(own_indices) == 0:
+        shared, own_indices, other_indices = np.intersect1d(own[0], other[0], assume_unique=True, return_indices=True)
+        if len(shared) == 0:
             continue
-        estimate = _ratio(own[1][own_indices], other[1][other_indices])
         kept.append(group)
-        rows.append((estimate.value, estimate.low, estimate.high, estimate.n, estimate.method, native_depth))
+        native_depths.append(native_depth)
+        pairs.append((own[1][own_indices], other[1][other_indices], shared))
     keys = groups.keys.take(kept).reset_index(drop=True)
+    positive = [min(own.min(), other.min()) > 0 for own, other, _ in pairs]
+    ratios = [
+        (own / other if usable else own * 0, at) for (own, other, at), usable in zip(pairs, positive, strict=True)
+    ]
+    rows = []
+    for estimate, usable, depth in zip(_pooled(keys, ratios), positive, native_depths, strict=True):
+        told = estimate if usable else Estimate(math.nan, math.nan, math.nan, estimate.n, NO_RATIO)
+        rows.append((told.value, told.low, told.high, told.n, told.method, depth))
     return _joined(keys, rows, ["ratio", *_ESTIMATE, "native_depth"])
 
 
@@ -148,10 +159,21 @@ def _floats(column: pd.Series[Any]) -> Floats:
     return column.to_numpy(dtype=np.float64)
 
 
-def _ratio(own: Floats, native: Floats) -> Estimate:
-    if min(own.min(), native.min()) <= 0:
-        return Estimate(math.nan, math.nan, math.nan, len(own), NO_RATIO)
-    return ratio(own, native)
+def _pooled(keys: pd.DataFrame, units: Sequence[tuple[Floats, Ints]]) -> list[Estimate]:
+    """Return the centre of each cell, whose units are given by values and blocks; see `Pool`.
+
+    Where a value is not positive (a difference may be lost in noise) there are no logarithms: such a cell is by itself.
+    """
+    estimates: dict[int, Estimate] = {}
+    for cells in _Groups(keys, SHARING):
+        positive = [int(cell) for cell in cells if units[cell][0].min() > 0]
+        if positive:
+            values, blocks = (np.concatenate([units[cell][part] for cell in positive]) for part in (0, 1))
+            indices = np.repeat(np.arange(len(positive)), [len(units[cell][0]) for cell in positive])
+            pool = Pool(values, indices, blocks)
+            estimates |= {cell: pool.centre(index) for index, cell in enumerate(positive)}
+        estimates |= {int(cell): centre(units[cell][0]) for cell in cells if cell not in positive}
+    return [estimates[cell] for cell in range(len(units))]
 
 
 def _by_block(blocks: Ints, values: Floats) -> tuple[Ints, Floats]:

@@ -1,0 +1,162 @@
+"""Cells that share a spread: against the classical answers, by their symmetries, and how often intervals cover."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from bench.stats.estimate import CONFIDENCE
+from bench.stats.pooled import HUBER, OWN_FROM, Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+CELLS = 5
+DEPTHS = np.array([1.0, 4.0, 16.0, 64.0, 128.0])
+TIMES = 1000 + 30 * DEPTHS
+
+pools = st.lists(
+    st.tuples(st.floats(1.0, 1e9), st.integers(0, 3), st.integers(0, 5)), min_size=2, max_size=40
+)  # value, cell, block
+
+
+def pool_of(units: list[tuple[float, int, int]]) -> Pool:
+    values, cells, blocks = zip(*units, strict=True)
+    return Pool(values, np.unique(cells, return_inverse=True)[1], blocks)
+
+
+def survey(blocks: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Cells and blocks of so many blocks, each of one unit of every cell."""
+    return np.tile(np.arange(CELLS), blocks), np.repeat(np.arange(blocks), CELLS)
+
+
+def test_centres_solve_hubers_equation() -> None:
+    random = np.random.default_rng(1)
+    logs = random.standard_t(2, 60) * 0.1
+    pool = Pool(np.exp(logs), np.repeat([0, 1, 2], 20), np.arange(60))
+    differences = [abs(a - b) for part in logs.reshape(3, 20) for i, a in enumerate(part) for b in part[:i]]
+    scale = np.median(differences) / np.sqrt(2) / stats.norm.ppf(0.75)
+    for cell, part in enumerate(logs.reshape(3, 20)):
+        assert np.clip((part - pool.centres[cell]) / scale, -HUBER, HUBER).sum() == pytest.approx(0, abs=1e-9)
+
+
+def test_without_outliers_it_is_the_mean_and_students_interval() -> None:
+    logs = np.tile([-1.0, -0.5, 0.0, 0.5, 1.0], 8) * 0.1
+    estimate = Pool(np.exp(logs), np.zeros(40, int), np.arange(40)).centre(0)
+    low, high = stats.t.interval(CONFIDENCE, 39, logs.mean(), stats.sem(logs))
+    assert np.log([estimate.value, estimate.low, estimate.high]) == pytest.approx([0, low, high], abs=1e-12)
+
+
+def test_cells_tell_their_spread_together() -> None:
+    """Three units of each of eight cells: the interval is that of 16 degrees of freedom, not of two."""
+    random = np.random.default_rng(2)
+    values = np.exp(random.normal(0, 0.1, 24))
+    together = Pool(values, np.repeat(np.arange(8), 3), np.arange(24))
+    assert together.shared
+    apart = [Pool(part, np.zeros(3, int), np.arange(3)).centre(0) for part in values.reshape(8, 3)]
+    widths = [np.log(estimate.high / estimate.low) for estimate in apart]
+    assert np.log(together.centre(0).high / together.centre(0).low) < 0.6 * np.mean(widths)
+    assert "spread of 8 cells" in together.centre(0).method
+
+
+@given(pools, st.floats(1e-3, 1e3))
+def test_another_unit_of_time_changes_nothing_else(units: list[tuple[float, int, int]], factor: float) -> None:
+    pool, scaled = pool_of(units), pool_of([(value * factor, cell, block) for value, cell, block in units])
+    for cell in range(len(pool.counts)):
+        one, other = pool.centre(cell), scaled.centre(cell)
+        assert one.value * factor == pytest.approx(other.value)
+        assert one.low * factor == pytest.approx(other.low, nan_ok=True)
+
+
+@given(pools)
+def test_no_interval_reaches_zero_and_each_holds_its_value(units: list[tuple[float, int, int]]) -> None:
+    pool = pool_of(units)
+    for cell in range(len(pool.counts)):
+        estimate = pool.centre(cell)
+        assert estimate.value > 0
+        assert not estimate.has_interval or 0 <= estimate.low <= estimate.value <= estimate.high
+    assert all(estimate.has_interval == (len(units) > len(pool.counts)) for estimate in [pool.centre(0)])
+
+
+def test_the_drift_of_blocks_does_not_widen_a_difference() -> None:
+    random = np.random.default_rng(3)
+    cells, blocks = survey(12)
+    logs = random.normal(0, 0.02, 60)
+    weights = (np.where(cells == 0, 1.0, 0.0) - np.where(cells == 1, 1.0, 0.0)) / 12
+    steady, drifting = (
+        Pool(np.exp(logs + np.repeat(drift * random.normal(0, 1, 12), CELLS)), cells, blocks) for drift in (0, 0.3)
+    )
+    halves = [pool.combination(weights, 0.0).half() for pool in (steady, drifting)]
+    assert halves[1] == pytest.approx(halves[0], rel=0.3)
+    assert drifting.centre(0).relative_half_width > 4 * steady.centre(0).relative_half_width
+    assert steady.between == 0
+
+
+def test_a_cell_of_another_spread_has_its_own() -> None:
+    random = np.random.default_rng(4)
+    spreads = np.array([0.01, 0.01, 0.3])
+    cells = np.repeat(np.arange(3), 20)
+    pool = Pool(np.exp(random.normal(0, spreads[cells])), cells, np.arange(60))
+    assert not pool.shared
+    widths = [pool.centre(cell).relative_half_width for cell in range(3)]
+    assert widths[2] > 10 * max(widths[:2])
+    assert "spread by cell" in pool.centre(0).method
+    few = cells < 2
+    few[: 20 - OWN_FROM + 1] = False  # too few units of the first cell to test with
+    assert Pool(pool.values[few], cells[few], np.arange(few.sum())).shared
+
+
+@pytest.mark.parametrize("values", [[1.0, 0.0], [1.0, -1.0], [1.0, np.nan], [1.0, np.inf], [], [1.0]])
+def test_what_has_no_logarithm_or_no_cell_is_refused(values: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"positive values|a value, a cell and a block"):
+        Pool(values, np.zeros(2 * bool(values), int), np.zeros(2 * bool(values), int))
+
+
+def disturbed(random: np.random.Generator, number: int) -> npt.NDArray[np.float64]:
+    """Normal, but one unit in ten is slowed by something, by a third in the median."""
+    slowed = np.abs(random.normal(0.3, 0.4, number))
+    return np.where(random.random(number) < 0.1, slowed, random.normal(0, 0.1, number))
+
+
+def skewed(random: np.random.Generator, number: int) -> npt.NDArray[np.float64]:
+    """No fastest time is exceeded by less than half of the others."""
+    return random.exponential(0.12, number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blocks", [3, 6, 30])
+def test_intervals_cover_what_they_should_as_often_as_promised(blocks: int) -> None:
+    """Of cells, of ratios of two, and of slopes: 93 to 97 %, with slow units and drift between blocks."""
+    random = np.random.default_rng(blocks)
+    cells, of_block = survey(blocks)
+    weights = (np.where(cells == 0, 1.0, 0.0) - np.where(cells == 1, 1.0, 0.0)) / blocks
+    rounds, hits = 300, np.zeros(3)
+    kinds: list[Callable[[np.random.Generator, int], npt.NDArray[np.float64]]] = [disturbed, skewed]
+    for kind, drift in product(kinds, (0.0, 0.1)):
+        many = np.stack([kind(random, 2000) for _ in range(20)])
+        centre = np.mean([Pool(np.exp(row), np.zeros(2000, int), np.arange(2000)).centres[0] for row in many])
+        for _ in range(rounds):
+            logs = np.log(TIMES)[cells] + kind(random, len(cells)) + random.normal(0, drift, blocks)[of_block]
+            pool = Pool(np.exp(logs), cells, of_block)
+            cell = pool.centre(0)
+            ratio = pool.factor(pool.combination(weights, float(pool.centres[0] - pool.centres[1])), blocks)
+            ends, of_ends = pool.ends(DEPTHS)
+            (low, high), span = np.exp(ends), np.ptp(DEPTHS)
+            slope = (high - low) / span
+            half = pool.combination(np.array([-low, high]) / span @ of_ends, slope).half()
+            hits += (
+                cell.low <= TIMES[0] * np.exp(centre) <= cell.high,
+                ratio.low <= TIMES[0] / TIMES[1] <= ratio.high,
+                abs(slope - 30 * np.exp(centre)) <= half,
+            )
+    coverage = hits / (4 * rounds)
+    assert (coverage >= 0.93 - 0.01).all(), coverage  # 0.01: more than one standard error of 1,200 rounds
+    assert (coverage <= 0.97 + 0.01).all(), coverage
