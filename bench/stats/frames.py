@@ -35,9 +35,9 @@ class _Groups:
     def __init__(self, frame: pd.DataFrame, columns: Sequence[str]) -> None:
         codes: Ints = np.zeros(len(frame), dtype=np.int64)
         for column in columns:
-            own, values = pd.factorize(frame[column], use_na_sentinel=False)
+            column_codes, values = pd.factorize(frame[column], use_na_sentinel=False)
             # Renumber after every column, so that the product fits into 64 bits.
-            codes = np.unique(codes * max(len(values), 1) + own, return_inverse=True)[1]
+            codes = np.unique(codes * max(len(values), 1) + column_codes, return_inverse=True)[1]
         self.code = codes
         self.order: Ints = np.argsort(codes, kind="stable")
         starts = np.flatnonzero(np.diff(codes[self.order], prepend=-1))
@@ -65,8 +65,8 @@ def cell_frame(times: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
     values, operations = _floats(times["value"]), times["operations"].to_numpy(dtype=np.int64)
     rows = []
     for index in groups:
-        of_cell = values[index]
-        estimate, range_ = centre(of_cell), spread(of_cell)
+        cell_values = values[index]
+        estimate, range_ = centre(cell_values), spread(cell_values)
         rows.append(
             (
                 *(estimate.value, estimate.low, estimate.high, estimate.n, estimate.method),
@@ -96,20 +96,20 @@ def ratio_frame(times: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
     for index, twin, depth, stack in zip(groups, twins, depths, groups.keys["stack"], strict=True):
         if stack == NATIVE:
             natives.setdefault(twin, {})[depth] = _by_block(blocks[index], values[index])
-    kept, rows = [], []
+    groups_kept, rows = [], []
     for group, (index, twin, depth) in enumerate(zip(groups, twins, depths, strict=True)):
         at_depth = natives.get(twin)
         if not at_depth or drivers[group] == NATIVE:
             continue
         native_depth = depth if depth in at_depth else max(at_depth)
-        own, other = _by_block(blocks[index], values[index]), at_depth[native_depth]
-        _, own_indices, other_indices = np.intersect1d(own[0], other[0], assume_unique=True, return_indices=True)
+        own, native = _by_block(blocks[index], values[index]), at_depth[native_depth]
+        _, own_indices, native_indices = np.intersect1d(own[0], native[0], assume_unique=True, return_indices=True)
         if len(own_indices) == 0:
             continue
-        estimate = _ratio(own[1][own_indices], other[1][other_indices])
-        kept.append(group)
+        estimate = _ratio(own[1][own_indices], native[1][native_indices])
+        groups_kept.append(group)
         rows.append((estimate.value, estimate.low, estimate.high, estimate.n, estimate.method, native_depth))
-    keys = groups.keys.take(kept).reset_index(drop=True)
+    keys = groups.keys.take(groups_kept).reset_index(drop=True)
     return _joined(keys, rows, ["ratio", *_ESTIMATE, "native_depth"])
 
 

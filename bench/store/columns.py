@@ -98,8 +98,8 @@ class Columns:
         texts = {}
         for index, column in enumerate(_NOTES):
             by_note = [note[index] for note in notes]
-            known = dict.fromkeys(by_note) if column == "how" else sorted(set(by_note))
-            texts[column] = _spread_out(by_note, known, codes)
+            categories = dict.fromkeys(by_note) if column == "how" else sorted(set(by_note))
+            texts[column] = _spread_out(by_note, categories, codes)
         pace = {name: np.asarray(values) for name, values in self._pace.items()}
         return self._keyed(np.arange(len(codes))).assign(**texts, started=np.asarray(self._started), **pace)
 
@@ -135,8 +135,8 @@ class Columns:
             if key == "depth":
                 columns[key] = np.array(by_key[key], dtype=np.int64)[codes]
             else:
-                known = TEMPERATURES if key == "temperature" else sorted(set(by_key[key]))
-                columns[key] = _spread_out(by_key[key], known, codes)
+                categories = TEMPERATURES if key == "temperature" else sorted(set(by_key[key]))
+                columns[key] = _spread_out(by_key[key], categories, codes)
         params = [dict(values[len(_OF_CELL) :]) for values in cells]
         for name in dict.fromkeys(name for parameters in params for name in parameters):
             columns[name] = _parameter([parameters.get(name) for parameters in params], codes)
@@ -156,17 +156,17 @@ def _category(values: list[Any], codes: Ints) -> pd.Categorical:
     return pd.Categorical.from_codes(codes, categories=pd.Index(values, dtype=kind))
 
 
-def _spread_out(by_code: list[Any], known: Any, codes: Ints) -> pd.Categorical:
+def _spread_out(by_code: list[Any], categories: Any, codes: Ints) -> pd.Categorical:
     """Return a categorical column: the value of each row's code, `by_code` giving the value of every code."""
-    place = {value: index for index, value in enumerate(known)}
-    return _category(list(known), np.array([place[value] for value in by_code], dtype=np.int64)[codes])
+    place = {value: index for index, value in enumerate(categories)}
+    return _category(list(categories), np.array([place[value] for value in by_code], dtype=np.int64)[codes])
 
 
 def _parameter(by_code: list[Any], codes: Ints) -> Any:
     """Return the column of a parameter: Int64 if all values are integers, else categories; None is missing."""
-    known = {value for value in by_code if value is not None}
-    if all(isinstance(value, int) for value in known):
+    distinct = {value for value in by_code if value is not None}
+    if all(isinstance(value, int) for value in distinct):
         return pd.array(by_code, dtype="Int64").take(codes)
-    place = {value: index for index, value in enumerate(sorted(known, key=lambda value: (str(type(value)), value)))}
+    place = {value: index for index, value in enumerate(sorted(distinct, key=lambda value: (str(type(value)), value)))}
     row_codes = np.array([-1 if value is None else place[value] for value in by_code], dtype=np.int64)
     return _category(list(place), row_codes[codes])

@@ -20,15 +20,15 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
     """Yield the cost of finding the changes in a step of a build."""
     conditions = {"files": TYPICAL, "depth": analysis.depth(READING.name, DEPTH)}
     for arm in analysis.arms(READING.name):
-        found, compared = (analysis.cell(READING.name, arm, metric, **conditions) for metric in ("find", "naive"))
-        if found is None or compared is None or arm.driver != "overlay2":
+        find, naive = (analysis.cell(READING.name, arm, metric, **conditions) for metric in ("find", "naive"))
+        if find is None or naive is None or arm.driver != "overlay2":
             continue
         units = analysis.units(READING.name)
         if any(how.get("changes") == COMPARED for how in units.loc[units["arm"] == str(arm), "how"].unique()):
             continue  # with an option of this arm the layer does not tell the changes: both figures are of comparing
         yield Answer(
-            f"Finding what a container changed of {TYPICAL:,} files takes {found.text('ns')} from its own layer, "
-            f"{compared.text('ns')} by comparing everything.",
+            f"Finding what a container changed of {TYPICAL:,} files takes {find.text('ns')} from its own layer, "
+            f"{naive.text('ns')} by comparing everything.",
             arm,
             READING.name,
         )

@@ -88,8 +88,8 @@ def _why(analysis: Analysis, arm: Arm, control_ratios: Controls, ratios: int, mi
     beyond = [metric for metric in SAME if _misses(beside(analysis, arm, metric)) and with_controls[metric]]
     if beyond:
         deviations = {READING.metric(metric).title: analysis.between(control_ratios[metric]) for metric in beyond}
-        shown = ", ".join(f"{name} {quantity(100 * share, '%')}" for name, share in deviations.items())
-        return f"two stacks by hand are as far apart: {shown} (standard deviation)"
+        text = ", ".join(f"{name} {quantity(100 * share, '%')}" for name, share in deviations.items())
+        return f"two stacks by hand are as far apart: {text} (standard deviation)"
     return ""
 
 
@@ -140,10 +140,10 @@ def _by_hand_tables(analysis: Analysis, arms: Sequence[Arm]) -> Iterator[Table]:
     yield Table(title, ("engine", *titles, "why it may differ"), (*rows,))
     hand = {arm: [_between_stacks(analysis, arm, metric) for metric in SAME] for arm in by_arm}
     deviations = (analysis.between(control_ratios[metric]) for metric in SAME)
-    shown = ("too few to tell" if math.isnan(share) else quantity(100 * share, "%") for share in deviations)
+    texts = ("too few to tell" if math.isnan(share) else quantity(100 * share, "%") for share in deviations)
     rows = [(str(arm), *_cells(ratios)) for arm, ratios in hand.items() if any(ratios)]
     if rows:
-        last = ("standard deviation between stacks, beyond what units show; daemons aside", *shown)
+        last = ("standard deviation between stacks, beyond what units show; daemons aside", *texts)
         title = "Two stacks that are both built by hand, times each other"
         yield Table(title, ("beside", *titles), (*rows, last))
 

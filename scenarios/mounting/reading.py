@@ -42,9 +42,9 @@ def tables(analysis: Analysis) -> Iterator[Table]:
             engine = analysis.cell(READING.name, arm, "engine", depth=depth)
             by_hand = analysis.cell(READING.name, arm, "by_hand", depth=depth)
             if relative and length and engine and by_hand:
-                way = "relative" if relative["maximum"] else "absolute"
+                paths = "relative" if relative["maximum"] else "absolute"
                 rows.append(
-                    (str(arm), f"{depth}", f"{length['maximum']:,.0f}", way, engine.text("ns"), by_hand.text("ns"))
+                    (str(arm), f"{depth}", f"{length['maximum']:,.0f}", paths, engine.text("ns"), by_hand.text("ns"))
                 )
     columns = ("engine", "layers", "bytes of absolute options", "paths", "mount and unmount", "by hand beside it")
     if rows:
