@@ -107,8 +107,7 @@ def law_sheet(analysis: Analysis, reading: Reading) -> Sheet | None:
 def ratio_sheet(analysis: Analysis, reading: Reading) -> Sheet | None:
     """Return the table of the headline metric's ratios to a plain directory, one row per cell."""
     ratios = rows.matching(rows.of(analysis.ratios, reading.name), {"metric": reading.judged_metric})
-    parameters = analysis.run.parameters
-    keys = rows.varying(ratios, ("depth", "temperature", *parameters))
+    keys = rows.varying(ratios, ("depth", "temperature", *analysis.run.parameters))
     lines = tuple(
         (
             str(row["arm"]),
