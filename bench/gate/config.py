@@ -82,8 +82,8 @@ class GateConfig:
 
     def delta_of(self, scenario: str) -> float:
         """Return the share by which a time of `scenario` may differ and still count as the same."""
-        own = self.scenarios.get(scenario, ScenarioOverride()).delta
-        return self.delta if own is None else own
+        delta = self.scenarios.get(scenario, ScenarioOverride()).delta
+        return self.delta if delta is None else delta
 
     def blocks(self, scenario: str) -> bool:
         """Return whether verdicts on `scenario` may fail the gate."""

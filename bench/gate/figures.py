@@ -65,7 +65,7 @@ def rows(frame: pd.DataFrame, *, compared: bool = False) -> Iterator[Row]:
     """
     present = frame.notna().to_numpy(dtype=bool)
     columns = [str(column) for column in frame.columns]
-    for values, known in zip(frame.astype(object).to_numpy(), present, strict=True):
-        row = {column: value for column, value, has in zip(columns, values, known, strict=True) if has}
+    for values, flags in zip(frame.astype(object).to_numpy(), present, strict=True):
+        row = {column: value for column, value, has in zip(columns, values, flags, strict=True) if has}
         if compared or COMPARED not in row:
             yield row

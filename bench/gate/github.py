@@ -35,14 +35,14 @@ def as_annotations(result: GateResult) -> list[str]:
 def _commands(kind: str, messages: Sequence[tuple[str, str]]) -> list[str]:
     shown = list(messages)
     if len(messages) > ANNOTATIONS:
-        left = len(messages) - ANNOTATIONS + 1
-        shown = [*messages[: ANNOTATIONS - 1], ("gate", f"{left} more: the summary of this step has all")]
+        hidden = len(messages) - ANNOTATIONS + 1
+        shown = [*messages[: ANNOTATIONS - 1], ("gate", f"{hidden} more: the summary of this step has all")]
     return [f"::{kind} title={_property(title)}::{_data(text)}" for title, text in shown]
 
 
 def _data(text: str) -> str:
     """Return `text` escaped as a command's message (actions/toolkit, packages/core/src/command.ts)."""
-    printable = text.encode(errors="replace").decode()  # a lone surrogate cannot be encoded
+    printable = text.encode(errors="replace").decode()  # a lone surrogate cannot be printed
     return printable.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

@@ -25,26 +25,26 @@ def judge_counters(baseline: Baseline, analysis: Analysis, config: GateConfig) -
     counters, options = counted(analysis), mount_options(analysis.run.units)
     kernels = _kernels(baseline, analysis)
     verdicts = [
-        _counter(figure, counters[figure], known, config, kernels)
-        for figure, known in baseline.counters.items()
+        _counter(figure, counters[figure], base, config, kernels)
+        for figure, base in baseline.counters.items()
         if figure in counters
     ]
     verdicts += [
-        _mounted(key, options[key], known, config, kernels) for key, known in baseline.options.items() if key in options
+        _mounted(key, options[key], base, config, kernels) for key, base in baseline.options.items() if key in options
     ]
     return [*verdicts, *_unmatched(_by_arm(baseline.counters, baseline.options), _by_arm(counters, options))]
 
 
-def _counter(figure: Figure, seen: Range, known: Range, config: GateConfig, kernels: str) -> GateVerdict:
+def _counter(figure: Figure, seen: Range, base: Range, config: GateConfig, kernels: str) -> GateVerdict:
     tolerance = config.tolerance_of(figure.scenario, figure.what)
-    allowed = (known[0] - tolerance * abs(known[0]), known[1] + tolerance * abs(known[1]))
-    less, more = seen[0] < allowed[0], seen[1] > allowed[1]
-    status = Status.FAIL if less or more else Status.PASS
-    if less and more:
+    allowed = (base[0] - tolerance * abs(base[0]), base[1] + tolerance * abs(base[1]))
+    below, above = seen[0] < allowed[0], seen[1] > allowed[1]
+    status = Status.FAIL if below or above else Status.PASS
+    if below and above:
         reason = "it varies more than in the baseline"
-    elif less:
+    elif below:
         reason = "less than the baseline: update it if meant"
-    elif more:
+    elif above:
         reason = "more than the baseline"
     else:
         reason = "within the baseline"
@@ -58,16 +58,16 @@ def _counter(figure: Figure, seen: Range, known: Range, config: GateConfig, kern
         status=status,
         blocking=config.blocks(figure.scenario),
         seen=words(seen, figure.what),
-        expected=words(known, figure.what) + within,
+        expected=words(base, figure.what) + within,
         reason=reason,
         severity=severity(seen, allowed),
     )
 
 
-def _mounted(key: str, seen: tuple[str, ...], known: tuple[str, ...], config: GateConfig, kernels: str) -> GateVerdict:
+def _mounted(key: str, seen: tuple[str, ...], base: tuple[str, ...], config: GateConfig, kernels: str) -> GateVerdict:
     """Judge the mount options of a scenario's arm: a run may lack options of the baseline, but have no others."""
     scenario, _, arm = key.partition(" ")
-    new = [text for text in seen if text not in known]
+    new = [text for text in seen if text not in base]
     return GateVerdict(
         scenario=scenario,
         name=f"mount options {arm}",
@@ -75,27 +75,27 @@ def _mounted(key: str, seen: tuple[str, ...], known: tuple[str, ...], config: Ga
         status=Status.FAIL if new else Status.PASS,
         blocking=config.blocks(scenario),
         seen="; ".join(new or seen),
-        expected="; ".join(known),
+        expected="; ".join(base),
         reason=f"mounted otherwise than in the baseline{kernels}" if new else "mounted as in the baseline",
         severity=1.0 if new else 0.0,
     )
 
 
-def _unmatched(known: Names, measured: Names) -> Iterator[GateVerdict]:
+def _unmatched(base: Names, measured: Names) -> Iterator[GateVerdict]:
     """Yield verdicts for figures that only the baseline or only the run has, which cannot be judged."""
-    for key, names in known.items():
+    for key, names in base.items():
         others = measured.get(key, set())
         if missing := len(names - others):
             reason = f"{_figures(missing)} of the baseline not measured, so nothing is said of them"
             yield _incomparable(key, "not measured", len(names & others), len(names), reason)
     for key, names in measured.items():
-        others = known.get(key, set())
+        others = base.get(key, set())
         if new := len(names - others):
             reason = f"{_figures(new)} not in the baseline: make a new one to have them judged"
             yield _incomparable(key, "not in the baseline", len(names), len(others), reason)
 
 
-def _incomparable(key: str, what: str, seen: int, known: int, reason: str) -> GateVerdict:
+def _incomparable(key: str, what: str, seen: int, base: int, reason: str) -> GateVerdict:
     scenario, _, arm = key.partition(" ")
     return GateVerdict(
         scenario=scenario,
@@ -104,7 +104,7 @@ def _incomparable(key: str, what: str, seen: int, known: int, reason: str) -> Ga
         status=Status.INCONCLUSIVE,
         blocking=False,
         seen=_figures(seen),
-        expected=_figures(known),
+        expected=_figures(base),
         reason=reason,
     )
 

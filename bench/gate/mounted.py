@@ -29,9 +29,9 @@ def mount_options(units: pd.DataFrame) -> dict[str, tuple[str, ...]]:
 
 def _options(how: Mapping[str, str], *, backing: bool) -> str:
     """Return `OPTIONS over FILESYSTEM OPTIONS` from a unit's `options` and, if `backing`, its backing file system."""
-    own = ",".join(option for option in how.get("options", "").split(",") if option and not _is_local(option))
+    options = ",".join(option for option in how.get("options", "").split(",") if option and not _is_local(option))
     below = how.get("backing", "") if backing else ""
-    return " over ".join(text for text in (own, below) if text)
+    return " over ".join(text for text in (options, below) if text)
 
 
 def _is_local(option: str) -> bool:

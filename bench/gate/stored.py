@@ -26,20 +26,20 @@ def judge_stored_times(
         return [], [f"stored times are not judged, the baseline is from another machine: {difference}"]
     ratios = timed(analysis)
     verdicts = [
-        _judged(figure, ratios[figure], known, config) for figure, known in baseline.ratios.items() if figure in ratios
+        _judged(figure, ratios[figure], base, config) for figure, base in baseline.ratios.items() if figure in ratios
     ]
     missing = len(baseline.ratios) - len(verdicts)
     warning = f"{missing:,} of {len(baseline.ratios):,} stored ratios to native were not measured"
     return verdicts, [warning] if missing else []
 
 
-def _judged(figure: Figure, seen: Ratio, known: Ratio, config: GateConfig) -> GateVerdict:
-    allowed = known.value * (1 + config.delta_of(figure.scenario))
-    apart = seen.low > known.high or seen.high < known.low
+def _judged(figure: Figure, seen: Ratio, base: Ratio, config: GateConfig) -> GateVerdict:
+    allowed = base.value * (1 + config.delta_of(figure.scenario))
+    apart = seen.low > base.high or seen.high < base.low
     slower = apart and seen.value > allowed
     if slower:
         reason = "more beside native than in the baseline, and the intervals do not overlap"
-    elif apart and seen.value < known.value:
+    elif apart and seen.value < base.value:
         reason = "less beside native than in the baseline: update it if meant"
     elif apart:
         reason = "more than in the baseline, by no more than delta"
@@ -52,7 +52,7 @@ def _judged(figure: Figure, seen: Ratio, known: Ratio, config: GateConfig) -> Ga
         status=Status.FAIL if slower else Status.PASS,
         blocking=config.stored_times is StoredTimes.BLOCKING and config.blocks(figure.scenario),
         seen=f"{interval(seen.value, seen.low, seen.high, '×')} native",
-        expected=f"{interval(known.value, known.low, known.high, '×')} native",
+        expected=f"{interval(base.value, base.low, base.high, '×')} native",
         reason=reason,
         severity=seen.value / allowed if slower else 0.0,
     )

@@ -239,8 +239,8 @@ def _index(frame: pd.DataFrame, last: str) -> _Index:
     index: _Index = {}
     columns = list(frame.columns)
     present = frame.notna().to_numpy(dtype=bool)
-    for values, known in zip(frame.astype(object).to_numpy(), present, strict=True):
-        row = {column: value for column, value, has in zip(columns, values, known, strict=True) if has}
+    for values, flags in zip(frame.astype(object).to_numpy(), present, strict=True):
+        row = {column: value for column, value, has in zip(columns, values, flags, strict=True) if has}
         index.setdefault((str(row["scenario"]), str(row["arm"]), str(row[last])), []).append(row)
     return index
 

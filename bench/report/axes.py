@@ -92,16 +92,16 @@ class Axis:
 
 def sweep_axis(name: str, values: Sequence[float]) -> Axis:
     """Return the axis of what a scenario varies, `depth` or a parameter, with its values as ticks."""
-    known = sorted({float(value) for value in values})
+    distinct = sorted({float(value) for value in values})
     sized = "size" in name or "bytes" in name
     title = {"depth": "depth (layers)", "size": "file size"}.get(name, name.replace("_", " "))
-    if not _wide(known, LOG_X_SPAN):
+    if not _wide(distinct, LOG_X_SPAN):
         if not sized:
             return Axis(title, "")
-        unit, factor = scale(max(known, default=0.0), "bytes")
+        unit, factor = scale(max(distinct, default=0.0), "bytes")
         return Axis(title, unit, factor)
-    zero, edge = _zero(known)
-    places = [(zero if value == 0 else value, value) for value in known]
+    zero, edge = _zero(distinct)
+    places = [(zero if value == 0 else value, value) for value in distinct]
     tick_text = format_size if sized else _plain
     ticks = tuple((float(position or 0), tick_text(value)) for position, value in _thin(places))
     return Axis(title, "", 1.0, True, zero, edge, ticks)
@@ -113,29 +113,29 @@ def value_axis(title: str, unit: str, values: Sequence[float], highs: Sequence[f
     `highs` are the upper ends of intervals; the axis does not extend to very wide intervals.
     """
     axis = _value_axis(title, unit, values)
-    known = [value / axis.factor for value in values if math.isfinite(value)]
-    if not known or min(known) < 0 or max(known) == 0:
+    finite = [value / axis.factor for value in values if math.isfinite(value)]
+    if not finite or min(finite) < 0 or max(finite) == 0:
         return axis
     reach = [high / axis.factor for high in highs if math.isfinite(high)]
-    most = max(max(known) * ROOM, min(max(reach, default=0.0) * ROOM, max(known) * WHISKER_ROOM))
-    least = min(axis.zero if axis.zero is not None else value for value in known)
+    most = max(max(finite) * ROOM, min(max(reach, default=0.0) * ROOM, max(finite) * WHISKER_ROOM))
+    least = min(axis.zero if axis.zero is not None else value for value in finite)
     logs = (math.log10(least / 1.5), math.log10(most * ROOM)) if least > 0 else None
     return replace(axis, linear_range=(0.0, most), log_range=logs)
 
 
 def _value_axis(title: str, unit: str, values: Sequence[float]) -> Axis:
-    known = sorted(value for value in values if math.isfinite(value))
-    largest = max((abs(value) for value in known), default=0.0)
-    shown = "" if unit in {"1", ""} else unit
-    if not _wide(known, LOG_Y_SPAN):
+    finite = sorted(value for value in values if math.isfinite(value))
+    largest = max((abs(value) for value in finite), default=0.0)
+    unit_shown = "" if unit in {"1", ""} else unit
+    if not _wide(finite, LOG_Y_SPAN):
         name, factor = scale(largest, unit)
-        return Axis(title, name if shown else "", factor)
-    zero, edge = _zero(known)
-    positive = [value for value in known if value > 0]
+        return Axis(title, name if unit_shown else "", factor)
+    zero, edge = _zero(finite)
+    positive = [value for value in finite if value > 0]
     if unit == "bytes":
         return Axis(title, "", 1.0, True, zero, edge, _byte_ticks(positive, zero))
     name, factor = scale(math.sqrt(positive[0] * positive[-1]), unit)
-    name = name if shown else ""
+    name = name if unit_shown else ""
     if zero is None:
         return Axis(title, name, factor, True)
     decades = _decades(positive[0] / factor, positive[-1] / factor)
@@ -143,16 +143,16 @@ def _value_axis(title: str, unit: str, values: Sequence[float]) -> Axis:
     return Axis(title, name, factor, True, zero / factor, (edge or 0) / factor, ticks)
 
 
-def _wide(known: Sequence[float], span: float) -> bool:
+def _wide(ordered: Sequence[float], span: float) -> bool:
     """Tell whether no value is negative and the largest positive value is at least `span` times the smallest."""
-    positive = [value for value in known if value > 0]
-    return bool(positive) and known[0] >= 0 and positive[-1] / positive[0] >= span
+    positive = [value for value in ordered if value > 0]
+    return bool(positive) and ordered[0] >= 0 and positive[-1] / positive[0] >= span
 
 
-def _zero(known: Sequence[float]) -> tuple[float | None, float | None]:
-    if known[0] != 0:
+def _zero(ordered: Sequence[float]) -> tuple[float | None, float | None]:
+    if ordered[0] != 0:
         return None, None
-    smallest = next(value for value in known if value > 0)
+    smallest = next(value for value in ordered if value > 0)
     return smallest / 10**ZERO_GAP, smallest / 10 ** (ZERO_GAP / 2)
 
 

@@ -89,9 +89,9 @@ def whiskers(
     below: list[float | None] = []
     for row in cells:
         value, low, high = (number(row, key) for key in keys)
-        known = not (math.isnan(low) or math.isnan(high)) and (value != 0 or axis.zero is None)
-        above.append(_short((high - value) / axis.factor) if known else None)
-        below.append(_short((value - low) / axis.factor) if known else None)
+        drawn = not (math.isnan(low) or math.isnan(high)) and (value != 0 or axis.zero is None)
+        above.append(_short((high - value) / axis.factor) if drawn else None)
+        below.append(_short((value - low) / axis.factor) if drawn else None)
     bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.4, "width": 3}
     return bars | {"color": faint(style.colour)}
 

@@ -34,8 +34,8 @@ def of(frame: pd.DataFrame, scenario: str) -> list[Row]:
     present = scenario_rows.notna().to_numpy(dtype=bool)
     columns = list(scenario_rows.columns)
     return [
-        {column: value for column, value, has in zip(columns, values, known, strict=True) if has}
-        for values, known in zip(scenario_rows.astype(object).to_numpy(), present, strict=True)
+        {column: value for column, value, has in zip(columns, values, flags, strict=True) if has}
+        for values, flags in zip(scenario_rows.astype(object).to_numpy(), present, strict=True)
     ]
 
 

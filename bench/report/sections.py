@@ -169,7 +169,7 @@ def evidence(findings: Sequence[Finding]) -> list[Evidence]:
     for finding in sorted(findings, key=lambda finding: split(finding.where)[0] != SUBJECT):
         key = (finding.outcome.value, finding.evidence, finding.scenario)
         groups.setdefault(key, []).append(finding.where)
-    return [Evidence(tuple(where), *key) for key, where in groups.items()]
+    return [Evidence(tuple(arms), *key) for key, arms in groups.items()]
 
 
 def failures(units: pd.DataFrame, column: str) -> Iterable[Failure]:

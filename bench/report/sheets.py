@@ -107,8 +107,7 @@ def law_sheet(analysis: Analysis, reading: Reading) -> Sheet | None:
 def ratio_sheet(analysis: Analysis, reading: Reading) -> Sheet | None:
     """Return the table of the headline metric's ratios to a plain directory, one row per cell."""
     ratios = rows.matching(rows.of(analysis.ratios, reading.name), {"metric": reading.judged_metric})
-    parameters = analysis.run.parameters
-    keys = rows.varying(ratios, ("depth", "temperature", *parameters))
+    keys = rows.varying(ratios, ("depth", "temperature", *analysis.run.parameters))
     lines = tuple(
         (
             str(row["arm"]),
@@ -134,12 +133,12 @@ def cell_sheet(analysis: Analysis, name: str, reading: Reading | None) -> Sheet 
     lines = []
     for row in cells:
         unit = units.get(str(row["metric"]), "")
-        low, middle, high = (quantity(rows.number(row, key), unit) for key in ("minimum", "median", "maximum"))
+        low, median, high = (quantity(rows.number(row, key), unit) for key in ("minimum", "median", "maximum"))
         lines.append(
             (
                 *(str(row["metric"]), str(row["arm"]), *(_value(key, row) for key in keys)),
                 *(rows.estimate_text(row, unit), rows.percent(row), f"{row['n']:,}", f"{row['operations']:,}"),
-                *(low, middle, high, f"{row['outliers']}", str(row["method"])),
+                *(low, median, high, f"{row['outliers']}", str(row["method"])),
             )
         )
     columns = (

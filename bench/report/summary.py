@@ -52,9 +52,9 @@ def _verdict(verdict: ClaimVerdict) -> str:
     for finding in verdict.findings:
         if finding.where:
             outcomes.setdefault(finding.outcome.value, []).append(finding.where)
-    where = "; ".join(f"{outcome} on {_short(arms)}" for outcome, arms in outcomes.items())
+    summary = "; ".join(f"{outcome} on {_short(arms)}" for outcome, arms in outcomes.items())
     text = verdict.claim.text.rstrip(".")
-    return f"{verdict.claim.id} “{text}”: {verdict.outcome.value}" + (f" ({where})" if len(outcomes) > 1 else "")
+    return f"{verdict.claim.id} “{text}”: {verdict.outcome.value}" + (f" ({summary})" if len(outcomes) > 1 else "")
 
 
 def _short(arms: Sequence[str], most: int = 3) -> str:

@@ -129,9 +129,7 @@ def _streams(asked: Asked) -> Iterator[Stream | Skip]:
     for label, tested, volume in places:
         arm = f"overlay2@{volume}"
         make = partial(compare.make, arm, scenarios=(tested.scenario,), where=dict(tested.where))
-        cloned = (
-            tested.scenario == "copy_up" and discovery.volume(volume).clones
-        )  # a clone of more bytes is no more work
+        cloned = tested.scenario == "copy_up" and discovery.volume(volume).clones  # then more bytes are no more work
         kinds = list(_kinds(asked, tested.work if asked.work and not cloned else {}))
         if asked.peers and label in PEERS:
             kinds += _peers(asked, PEERS[label], programs=volume == asked.volumes[0])

@@ -98,9 +98,9 @@ def _tool_trace(name: str, tools: Sequence[Tool], share: float, style: ArmStyle,
 def _trace(
     name: str, points: Iterable[tuple[float | None, int, int, str]], style: ArmStyle, *, hollow: bool, line: bool
 ) -> dict[str, Any]:
-    known = [(place, count, trials, words) for place, count, trials, words in points if trials and place is not None]
-    rates = [100 * count / trials for _, count, trials, _ in known]
-    ranges = [interval(count, trials) for _, count, trials, _ in known]
+    drawn = [(place, count, trials, words) for place, count, trials, words in points if trials and place is not None]
+    rates = [100 * count / trials for _, count, trials, _ in drawn]
+    ranges = [interval(count, trials) for _, count, trials, _ in drawn]
     marker = marks.marker(style)
     return {
         "type": "scatter",
@@ -109,9 +109,9 @@ def _trace(
         "legendgroup": name,
         "showlegend": not hollow,
         "meta": {"driver": "", "stack": name, "volume": ""},
-        "x": [place for place, *_ in known],
+        "x": [place for place, *_ in drawn],
         "y": rates,
-        "customdata": [[html.escape(words), f"{count} of {trials}"] for _, count, trials, words in known],
+        "customdata": [[html.escape(words), f"{count} of {trials}"] for _, count, trials, words in drawn],
         "hovertemplate": "<b>%{fullData.name}</b><br>%{customdata[0]}<br><b>%{customdata[1]}</b><extra></extra>",
         "marker": marker | {"symbol": f"{style.symbol}-open" if hollow else style.symbol},
         "line": {"color": style.colour, "width": 1.2, "dash": style.dash},
@@ -135,8 +135,8 @@ def _layout(x: Axis, y: Axis, line: float) -> dict[str, Any]:
 
 
 def _seconds_axis(values: Sequence[float]) -> Axis:
-    known = [value for value in values if math.isfinite(value) and value > 0]
-    reach = (math.log10(min(known) / 1.5), math.log10(max(known) * 1.5)) if known else None
+    positive = [value for value in values if math.isfinite(value) and value > 0]
+    reach = (math.log10(min(positive) / 1.5), math.log10(max(positive) * 1.5)) if positive else None
     return Axis("time of a verdict", "s", log=True, log_range=reach)
 
 

@@ -100,8 +100,7 @@ def _pyperf(batch: Batched) -> int:
         completed = subprocess.run(command, capture_output=True, text=True, check=False)
     if completed.returncode != 0:
         raise BenchError("pyperf compare_to failed", why=(completed.stderr.strip().splitlines() or [""])[-1])
-    match = _SLOWER.search(completed.stdout)
-    if match:
+    if match := _SLOWER.search(completed.stdout):
         return int(match[1])
     if len(batch.trials) == 1:  # with one benchmark there are no groups
         return int("slower" in completed.stdout and "Not significant" not in completed.stdout)

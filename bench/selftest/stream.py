@@ -36,9 +36,7 @@ __all__ = ["Stream", "Streams"]
 
 CALIBRATION = 24  # units of A before the first pair, after as many for warm-up: right after the build, while the
 # device still writes, first writes took four times as long
-RECENT = (
-    96  # units of A: a delay is a share of their median. With the first units only, 5 % soon were 4 %: A got slower
-)
+RECENT = 96  # units of A: a delay is a share of their median. Of the first units only, 5 % soon were 4 %: A got slower
 CUT_EVERY = 24  # pairs between checks of whether a stream has enough verdicts
 
 

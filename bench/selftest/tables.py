@@ -11,7 +11,7 @@ from bench.report.sheets import Sheet
 from bench.selftest import EQUAL
 from bench.selftest.peers import OURS, PYPERF, Tool
 from bench.selftest.rates import POWER, detected, rate, share
-from bench.selftest.results import Streamed, Trusted
+from bench.selftest.results import Batched, Streamed, Trusted
 from bench.selftest.ways import BothWays
 from bench.stats.paired import Word
 
@@ -34,8 +34,7 @@ class Part:
 
 def parts(results: Trusted, tools: Sequence[Tool]) -> list[Part]:
     """Return all parts on the run's streams, and on `tools` (see `beside`) for the same operations."""
-    failed = sum(stream.failed for stream in results.streams)
-    failed += sum(both.turns.failed + both.apart.failed for both in results.ways)
+    failed = sum(stream.failed for stream in results.all_streams if not isinstance(stream, Batched))
     failures = Part("Failures", (f"{failed} of the streams' units failed; none was removed.",))
     last = (_both_ways(results.ways), _coverage(results.streams), failures)
     return [_false_alarms(results), _power(results), _peers(tools), *last]

@@ -36,16 +36,16 @@ def cut(a: npt.ArrayLike, b: npt.ArrayLike, procedure: Procedure, most: int | No
     A finding is confirmed on the pairs that follow it. These are of the same set-up, so an effect of that set-up is
     confirmed here but not in a real comparison: there are more false alarms here, never fewer.
     """
-    left, right = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    a_times, b_times = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     trials: list[Trial] = []
     begin = 0
     while most is None or len(trials) < most:
-        first = judge(left[begin:], right[begin:], procedure)
+        first = judge(a_times[begin:], b_times[begin:], procedure)
         if first.word is None:
             break
         end, second = begin + first.pairs, None
         if first.word in FOUND:
-            second = judge(left[end:], right[end:], procedure)
+            second = judge(a_times[end:], b_times[end:], procedure)
             if second.word is None:
                 break
             end += second.pairs

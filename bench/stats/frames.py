@@ -37,9 +37,9 @@ class _Groups:
     def __init__(self, frame: pd.DataFrame, columns: Sequence[str]) -> None:
         codes: Ints = np.zeros(len(frame), dtype=np.int64)
         for column in columns:
-            own, values = pd.factorize(frame[column], use_na_sentinel=False)
+            column_codes, values = pd.factorize(frame[column], use_na_sentinel=False)
             # Renumber after every column, so that the product fits into 64 bits.
-            codes = np.unique(codes * max(len(values), 1) + own, return_inverse=True)[1]
+            codes = np.unique(codes * max(len(values), 1) + column_codes, return_inverse=True)[1]
         self.code = codes
         self.order: Ints = np.argsort(codes, kind="stable")
         starts = np.flatnonzero(np.diff(codes[self.order], prepend=-1))
@@ -105,22 +105,20 @@ def ratio_frame(times: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
         if not at_depth or drivers[group] == NATIVE:
             continue
         native_depth = depth if depth in at_depth else max(at_depth)
-        own, other = _by_block(blocks[index], values[index]), at_depth[native_depth]
-        shared, own_indices, other_indices = np.intersect1d(own[0], other[0], assume_unique=True, return_indices=True)
+        own, native = _by_block(blocks[index], values[index]), at_depth[native_depth]
+        shared, own_indices, native_indices = np.intersect1d(own[0], native[0], assume_unique=True, return_indices=True)
         if len(shared) == 0:
             continue
         kept.append(group)
         native_depths.append(native_depth)
-        pairs.append((own[1][own_indices], other[1][other_indices], shared))
+        pairs.append((own[1][own_indices], native[1][native_indices], shared))
     keys = groups.keys.take(kept).reset_index(drop=True)
-    positive = [min(own.min(), other.min()) > 0 for own, other, _ in pairs]
-    ratios = [
-        (own / other if usable else own * 0, at) for (own, other, at), usable in zip(pairs, positive, strict=True)
-    ]
+    usable = [min(own.min(), native.min()) > 0 for own, native, _ in pairs]
+    ratios = [(own / native if fits else own * 0, at) for (own, native, at), fits in zip(pairs, usable, strict=True)]
     rows = []
-    for estimate, usable, depth in zip(_pooled(keys, ratios), positive, native_depths, strict=True):
-        told = estimate if usable else Estimate(math.nan, math.nan, math.nan, estimate.n, NO_RATIO)
-        rows.append((told.value, told.low, told.high, told.n, told.method, depth))
+    for estimate, fits, depth in zip(_pooled(keys, ratios), usable, native_depths, strict=True):
+        factor = estimate if fits else Estimate(math.nan, math.nan, math.nan, estimate.n, NO_RATIO)
+        rows.append((factor.value, factor.low, factor.high, factor.n, factor.method, depth))
     return _joined(keys, rows, ["ratio", *_ESTIMATE, "native_depth"])
 
 

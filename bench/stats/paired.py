@@ -116,12 +116,12 @@ def judge(a: npt.ArrayLike, b: npt.ArrayLike, procedure: Procedure) -> Decision:
     interval from 1/(1 + delta) to 1 + delta. Raises ValueError as `bench.stats.estimate.ratio` does.
     """
     b_times, a_times = np.asarray(b, dtype=np.float64), np.asarray(a, dtype=np.float64)
-    estimate, seen, least = Estimate(math.nan, math.nan, math.nan, 0, "no look yet"), 0, 1.0
+    estimate, pairs, least = Estimate(math.nan, math.nan, math.nan, 0, "no look yet"), 0, 1.0
     word: Word | None = None
     for look in procedure.looks:
         if len(b_times) < look or len(a_times) < look:
             break
-        estimate, seen = ratio(b_times[:look], a_times[:look], 1 - procedure.level), look
+        estimate, pairs = ratio(b_times[:look], a_times[:look], 1 - procedure.level), look
         if look < procedure.least_pairs:
             continue
         p = signed_rank_p(np.log(b_times[:look]) - np.log(a_times[:look]))
@@ -129,9 +129,9 @@ def judge(a: npt.ArrayLike, b: npt.ArrayLike, procedure: Procedure) -> Decision:
         word = _word(estimate, procedure)
         if word is not None:
             break
-    if word is None and seen == procedure.cap:
+    if word is None and pairs == procedure.cap:
         word = Word.INCONCLUSIVE
-    return Decision(word, estimate, seen, least)
+    return Decision(word, estimate, pairs, least)
 
 
 def _word(estimate: Estimate, procedure: Procedure) -> Word | None:
@@ -158,11 +158,11 @@ def confirmed(first: Decision, second: Decision | None) -> Verdict:
         if first.word is Word.INCONCLUSIVE:
             reason = f"{first.pairs} pairs do not tell"
         return Verdict(word, first.ratio, first.p, reason, first)
-    seen = first.ratio.text("×")
+    first_text = first.ratio.text("×")
     if second is None or not second.pairs:
-        return Verdict(Word.INCONCLUSIVE, first.ratio, 1.0, f"{seen}, not confirmed on a fresh set-up", first)
+        return Verdict(Word.INCONCLUSIVE, first.ratio, 1.0, f"{first_text}, not confirmed on a fresh set-up", first)
     p = max(first.p, second.p)
     if second.word is word:
         return Verdict(word, second.ratio, p, "confirmed on a fresh set-up", first, second)
-    reason = f"one set-up said {seen}, a fresh one {second.ratio.text('×')}"
+    reason = f"one set-up said {first_text}, a fresh one {second.ratio.text('×')}"
     return Verdict(Word.INCONCLUSIVE, second.ratio, p, reason, first, second)

@@ -1,1 +1,1 @@
-"""results/: writing a run as it happens, and reading it back anywhere."""
+"""The files in results/: written while a run measures, and read on any machine."""

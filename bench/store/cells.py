@@ -1,4 +1,4 @@
-"""What the exports of a run share: its times by arm and cell, and how a cell and a file are named."""
+"""Common parts of the exports of a run: its times by arm and cell, and the names of cells and files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.store.reader import Run
 
 __all__ = ["CellTimes", "cell_name", "cells_by_arm", "file_name"]
 
-NAME_BYTES = 240  # NAME_MAX (limits.h) is 255, and who writes a file may add to its name meanwhile
+NAME_BYTES = 240  # NAME_MAX (limits.h) is 255, and a temporary file may have a longer name
 DIGEST_BYTES = 8
 
 CellTimes = tuple[dict[str, Any], pd.DataFrame]  # a cell's keys, and its rows of Run.times
@@ -34,10 +34,10 @@ def cell_name(cell: Mapping[str, Any]) -> str:
 
 
 def file_name(arm: str, suffix: str = ".json") -> str:
-    """Return a file name that no other arm has: the arm with `/` (of an option that is a path) as `%2F`."""
+    """Return the file name of an arm, which is unique: its name with `/` (from an option with a path) as `%2F`."""
     name = arm.replace("%", "%25").replace("/", "%2F")
     if len(name.encode()) + len(suffix) > NAME_BYTES:
         digest = hashlib.blake2b(arm.encode(), digest_size=DIGEST_BYTES).hexdigest()
-        room = NAME_BYTES - len(suffix) - len(digest) - 1
-        name = f"{name.encode()[:room].decode(errors='ignore')}~{digest}"
+        length = NAME_BYTES - len(suffix) - len(digest) - 1
+        name = f"{name.encode()[:length].decode(errors='ignore')}~{digest}"
     return name + suffix

@@ -1,4 +1,4 @@
-"""Options of arms that the rows say were not in effect: the kernel took them and ignored them."""
+"""Options of arms that had no effect according to the rows: the kernel accepted and ignored them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["without_effect"]
 
 def without_effect(units: pd.DataFrame) -> tuple[RunWarning, ...]:
     """Return a warning for each option of an arm of `Run.units` that had no effect, in order of the arms."""
-    found: dict[RunWarning, None] = {}
+    warnings: dict[RunWarning, None] = {}
     for arm, how in units[["arm", "how"]].drop_duplicates().sort_values("arm", kind="stable").itertuples(index=False):
         for option in how.get(WITHOUT_EFFECT, "").split(","):
             if option:
                 text = f"option {option} of {arm} had no effect: it was taken and ignored"
-                found[RunWarning("option without effect", text, str(arm))] = None
-    return tuple(found)
+                warnings[RunWarning("option without effect", text, str(arm))] = None
+    return tuple(warnings)

@@ -1,10 +1,10 @@
-"""pyperf/<arm>.json: one suite per arm with equal benchmark names, so that pyperf itself compares arms.
+"""Write pyperf/<arm>.json: one suite per arm with the same benchmark names, so that pyperf can compare arms.
 
     python -m pyperf compare_to results/RUN/pyperf/native@ext4.json results/RUN/pyperf/overlay2@ext4.json
 
-Each unit is one pyperf run with one value, because each unit had a set-up of its own. pyperf takes no zero, which a
-clock may read for what takes less than its step: a benchmark's metadata say how many of its units were left out
-(`bench_zeros_left_out`), and how many cells of the arm had nothing else (`bench_cells_of_zeros_left_out`).
+Each unit is one pyperf run with one value, because each unit had a set-up of its own. pyperf refuses a value of zero,
+which a clock can give for a time shorter than its resolution. The metadata of a benchmark tell how many of its units
+were left out for this (`bench_zeros_left_out`), and how many cells of the arm (`bench_cells_of_zeros_left_out`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NANOSECONDS = 1e9  # pyperf's unit of time is the second
 
 
 def write_suites(run: Run, times: pd.DataFrame) -> list[Path]:
-    """Write the suites of `run` from `times`, the rows of Run.times that are nanoseconds; return the files."""
+    """Write the suites of `run` from `times`, the rows of Run.times in nanoseconds; return the files."""
     directory = run.directory / "pyperf"
     directory.mkdir(exist_ok=True)
     shared = _metadata(run)
@@ -35,12 +35,12 @@ def write_suites(run: Run, times: pd.DataFrame) -> list[Path]:
     written = []
     for arm, cells in cells_by_arm(run, times):
         suite = []
-        told = list(cells)
-        without = sum(not (units["value"] > 0).any() for _, units in told)
-        for cell, units in told:
+        arm_cells = list(cells)
+        zero_cells = sum(not (units["value"] > 0).any() for _, units in arm_cells)
+        for cell, units in arm_cells:
             name = cell_name(cell)
             zeros = int((units["value"] <= 0).sum())
-            facts = {**shared, **_left_out(zeros, without), "name": name}
+            facts = {**shared, **_left_out(zeros, zero_cells), "name": name}
             runs = [
                 pyperf.Run(
                     [value / NANOSECONDS],
@@ -59,9 +59,9 @@ def write_suites(run: Run, times: pd.DataFrame) -> list[Path]:
     return written
 
 
-def _left_out(zeros: int, cells: int) -> dict[str, int]:
-    """Return the metadata that says how many units were left out, and how many cells of the arm had no other."""
-    counts = {"bench_zeros_left_out": zeros, "bench_cells_of_zeros_left_out": cells}
+def _left_out(zeros: int, zero_cells: int) -> dict[str, int]:
+    """Return the metadata with the numbers of units of a cell, and of cells of the arm, that were left out as zero."""
+    counts = {"bench_zeros_left_out": zeros, "bench_cells_of_zeros_left_out": zero_cells}
     return {key: count for key, count in counts.items() if count}
 
 

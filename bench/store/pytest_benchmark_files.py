@@ -1,11 +1,11 @@
-"""pytest-benchmark/<arm>.json: the times as pytest-benchmark saves them, so that its own command compares arms.
+"""Write pytest-benchmark/<arm>.json: the times in pytest-benchmark's format, so that its command can compare arms.
 
     cd results/RUN/pytest-benchmark
     pytest-benchmark compare --name=long native@ext4.json overlay2@ext4.json
     pytest-benchmark compare --name=long --group-by=param:scenario --between=median native@ext4.json overlay2@ext4.json
 
-Each unit is one round, because each unit had a set-up of its own; a cell has the same name in every file, and
-is a group, so that the arms of one cell stand in one table. Seconds per operation. The statistics are those of
+Each unit is one round, because each unit had a set-up of its own. A cell has the same name in every file and is a
+group, so that the arms of a cell are in one table. Times are seconds per operation. The statistics are those of
 pytest_benchmark/stats.py; the package itself is not needed.
 """
 
@@ -26,9 +26,9 @@ from bench.store.writer import write_json
 __all__ = ["rounds_stats", "write_pytest_benchmark"]
 
 NANOSECONDS = 1e9  # pytest-benchmark's unit of time is the second
-FORMAT = "5.0.0"  # the version of pytest-benchmark whose files these are like
-TUKEY = 1.5  # interquartile ranges beyond the quartiles, from where a round is an outlier
-# How the clock runs here (docs/method.md): nothing is calibrated, repeated for a time or warmed up.
+FORMAT = "5.0.0"  # the version of pytest-benchmark whose format this is
+TUKEY = 1.5  # interquartile ranges beyond the quartiles, beyond which a round is an outlier
+# The options that correspond to docs/method.md: no calibration, no repetition for a fixed time, no warm-up.
 OPTIONS = {
     "disable_gc": True,
     "timer": "perf_counter_ns",
@@ -40,7 +40,7 @@ OPTIONS = {
 
 
 def write_pytest_benchmark(run: Run, times: pd.DataFrame) -> list[Path]:
-    """Write the files of `run` from `times`, the rows of Run.times that are nanoseconds; return the files."""
+    """Write the files of `run` from `times`, the rows of Run.times in nanoseconds; return the files."""
     directory = run.directory / "pytest-benchmark"
     directory.mkdir(exist_ok=True)
     shared = {
@@ -60,7 +60,7 @@ def write_pytest_benchmark(run: Run, times: pd.DataFrame) -> list[Path]:
 def _benchmark(run: Run, arm: str, cell: Mapping[str, Any], units: pd.DataFrame) -> dict[str, Any]:
     name = cell_name(cell)
     params = {key: _plain(value) for key, value in cell.items()}
-    own = run.arms[arm]
+    parsed = run.arms[arm]
     seconds = [float(value) / NANOSECONDS for value in units["value"]]
     return {
         "group": name,
@@ -68,29 +68,29 @@ def _benchmark(run: Run, arm: str, cell: Mapping[str, Any], units: pd.DataFrame)
         "fullname": name,
         "params": params,
         "param": "-".join(str(value) for value in params.values() if value is not None),
-        "extra_info": {"arm": arm, "driver": own.stack, "volume": own.volume, "run": run.id},
+        "extra_info": {"arm": arm, "driver": parsed.stack, "volume": parsed.volume, "run": run.id},
         "options": OPTIONS,
         "stats": {**rounds_stats(seconds), "data": seconds, "iterations": int(units["operations"].min())},
     }
 
 
 def _plain(value: Any) -> int | str | None:
-    """Return a key of a cell as JSON has it; None where the scenario has no such parameter."""
+    """Return a key of a cell as a JSON value; None if the scenario has no such parameter."""
     if pd.isna(value):
         return None
     return value if isinstance(value, str) else int(value)
 
 
 def rounds_stats(data: Sequence[float]) -> dict[str, Any]:
-    """Return what pytest-benchmark tells of the seconds of some rounds, by its own definitions."""
+    """Return pytest-benchmark's statistics of the seconds of the rounds, by its own definitions."""
     ordered = sorted(data)
     q1, q3 = _quartiles(ordered)
     iqr = q3 - q1
     low, high = q1 - TUKEY * iqr, q3 + TUKEY * iqr
     mean, total = statistics.mean(data), sum(data)
     stddev = statistics.stdev(data) if len(data) > 1 else 0
-    beyond = sum(not mean - stddev <= value <= mean + stddev for value in data)
-    outliers = sum(not low <= value <= high for value in data)
+    stddev_outliers = sum(not mean - stddev <= value <= mean + stddev for value in data)
+    iqr_outliers = sum(not low <= value <= high for value in data)
     return {
         "min": ordered[0],
         "max": ordered[-1],
@@ -101,9 +101,9 @@ def rounds_stats(data: Sequence[float]) -> dict[str, Any]:
         "iqr": iqr,
         "q1": q1,
         "q3": q3,
-        "iqr_outliers": outliers,
-        "stddev_outliers": beyond,
-        "outliers": f"{beyond};{outliers}",
+        "iqr_outliers": iqr_outliers,
+        "stddev_outliers": stddev_outliers,
+        "outliers": f"{stddev_outliers};{iqr_outliers}",
         "ld15iqr": ordered[bisect_left(ordered, low)],
         "hd15iqr": ordered[bisect_right(ordered, high) - 1],
         "ops": len(data) / total if total else 0,
@@ -112,18 +112,18 @@ def rounds_stats(data: Sequence[float]) -> dict[str, Any]:
 
 
 def _quartiles(ordered: Sequence[float]) -> tuple[float, float]:
-    """Return Q1 and Q3: medians of the halves, or for an odd number between its two neighbours (quarters 3 : 1)."""
+    """Return Q1 and Q3: the medians of the halves; for an odd number, neighbours are interpolated 3 : 1."""
     count = len(ordered)
     if count == 1:
         return ordered[0], ordered[0]
     if count % 2 == 0:
         return statistics.median(ordered[: count // 2]), statistics.median(ordered[count // 2 :])
-    place, rest = divmod(count, 4)
+    index, rest = divmod(count, 4)
     if rest == 1:
-        first = 0.25 * ordered[place - 1] + 0.75 * ordered[place]
-        return first, 0.75 * ordered[3 * place] + 0.25 * ordered[3 * place + 1]
-    first = 0.75 * ordered[place] + 0.25 * ordered[place + 1]
-    return first, 0.25 * ordered[3 * place + 1] + 0.75 * ordered[3 * place + 2]
+        first = 0.25 * ordered[index - 1] + 0.75 * ordered[index]
+        return first, 0.75 * ordered[3 * index] + 0.25 * ordered[3 * index + 1]
+    first = 0.75 * ordered[index] + 0.25 * ordered[index + 1]
+    return first, 0.25 * ordered[3 * index + 1] + 0.75 * ordered[3 * index + 2]
 
 
 def _machine(run: Run) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _machine(run: Run) -> dict[str, Any]:
 
 
 def _commit() -> dict[str, Any]:
-    """A run is of a machine, not of a commit: what pytest-benchmark says outside of a repository."""
+    """Return pytest-benchmark's entry outside of a repository, because a run is not of a commit."""
     return {
         "id": "unversioned",
         "time": None,

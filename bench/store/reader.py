@@ -1,4 +1,4 @@
-"""Read a run from disk into tidy pandas frames; needs no root, no Linux and no driver."""
+"""Read a run from disk into pandas frames; needs no root, no Linux and no driver."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "latest", "load"]
 
-COMPARISON = "comparison"  # the parameter that every row of a comparison has
+COMPARISON = "comparison"  # the parameter that marks rows of comparisons
 MARKS = (COMPARISON, "side", "setup", "delay")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run as read.
+    """A run, as read from its directory.
 
-    `provenance` is run.json, `whole` all that the file has; `arms`: those of the units by name.
-    `times`: one row per unit and metric, columns sequence, block, scenario, arm, driver, stack (the
-    driver with its options), volume, depth, temperature, metric, value, operations, and one column
-    per parameter (missing where a scenario has none). Units with an error are not in it.
-    `counters`: one row per unit and counter: the same keys, counter, value, expected_low,
-    expected_high (NaN where nothing was expected), ok.
-    `units`: one row per unit: the same keys, error, mismatches, proofs, how, started, and the row's pace
-    (cpu, slowness, slowness_after, waited; missing where the run did not record it). `how` is a mapping.
-    `warnings`: what was odd about the files themselves, and options of arms that had no effect.
-    Text columns are categories, temperatures in the order of their kind; parameters are Int64 where
-    all values are whole numbers, else categories.
+    `provenance` is run.json as a record, `whole` its full content; `arms` are those of the units, by name.
+    `times` has one row per unit and metric, with columns sequence, block, scenario, arm, driver, stack (the
+    driver with its options), volume, depth, temperature, metric, value, operations, and one column per
+    parameter (missing if the scenario does not have it). It does not include units with an error.
+    `counters` has one row per unit and counter: the same keys, counter, value, expected_low,
+    expected_high (NaN if nothing was expected), ok.
+    `units` has one row per unit: the same keys, error, mismatches, proofs, how, started, and the row's pace
+    (cpu, slowness, slowness_after, waited; missing if the run did not record it). `how` is a mapping.
+    `warnings` are problems of the files, and options of arms that had no effect.
+    Text columns are categories, with temperatures in the order of their type; parameters are Int64 if
+    all values are integers, else categories.
     """
 
     directory: Path
@@ -52,27 +52,27 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The run's name, that of its directory."""
+        """The name of the run, which is that of its directory."""
         return self.directory.name
 
     @property
     def samples(self) -> Path:
-        """The file of its rows; of a self-test whose rows are kept elsewhere, that of its pairs."""
+        """The file of the run's rows, or of a self-test's pairs if its rows are stored elsewhere."""
         return rows_of(self.directory)
 
     @property
     def following(self) -> int:
-        """The number (`sequence`) of a unit that would be measured next."""
+        """The number (`sequence`) of the next unit of the run."""
         return 0 if self.units.empty else int(self.units["sequence"].max()) + 1
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The parameters of all scenarios of the run, each a column of the three frames."""
+        """The parameters of all scenarios of the run, which are columns of the three frames."""
         return tuple(str(column) for column in self.units.columns if column not in RESERVED)
 
     @property
     def surveyed(self) -> Run:
-        """The run without the units of comparisons (bench.measure.compare), whose cells are told apart by side."""
+        """The run without the units of comparisons (bench.measure.compare), whose cells differ by side."""
         if COMPARISON not in self.units:
             return self
         frames = (
@@ -84,7 +84,7 @@ class Run:
 
 
 def load(directory: Path) -> Run:
-    """Read results/<run-id>, its rows packed or not; raises BenchError for what cannot be read or is not a run."""
+    """Read results/<run-id>, with plain or packed rows; raises BenchError if it cannot be read or is not a run."""
     provenance, whole = _provenance(directory)
     columns, warnings = read(rows_of(directory))
     units = columns.units()
@@ -93,7 +93,7 @@ def load(directory: Path) -> Run:
 
 
 def _provenance(directory: Path) -> tuple[Provenance, dict[str, Any]]:
-    """Return what run.json says, as a record and whole."""
+    """Return the content of run.json, as a record and in full."""
     path = directory / "run.json"
     if not directory.is_dir():
         raise no_run(directory)
@@ -122,7 +122,7 @@ def _newer(path: Path, schema: int) -> BenchError:
 
 
 def latest(results: Path) -> Path:
-    """Return the newest run below `results`, by name (which begins with its time)."""
+    """Return the newest run below `results`, by name, which begins with the time."""
     runs = sorted(path.parent for path in results.glob("*/run.json") if path.parent.name[:1].isdigit())
     if not runs:
         raise BenchError(f"no run in {results}", fix="`python -m bench run` makes one")

@@ -1,8 +1,8 @@
 """The records of the result files: a row of samples.jsonl, and run.json.
 
-msgspec checks the types and says what is wrong and where. What older versions wrote is read as well: schema 1 has no
-`pace`, and up to schema 2 what was expected of a counter, a mismatch and a warning were texts, and a skip named its
-scenario only in its text.
+msgspec checks the types and reports the place of an error. Files of older versions can be read: schema 1 has no
+`pace`; up to schema 2 the expectation of a counter, a mismatch and a warning were texts, and a skip named its scenario
+only in its text.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ __all__ = [
 ]
 
 SCHEMA = 3
-"""Of run.json and samples.jsonl. A reader takes older ones and refuses newer ones."""
+"""The version of run.json and samples.jsonl. A reader accepts older versions and refuses newer ones."""
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_MISMATCH = re.compile(r"(.+?) is (\S+), expected (\S+) \((.*)\)", re.DOTALL)  # as schema 2 has it
+_MISMATCH = re.compile(r"(.+?) is (\S+), expected (\S+) \((.*)\)", re.DOTALL)  # the text of schema 2
 
 
 class PaceRecord(msgspec.Struct, gc=False):
@@ -83,12 +83,12 @@ class Side(msgspec.Struct, frozen=True):
 
     @property
     def facts(self) -> dict[str, Param]:
-        """Where it is measured, by name."""
+        """The depth, temperature and parameters of the side, by name."""
         return {"depth": self.depth, "temperature": self.temperature.value, **self.params}
 
 
 class Compares(msgspec.Struct, frozen=True):
-    """A comparison of two arms, as it was asked for; `looks` are numbers of pairs after which it may be decided."""
+    """A comparison of two arms, as requested; `looks` are the numbers of pairs after which it may be decided."""
 
     scenario: str
     metric: str
@@ -102,7 +102,7 @@ class Compares(msgspec.Struct, frozen=True):
 
 
 class StreamRecord(Compares, frozen=True, kw_only=True):
-    """A stream of the suite's test of itself: its comparison, and what is wanted of it (bench.selftest.stream)."""
+    """A stream of the self-test: its comparison, and the requested trials or pairs (bench.selftest.stream)."""
 
     number: int
     label: str
@@ -135,16 +135,16 @@ class Provenance(msgspec.Struct, kw_only=True):
     asked: Annotated[dict[str, Any] | None, "options of a test of the suite"] = None
 
 
-def upgraded(whole: Any) -> Any:
-    """Return run.json of schema 1 or 2 as the present one has it; anything else as it is."""
-    if not isinstance(whole, dict) or not isinstance(schema := whole.get("schema"), int) or schema > 2:
-        return whole
-    warnings, skips = whole.get("warnings"), whole.get("skips")
+def upgraded(document: Any) -> Any:
+    """Convert run.json of schema 1 or 2 to the current schema; return anything else unchanged."""
+    if not isinstance(document, dict) or not isinstance(schema := document.get("schema"), int) or schema > 2:
+        return document
+    warnings, skips = document.get("warnings"), document.get("skips")
     if isinstance(warnings, list):
-        whole = {**whole, "warnings": [{"code": "", "text": one} for one in warnings]}
+        document = {**document, "warnings": [{"code": "", "text": text} for text in warnings]}
     if isinstance(skips, list) and all(isinstance(skip, dict) for skip in skips):
-        whole = {**whole, "skips": [_skip(skip) for skip in skips]}
-    return whole
+        document = {**document, "skips": [_skip(skip) for skip in skips]}
+    return document
 
 
 def _skip(skip: dict[str, Any]) -> dict[str, Any]:
@@ -153,25 +153,25 @@ def _skip(skip: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scenario(what: str) -> str:
-    """Return the scenario that a skip of schema 2 is about: `scenario NAME`, `NAME on ARM`, `NAME: WHAT`."""
+    """Return the scenario of a skip of schema 2: `scenario NAME`, `NAME on ARM`, `NAME: WHAT`."""
     match = re.match(r"(?:scenario )?([^\s:]+)(?:$|:| on )", what)
     return match[1] if match else ""
 
 
 def bounds(expected: tuple[float, float] | str) -> tuple[float, float]:
-    """Return between what a counter should be; raises ValueError for a text that schema 2 has not."""
+    """Return the bounds of a counter, also from the text of schema 2; raises ValueError for another text."""
     if not isinstance(expected, str):
         return expected
     low, dots, high = expected.partition("..")
     return float(low), float(high if dots else low)
 
 
-def mismatch(told: Mismatch | str) -> Mismatch:
+def mismatch(record: Mismatch | str) -> Mismatch:
     """Return a mismatch, also from the text of schema 2; raises ValueError for another text."""
-    if not isinstance(told, str):
-        return told
-    match = _MISMATCH.fullmatch(told)
+    if not isinstance(record, str):
+        return record
+    match = _MISMATCH.fullmatch(record)
     if match is None:
-        raise ValueError(f"mismatch {told!r} is not COUNTER is VALUE, expected RANGE (WHY)")
+        raise ValueError(f"mismatch {record!r} is not COUNTER is VALUE, expected RANGE (WHY)")
     counter, value, expected, why = match.groups()
     return Mismatch(counter, float(value), *bounds(expected), why)

@@ -1,4 +1,4 @@
-"""Read samples.jsonl one row at a time, so that a long run needs little memory; every error names its line."""
+"""Read samples.jsonl row by row, so that a long run needs little memory; every error names its line."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bench.store.typed import fault
 
 __all__ = ["PACKED", "PAIRS", "RESERVED", "read", "rows_of"]
 
-PAIRS = "pairs.json.xz"  # what bench.selftest needs of the rows, where these are kept elsewhere
-PACKED = ".xz"  # the suffix of rows that were packed with xz(1): they take a thirtieth of the room
+PAIRS = "pairs.json.xz"  # the data that bench.selftest needs, if the rows are stored elsewhere
+PACKED = ".xz"  # the suffix of rows that were packed with xz(1), which take a thirtieth of the space
 
-# Columns of the frames of a run and of its analysis, which no parameter may be called.
+# Columns of the frames of a run and of its analysis, which cannot be names of parameters.
 RESERVED = frozenset(
     {*KEYS, *PACE, "metric", "value", "operations", "counter", "ok", "error", "mismatches", "proofs", "how"}
     | {"expected", "expected_low", "expected_high", "started", "low", "high", "n", "method", "minimum", "maximum"}
@@ -35,16 +35,16 @@ _version = msgspec.json.Decoder(_Version).decode
 
 
 def rows_of(directory: Path) -> Path:
-    """Return the file of a run's rows: samples.jsonl, or where only they are there, samples.jsonl.xz, or its PAIRS."""
+    """Return the file of a run's rows: the first that exists of samples.jsonl, samples.jsonl.xz and PAIRS."""
     path = directory / "samples.jsonl"
-    known = (path, path.with_name(path.name + PACKED), directory / PAIRS)
-    return next((one for one in known if one.exists()), path)
+    candidates = (path, path.with_name(path.name + PACKED), directory / PAIRS)
+    return next((candidate for candidate in candidates if candidate.exists()), path)
 
 
 def read(path: Path) -> tuple[Columns, list[RunWarning]]:
-    """Return the columns of samples.jsonl and what was odd about it; raises BenchError naming the line.
+    """Return the columns of samples.jsonl and warnings on it; raises BenchError that names the line.
 
-    The file may be packed (see PACKED). PAIRS are no rows.
+    The file may be packed (see PACKED). PAIRS has no rows.
     """
     columns = Columns()
     warnings: list[RunWarning] = []
@@ -75,19 +75,19 @@ def read(path: Path) -> tuple[Columns, list[RunWarning]]:
     return columns, warnings
 
 
-def _row(line: bytes, where: str) -> Row:
+def _row(line: bytes, location: str) -> Row:
     try:
         row = _decode(line)
     except msgspec.ValidationError as error:
-        if _is_newer(line):  # its fields may be others
-            raise BenchError(f"{where} was written by a newer version", fix="use that version") from None
-        raise _no_sample(where, fault(error)) from error
+        if _is_newer(line):  # its fields may differ
+            raise BenchError(f"{location} was written by a newer version", fix="use that version") from None
+        raise _no_sample(location, fault(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BenchError(f"{where} is not JSON", why=str(error), fix="restore the file") from error
+        raise BenchError(f"{location} is not JSON", why=str(error), fix="restore the file") from error
     if row.schema > SCHEMA:
-        raise BenchError(f"{where} was written by a newer version", fix="use that version")
+        raise BenchError(f"{location} was written by a newer version", fix="use that version")
     if strange := RESERVED & row.params.keys():
-        raise _no_sample(where, f"a parameter cannot be called {min(strange)!r}")
+        raise _no_sample(location, f"a parameter cannot be called {min(strange)!r}")
     return row
 
 
@@ -98,5 +98,5 @@ def _is_newer(line: bytes) -> bool:
         return False
 
 
-def _no_sample(where: str, why: str) -> BenchError:
-    return BenchError(f"{where} is not a sample", why=why, fix="restore the file")
+def _no_sample(location: str, why: str) -> BenchError:
+    return BenchError(f"{location} is not a sample", why=why, fix="restore the file")

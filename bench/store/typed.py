@@ -1,4 +1,4 @@
-"""Take what a file says as a type; what does not fit is one line that names the place and says what is wrong."""
+"""Convert the content of a file to a type; an error is one line with the place and the reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.errors import BenchError, nearest
 __all__ = ["fault", "known_keys", "taken"]
 
 T = TypeVar("T")
-_PLACE = re.compile(r"(.*) - at `(?:key in )?\$\.?(.*)`", re.DOTALL)  # how msgspec ends its messages
+_PLACE = re.compile(r"(.*) - at `(?:key in )?\$\.?(.*)`", re.DOTALL)  # the end of msgspec's messages
 _TYPE = re.compile(r"`([a-z]+(?: \| [a-z]+)*)`")
 _WORDS = {
     "array": "a list",
@@ -28,7 +28,7 @@ _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
 
 def taken(value: Any, kind: type[T] | Any, name: str, fix: str = "") -> T:
-    """Return `value` (of JSON or TOML) as `kind`; raises BenchError, calling it `name`, where it is none."""
+    """Convert `value` (from JSON or TOML) to `kind`; raises BenchError, which calls it `name`, if it does not fit."""
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -38,13 +38,13 @@ def taken(value: Any, kind: type[T] | Any, name: str, fix: str = "") -> T:
 
 
 def fault(error: msgspec.ValidationError) -> str:
-    """Return what is wrong and where: `metrics[...]: expected a number, got text`."""
+    """Return the place and the reason of an error: `metrics[...]: expected a number, got text`."""
     place, why = _parts(error)
     return f"{place}: {why}" if place else why
 
 
 def known_keys(value: Mapping[str, Any], kind: type[msgspec.Struct], name: str) -> None:
-    """Raise BenchError, with the nearest known key, if `value` has a key that `kind` has not."""
+    """Raise BenchError, with the nearest known key, if `value` has a key that is no field of `kind`."""
     known = kind.__struct_encode_fields__
     if unknown := [key for key in value if key not in known]:
         raise nearest(name, unknown[0], known)
@@ -59,10 +59,10 @@ def _parts(error: msgspec.ValidationError) -> tuple[str, str]:
 
 
 def _shown(value: Any, place: str) -> str:
-    """Return ` is VALUE` of what stands at `place`, if that can be said: msgspec names no key of a mapping."""
-    for number, key in _STEP.findall(place):
+    """Return ` is VALUE` for the value at `place`, if it can be found: msgspec gives no key of a mapping."""
+    for index, key in _STEP.findall(place):
         try:
-            value = value[int(number)] if number else value[key]
+            value = value[int(index)] if index else value[key]
         except (KeyError, TypeError, IndexError):
             return " cannot be read"
     return " cannot be read" if isinstance(value, dict | list) else f" is {value!r}"

@@ -21,7 +21,7 @@ __all__ = ["RunWriter", "write_json"]
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` so that a reader sees the old file or the new one, never a part."""
+    """Write `value` to `path` atomically: a reader sees the old file or the new one."""
     temporary = path.with_name(f".{path.name}.new")
     with temporary.open("w", encoding="utf-8") as file:
         json.dump(msgspec.to_builtins(value), file, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
@@ -32,7 +32,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def row(sample: Sample) -> dict[str, Any]:
-    """Return a sample as it stands in samples.jsonl."""
+    """Return the row of a sample in samples.jsonl."""
     return {
         "schema": SCHEMA,
         "sequence": sample.sequence,
@@ -59,7 +59,7 @@ def row(sample: Sample) -> dict[str, Any]:
 
 
 class RunWriter:
-    """The one writer of a run's directory; holds a lock on it until closed."""
+    """The only writer of a run's directory; holds a lock on it until closed."""
 
     def __init__(self, directory: Path, provenance: Mapping[str, Any]) -> None:
         """Open `directory` for a new or resumed run; raises BenchError if another process writes it."""
@@ -84,14 +84,14 @@ class RunWriter:
         self.save()
 
     def _end_broken_line(self) -> None:
-        """Cut a last row that a crash left unfinished, so that the next one stands on its own line."""
+        """Cut off a last row that a crash left incomplete, so that the next row begins a new line."""
         path = self.directory / "samples.jsonl"
         data = path.read_bytes()
         if data and not data.endswith(b"\n"):
             os.truncate(path, data.rfind(b"\n") + 1)
 
     def add(self, sample: Sample) -> None:
-        """Append one row with one write."""
+        """Append one row with a single write."""
         line = json.dumps(row(sample), ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
         data = line.encode()
         try:
@@ -110,7 +110,7 @@ class RunWriter:
     def save(self, **changes: Any) -> None:
         """Change the provenance and write run.json."""
         self.provenance.update(changes)
-        msgspec.convert(msgspec.to_builtins(self.provenance), Provenance)  # what no reader would take is not written
+        msgspec.convert(msgspec.to_builtins(self.provenance), Provenance)  # raises for what a reader would refuse
         try:
             write_json(self.directory / "run.json", self.provenance)
         except OSError as error:

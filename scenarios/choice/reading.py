@@ -1,4 +1,4 @@
-"""What Docker's choice of a storage driver says of the claims: the matrix of drivers and file systems, as tried."""
+"""Findings from Docker's choice of a storage driver: the matrix of drivers and file systems, as tried."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from bench.model import Arm
     from bench.reading.analysis import Analysis
 
-ASKED = "docker/vfs"  # the driver that every file system takes: its arms stand for the volume
-# In the order in which 20.10 tries them (daemon/graphdriver/driver_linux.go); it takes the first that it supports.
+ASKED = "docker/vfs"  # the driver that runs on every file system: its arms represent the volume
+# In the order in which 20.10 tries them (daemon/graphdriver/driver_linux.go); it uses the first that is supported.
 DRIVERS = ("btrfs", "zfs", "overlay2", "fuse-overlayfs", "aufs", "overlay", "devicemapper", "vfs")
 DEPRECATED = ("aufs", "overlay", "devicemapper")  # daemon/graphdriver/driver.go, isDeprecated
 # The documented matrix (Docker's "storage drivers", backing filesystems), of the file systems that can be made here.
@@ -29,16 +29,16 @@ DOCUMENTED = {
 
 
 def _volumes(analysis: Analysis) -> Iterator[tuple[Arm, str, dict[str, bool], list[str]]]:
-    """Yield each arm with its volume, which drivers ran there, and which were called deprecated."""
+    """Yield each arm with its volume, whether each driver ran there, and the drivers that dockerd called deprecated."""
     depth = analysis.depth(READING.name, 1)
     for arm in analysis.arms(READING.name):
         if arm.stack != ASKED:
             continue
         rows = {name: analysis.counter(READING.name, arm, f"runs_{name}", depth=depth) for name in DRIVERS}
         ran = {name: row["maximum"] > 0 for name, row in rows.items() if row is not None}
-        old = {name: analysis.counter(READING.name, arm, f"deprecates_{name}", depth=depth) for name in ran}
+        warned = {name: analysis.counter(READING.name, arm, f"deprecates_{name}", depth=depth) for name in ran}
         if ran:
-            yield arm, arm.volume, ran, [name for name, row in old.items() if row and row["maximum"] > 0]
+            yield arm, arm.volume, ran, [name for name, row in warned.items() if row and row["maximum"] > 0]
 
 
 def _chosen(analysis: Analysis, arm: Arm) -> str:
@@ -47,15 +47,16 @@ def _chosen(analysis: Analysis, arm: Arm) -> str:
 
 
 def judge_default(analysis: Analysis) -> Iterator[Finding]:
-    """C1: what dockerd takes when nobody tells it, and what it calls deprecated."""
-    for arm, volume, ran, old in _volumes(analysis):
+    """C1: the driver that dockerd chooses by default, and the drivers that it calls deprecated."""
+    for arm, volume, ran, warned in _volumes(analysis):
         chosen = _chosen(analysis, arm)
-        silent = [name for name in DEPRECATED if name not in old]
+        undeclared = [name for name in DEPRECATED if name not in warned]
         yield Finding(
             str(arm),
-            Outcome.CONFIRMED if chosen == "overlay2" and not silent else Outcome.QUALIFIED,
-            f"on a fresh {volume} dockerd took {chosen} by itself; it called deprecated: {', '.join(old) or 'none'}; "
-            f"not startable on this kernel: {', '.join(name for name in DEPRECATED if not ran.get(name)) or 'none'}",
+            Outcome.CONFIRMED if chosen == "overlay2" and not undeclared else Outcome.QUALIFIED,
+            f"on a fresh {volume} dockerd took {chosen} by itself; it called deprecated: "
+            f"{', '.join(warned) or 'none'}; not startable on this kernel: "
+            f"{', '.join(name for name in DEPRECATED if not ran.get(name)) or 'none'}",
         )
 
 
@@ -63,23 +64,23 @@ def judge_backing(analysis: Analysis) -> Iterator[Finding]:
     """C2: the documented matrix, each cell tried."""
     for arm, volume, ran, _ in _volumes(analysis):
         base = volume.partition("-")[0].partition(",")[0]
-        documented = {name for name, places in DOCUMENTED.items() if base in places}
+        documented = {name for name, volumes in DOCUMENTED.items() if base in volumes}
         runs = {name for name, yes in ran.items() if yes}
-        more, fewer = runs - documented, documented - runs
+        undocumented, refused = runs - documented, documented - runs
         parts = [f"dockerd started with {', '.join(name for name in DRIVERS if name in runs)}"]
-        if more:
-            parts.append(f"not documented for it: {', '.join(sorted(more))}")
-        if fewer:
-            parts.append(f"documented, and refused: {', '.join(sorted(fewer))}")
-        outcome = Outcome.QUALIFIED if more or fewer else Outcome.CONFIRMED
+        if undocumented:
+            parts.append(f"not documented for it: {', '.join(sorted(undocumented))}")
+        if refused:
+            parts.append(f"documented, and refused: {', '.join(sorted(refused))}")
+        outcome = Outcome.QUALIFIED if undocumented or refused else Outcome.CONFIRMED
         yield Finding(str(arm), outcome, f"on {volume} {'; '.join(parts)}")
 
 
 def tables(analysis: Analysis) -> Iterator[Table]:
-    """The matrix."""
+    """Yield the matrix of drivers and file systems."""
     rows = []
-    for arm, volume, ran, old in _volumes(analysis):
-        words = [f"{'yes' if ran.get(name) else 'no'}{', deprecated' if name in old else ''}" for name in DRIVERS]
+    for arm, volume, ran, warned in _volumes(analysis):
+        words = [f"{'yes' if ran.get(name) else 'no'}{', deprecated' if name in warned else ''}" for name in DRIVERS]
         rows.append((volume, _chosen(analysis, arm), *words))
     if rows:
         yield Table(

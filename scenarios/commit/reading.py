@@ -1,4 +1,4 @@
-"""What finding and exporting a container's changes costs, from its own layer and by comparing trees."""
+"""The cost of finding and exporting a container's changes, from its own layer and by comparing trees."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ if TYPE_CHECKING:
 
 DEPTH = 8
 CHANGES = 16  # files written to; as many are deleted and made, and one directory is removed and made again
-TYPICAL = 2000  # files of the sentence at the head of the page
-OWN, COMPARED = "from the container's own layer", "by comparing trees"  # in a row's `how`, under `changes`
+TYPICAL = 2000  # files of the image in the answers
+OWN, COMPARED = "from the container's own layer", "by comparing trees"  # values of `changes` in a row's `how`
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
-    """What a step of a build pays to find what changed."""
-    where = {"files": TYPICAL, "depth": analysis.depth(READING.name, DEPTH)}
+    """Yield the cost of finding the changes in a step of a build."""
+    conditions = {"files": TYPICAL, "depth": analysis.depth(READING.name, DEPTH)}
     for arm in analysis.arms(READING.name):
-        own, all_of_it = (analysis.cell(READING.name, arm, metric, **where) for metric in ("find", "naive"))
-        if own is None or all_of_it is None or arm.driver != "overlay2":
+        find, naive = (analysis.cell(READING.name, arm, metric, **conditions) for metric in ("find", "naive"))
+        if find is None or naive is None or arm.driver != "overlay2":
             continue
         units = analysis.units(READING.name)
         if any(how.get("changes") == COMPARED for how in units.loc[units["arm"] == str(arm), "how"].unique()):
-            continue  # an option of this arm lets the layer leave out what changed: both figures are of comparing
+            continue  # with an option of this arm the layer does not tell the changes: both figures are of comparing
         yield Answer(
-            f"Finding what a container changed of {TYPICAL:,} files takes {own.text('ns')} from its own layer, "
-            f"{all_of_it.text('ns')} by comparing everything.",
+            f"Finding what a container changed of {TYPICAL:,} files takes {find.text('ns')} from its own layer, "
+            f"{naive.text('ns')} by comparing everything.",
             arm,
             READING.name,
         )
 
 
 def judge_build(analysis: Analysis) -> Iterator[Finding]:
-    """C3: whether building and committing is faster with the changes in a layer of their own."""
-    where = {"files": TYPICAL, "depth": analysis.depth(READING.name, DEPTH)}
+    """C3: whether building and committing is faster if the changes are in a layer of their own."""
+    conditions = {"files": TYPICAL, "depth": analysis.depth(READING.name, DEPTH)}
     for arm in analysis.arms(READING.name):
-        mine = analysis.cell(READING.name, arm, "layer", **where)
-        vfs = analysis.cell(READING.name, Arm("vfs", arm.volume), "layer", **where)
-        if arm.stack == "overlay2" and mine is not None and vfs is not None and mine.has_interval:
-            faster = mine.high < vfs.low
+        own = analysis.cell(READING.name, arm, "layer", **conditions)
+        vfs = analysis.cell(READING.name, Arm("vfs", arm.volume), "layer", **conditions)
+        if arm.stack == "overlay2" and own is not None and vfs is not None and own.has_interval:
+            faster = own.high < vfs.low
             yield Finding(
                 str(arm),
                 Outcome.CONFIRMED if faster else Outcome.QUALIFIED,
-                f"making a layer of {3 * CHANGES} changes in {TYPICAL:,} files took {mine.text('ns')}, where the whole "
+                f"making a layer of {3 * CHANGES} changes in {TYPICAL:,} files took {own.text('ns')}, where the whole "
                 f"tree has to be compared (vfs) {vfs.text('ns')}",
             )
 

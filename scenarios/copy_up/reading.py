@@ -1,4 +1,4 @@
-"""What a first write costs, by size and by depth, and whether it copied the file."""
+"""The cost of a first write, by size and by depth, and whether it copies the file."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 COPIED = (4 * KIB, 64 * KIB, MIB, 16 * MIB, 128 * MIB, GIB)
-FILES = 6  # files of one size in a layer: their median is the unit's observation
+FILES = 6  # files of one size in a layer; the unit's observation is their median
 SWEEP_DEPTH = 8
 HOT, COLD = Temperature.HOT, Temperature.COLD
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
-    """What a first write costs on each file system."""
+    """Yield the cost of a first write on each file system."""
     depth = analysis.depth("copy_up", SWEEP_DEPTH)
     for arm in analysis.arms("copy_up"):
         law = analysis.law("copy_up", "first_write", "size", arm, temperature=HOT.value)
         if law is None or arm.driver == NATIVE:
             continue
-        where = {"depth": depth, "temperature": HOT.value, "size": 4 * KIB, "position": "bottom"}
-        ratio = analysis.ratio("copy_up", arm, "first_write", **where)
+        conditions = {"depth": depth, "temperature": HOT.value, "size": 4 * KIB, "position": "bottom"}
+        ratio = analysis.ratio("copy_up", arm, "first_write", **conditions)
         times = f", {ratio.text('×')} a plain write at 4 KiB" if ratio else ""
         if law.line.shape in {"flat", "undecided"}:
-            cell = analysis.cell("copy_up", arm, "first_write", **where)
+            cell = analysis.cell("copy_up", arm, "first_write", **conditions)
             cost = cell.text("ns") if cell else law.line.intercept.text("ns")
-            more = "whatever the file's size" if law.line.shape == "flat" else "for 4 KiB; its growth is undecided"
-            text = f"A first write costs {cost} {more}{times}."
+            size_text = "whatever the file's size" if law.line.shape == "flat" else "for 4 KiB; its growth is undecided"
+            text = f"A first write costs {cost} {size_text}{times}."
         else:
             per_mib = law.line.slope.scaled(MIB)
             text = f"A first write costs {law.line.intercept.text('ns')} + {per_mib.text('ns')} per MiB{times}."
@@ -43,17 +43,17 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
 
 
 def judge_whole_file(analysis: Analysis) -> Iterator[Finding]:
-    """C6: whole-file copy where bytes reach the device and no extent is shared; not where it clones."""
+    """C6: the whole file is copied if no extent is shared; the claim is refuted if the file is cloned."""
     depth = analysis.depth("copy_up", SWEEP_DEPTH)
     for arm in analysis.arms("copy_up"):
         if arm.driver != "overlay2":
             continue
-        where = {"depth": depth, "temperature": HOT.value, "size": MIB, "position": "bottom"}
-        written = analysis.counter("copy_up", arm, "open_bytes", **where)
-        shared = analysis.counter("copy_up", arm, "shared_bytes", **where)
-        opened = analysis.cell("copy_up", arm, "open", **where)
-        write = analysis.cell("copy_up", arm, "write", **where)
-        again = analysis.cell("copy_up", arm, "again", **where)
+        conditions = {"depth": depth, "temperature": HOT.value, "size": MIB, "position": "bottom"}
+        written = analysis.counter("copy_up", arm, "open_bytes", **conditions)
+        shared = analysis.counter("copy_up", arm, "shared_bytes", **conditions)
+        opened = analysis.cell("copy_up", arm, "open", **conditions)
+        write = analysis.cell("copy_up", arm, "write", **conditions)
+        again = analysis.cell("copy_up", arm, "again", **conditions)
         if shared is None or opened is None or write is None or again is None:
             continue
         figures = (
@@ -75,13 +75,13 @@ def judge_whole_file(analysis: Analysis) -> Iterator[Finding]:
 
 
 def judge_immutable(analysis: Analysis) -> Iterator[Finding]:
-    """C9: the image's file was read back after every unit."""
+    """C9: the file of the image, read back after every unit, is unchanged."""
     units = analysis.units("copy_up")
-    good = units[units["error"] == ""]
+    valid = units[units["error"] == ""]
     changed = units["error"].str.contains("image's file is unchanged", regex=False).sum()
-    if len(good):
+    if len(valid):
         outcome = Outcome.REFUTED if changed else Outcome.CONFIRMED
-        yield Finding("all arms", outcome, f"the image's file was unchanged after {len(good)} of {len(units)} units")
+        yield Finding("all arms", outcome, f"the image's file was unchanged after {len(valid)} of {len(units)} units")
 
 
 READING = Reading(
@@ -111,7 +111,7 @@ READING = Reading(
             "first_write",
             "size",
             "first write against file size, pages in memory",
-            # Not the empty file: it needs no copy and no fsync, so it is no point of this line.
+            # Without the empty file, which needs no copy and no fsync and so is not on this line.
             {"temperature": HOT.value, "depth": SWEEP_DEPTH, "position": "bottom", "size": COPIED},
             per=MIB,
             per_name="MiB",

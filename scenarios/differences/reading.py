@@ -1,4 +1,4 @@
-"""How each driver differed from a plain directory, and how often."""
+"""The differences of each driver from a plain directory, with their counts."""
 
 from __future__ import annotations
 
@@ -13,37 +13,38 @@ if TYPE_CHECKING:
 
     from bench.reading.analysis import Analysis
 
-SOURCE = "; from "  # between a declared difference and its source, in the name of its counter
+SOURCE = "; from "  # separates a declared difference from its source in the name of its counter
 
 
 def tables(analysis: Analysis) -> Iterator[Table]:
-    """How each driver differs, and how often that was seen."""
+    """Yield the table of each driver's differences, with how often they occurred."""
     rows = []
     for arm in analysis.arms(READING.name):
         counters = analysis.run.counters
-        mine = counters[(counters["scenario"] == READING.name) & (counters["arm"] == str(arm))]
-        sums = {str(name): float(values.sum()) for name, values in mine.groupby("counter", observed=True)["value"]}
-        done = f"{sums.get('operations', 0):,.0f}"
-        found = {name: count for name, count in sums.items() if SOURCE in name}
-        for name, count in sorted(found.items()):
+        selected = counters[(counters["scenario"] == READING.name) & (counters["arm"] == str(arm))]
+        sums = {str(name): float(values.sum()) for name, values in selected.groupby("counter", observed=True)["value"]}
+        operations = f"{sums.get('operations', 0):,.0f}"
+        declared = {name: count for name, count in sums.items() if SOURCE in name}
+        for name, count in sorted(declared.items()):
             words, _, source = name.partition(SOURCE)
-            rows.append((str(arm), words, source, f"{count:,.0f}", done))
-        if (off := sums.get("undeclared", 0)) or not found:
-            rows.append((str(arm), f"undeclared, in {off:,.0f} units" if off else "none", "", f"{off:,.0f}", done))
+            rows.append((str(arm), words, source, f"{count:,.0f}", operations))
+        if (undeclared := sums.get("undeclared", 0)) or not declared:
+            text = f"undeclared, in {undeclared:,.0f} units" if undeclared else "none"
+            rows.append((str(arm), text, "", f"{undeclared:,.0f}", operations))
     if rows:
         columns = ("arm", "it differs from a plain directory", "source", "times", "operations")
         yield Table("How does this driver differ from a file system?", columns, tuple(rows))
 
 
 def judge_image(analysis: Analysis) -> Iterator[Finding]:
-    """C9: image layers are as they were after everything that could be done to a container."""
+    """C9: image layers are unchanged after all operations on a container."""
     for arm in analysis.arms(READING.name):
-        same = analysis.tally(READING.name, arm, "image_unchanged")
-        if same is not None:
+        tally = analysis.tally(READING.name, arm, "image_unchanged")
+        if tally is not None:
             yield Finding(
                 str(arm),
-                Outcome.CONFIRMED if same[0] == same[1] else Outcome.REFUTED,
-                f"the lower trees were the same after random operations in {same[0]:,} of {same[1]:,} units",
+                Outcome.CONFIRMED if tally[0] == tally[1] else Outcome.REFUTED,
+                f"the lower trees were the same after random operations in {tally[0]:,} of {tally[1]:,} units",
             )
 
 

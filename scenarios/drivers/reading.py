@@ -1,4 +1,4 @@
-"""All drivers times a plain directory; engines times what is built by hand, and why they may differ."""
+"""Ratios of all drivers to a plain directory, and of engines to stacks built by hand, and why they may differ."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 DEPTH = 32
 NAMES = 64  # looked up in the bottom layer
-BY_HAND = "by_hand_"  # begins the name of a metric of the container beside an engine's
-CONTROL = "control_"  # and of one more that is built by hand, from a stack of its own
-ADDED = ("create", "mount")  # what an engine does more for
+BY_HAND = "by_hand_"  # prefix of the metrics of the container by hand beside an engine's
+CONTROL = "control_"  # prefix of the metrics of another container by hand, from a stack of its own
+ADDED = ("create", "mount")  # metrics for which an engine does more work
 COPYING = ("vfs", "native")  # engines' drivers that copy the image for each layer
 CLONING = ("xfs", "btrfs")  # volumes on which FICLONE works
-SAME = ("lookup", "small", "large", "unlink")  # what should cost the same whoever made the container
-FUSE = "fuse-overlayfs"  # whose daemon answers each request
-CHANCE = 0.05  # so many of these miss 1 by chance, if that is more likely than this
+SAME = ("lookup", "small", "large", "unlink")  # metrics that should not depend on what made the container
+FUSE = "fuse-overlayfs"  # a daemon answers each request
+CHANCE = 0.05  # the probability from which on intervals that miss 1 are put down to chance
 Controls = Mapping[str, Sequence["Estimate"]]  # by metric
 
 
 def controls(analysis: Analysis) -> Controls:
-    """Return by what factor two stacks that are built by hand differ, beside each engine's arm.
+    """Return the ratios between two stacks built by hand, beside each engine's arm.
 
-    Of FUSE daemons none: on which processor one answers is drawn for each unit.
+    FUSE daemons are left out: the processor that a daemon answers on is random for each unit.
     """
     arms = [arm for arm in analysis.arms(READING.name) if not _by_daemon(arm)]
-    told = {metric: [_between_stacks(analysis, arm, metric) for arm in arms] for metric in SAME}
-    return {metric: [one for one in factors if one] for metric, factors in told.items()}
+    ratios = {metric: [_between_stacks(analysis, arm, metric) for arm in arms] for metric in SAME}
+    return {metric: [ratio for ratio in metric_ratios if ratio] for metric, metric_ratios in ratios.items()}
 
 
 def _between_stacks(analysis: Analysis, arm: Arm, metric: str) -> Estimate | None:
@@ -46,18 +46,18 @@ def _between_stacks(analysis: Analysis, arm: Arm, metric: str) -> Estimate | Non
 
 
 def beside(
-    analysis: Analysis, arm: Arm, metric: str, among: int = 1, apart: Sequence[Estimate] = (), side: str = ""
+    analysis: Analysis, arm: Arm, metric: str, among: int = 1, controls: Sequence[Estimate] = (), side: str = ""
 ) -> Estimate | None:
-    """Return by what factor a metric differs in the same units from the container that is built by hand.
+    """Return the ratio of a metric to that of the container built by hand in the same units.
 
-    That of the engine's container, or of the one whose metrics begin with `side`.
+    The numerator is the engine's container, or the one whose metrics have the prefix `side`.
     """
-    one, other = ({"arm": arm, "depth": _depth(analysis), "metric": f"{name}{metric}"} for name in (side, BY_HAND))
-    return analysis.paired(READING.name, one, other, among, apart)
+    cell, base = ({"arm": arm, "depth": _depth(analysis), "metric": f"{name}{metric}"} for name in (side, BY_HAND))
+    return analysis.paired(READING.name, cell, base, among, controls)
 
 
 def _depth(analysis: Analysis) -> int:
-    """Return the depth that is told of."""
+    """Return the depth that is reported."""
     return analysis.depth(READING.name, DEPTH)
 
 
@@ -66,7 +66,7 @@ def _by_daemon(arm: Arm) -> bool:
 
 
 def _cause(analysis: Analysis, arm: Arm) -> str:
-    """Say what is known to differ between an engine's container and ours."""
+    """Return the known cause of a difference between an engine's container and ours; "" if there is none."""
     if arm.engine and arm.storage in COPYING and arm.volume.partition(",")[0] in CLONING:
         return "the engine's copies are clones, so that a first write copies blocks; ours are not, without reflink=on"
     if _by_daemon(arm):
@@ -78,47 +78,47 @@ def _cause(analysis: Analysis, arm: Arm) -> str:
     return ""
 
 
-def _why(analysis: Analysis, arm: Arm, apart: Controls, ratios: int, missing: int) -> str:
-    """Say why ratios of an arm miss 1 without a known cause; of all `ratios` of such arms here, `missing` do."""
+def _why(analysis: Analysis, arm: Arm, control_ratios: Controls, ratios: int, missing: int) -> str:
+    """Return why ratios of an arm without a known cause miss 1; of all `ratios` of such arms, `missing` miss it."""
     if not ratios:
         return ""
-    told = {metric: beside(analysis, arm, metric, 1, apart[metric]) for metric in SAME}
-    if any(_misses(beside(analysis, arm, metric, ratios, apart[metric])) for metric in SAME):
+    with_controls = {metric: beside(analysis, arm, metric, 1, control_ratios[metric]) for metric in SAME}
+    if any(_misses(beside(analysis, arm, metric, ratios, control_ratios[metric])) for metric in SAME):
         return f"not known: of {ratios} intervals none would miss 1 by so much by chance"
-    if any(map(_misses, told.values())):
+    if any(map(_misses, with_controls.values())):
         count = f"{missing} of the {ratios} intervals of engines' ratios here miss 1"
         if analysis.by_chance(missing, ratios) < CHANCE:
             return f"not known: {count}, by chance one in twenty would"
         return f"perhaps chance: {count}, and one in twenty would"
-    alone = [metric for metric in SAME if _misses(beside(analysis, arm, metric)) and told[metric]]
-    if alone:
-        deviations = {READING.metric(metric).title: analysis.between(apart[metric]) for metric in alone}
-        shown = ", ".join(f"{name} {quantity(100 * share, '%')}" for name, share in deviations.items())
-        return f"two stacks by hand are as far apart: {shown} (standard deviation)"
+    beyond = [metric for metric in SAME if _misses(beside(analysis, arm, metric)) and with_controls[metric]]
+    if beyond:
+        deviations = {READING.metric(metric).title: analysis.between(control_ratios[metric]) for metric in beyond}
+        text = ", ".join(f"{name} {quantity(100 * share, '%')}" for name, share in deviations.items())
+        return f"two stacks by hand are as far apart: {text} (standard deviation)"
     return ""
 
 
-def _misses(told: Estimate | None) -> bool:
-    """Tell whether an interval does not hold 1."""
-    return told is not None and told.has_interval and not told.low <= 1 <= told.high
+def _misses(estimate: Estimate | None) -> bool:
+    """Tell whether an interval does not contain 1."""
+    return estimate is not None and estimate.has_interval and not estimate.low <= 1 <= estimate.high
 
 
 def _fast(analysis: Analysis, arm: Arm, prefix: str) -> float:
     """Return the nanoseconds of a lookup in the fastest unit."""
     times = analysis.run.times
-    mine = (times["scenario"] == READING.name) & (times["arm"] == str(arm)) & (times["depth"] == _depth(analysis))
-    return float(times.loc[mine & (times["metric"] == f"{prefix}lookup"), "value"].min())
+    selected = (times["scenario"] == READING.name) & (times["arm"] == str(arm)) & (times["depth"] == _depth(analysis))
+    return float(times.loc[selected & (times["metric"] == f"{prefix}lookup"), "value"].min())
 
 
 def tables(analysis: Analysis) -> Iterator[Table]:
-    """All drivers against a plain directory; engines against what is built by hand, and what they add."""
+    """Yield the tables of all drivers against a plain directory and of engines against stacks by hand."""
     rows = []
     arms = sorted(analysis.arms(READING.name), key=lambda arm: (arm.volume, bool(arm.engine)))  # engines last
     for arm in arms:
         ratios = [analysis.ratio(READING.name, arm, metric, depth=_depth(analysis)) for metric in SAME]
         if any(ratios):
             added = [analysis.cell(READING.name, arm, metric, depth=_depth(analysis)) for metric in ADDED]
-            rows.append((str(arm), *_cells(ratios), *(one.text("ns") if one else "–" for one in added)))
+            rows.append((str(arm), *_cells(ratios), *(cost.text("ns") if cost else "–" for cost in added)))
     titles = [READING.metric(name).title for name in (*SAME, *ADDED)]
     if rows:
         yield Table("Every driver, times a plain directory", ("arm", *titles), (*rows,))
@@ -126,48 +126,49 @@ def tables(analysis: Analysis) -> Iterator[Table]:
 
 
 def _by_hand_tables(analysis: Analysis, arms: Sequence[Arm]) -> Iterator[Table]:
-    """Engines against what is built by hand, and that against itself."""
-    apart = controls(analysis)
-    told = {arm: [beside(analysis, arm, metric, 1, apart[metric]) for metric in SAME] for arm in arms}
-    told = {arm: ratios for arm, ratios in told.items() if any(ratios)}
-    if not told:
+    """Yield the tables of engines against stacks by hand, and of two stacks by hand."""
+    control_ratios = controls(analysis)
+    by_arm = {arm: [beside(analysis, arm, metric, 1, control_ratios[metric]) for metric in SAME] for arm in arms}
+    by_arm = {arm: ratios for arm, ratios in by_arm.items() if any(ratios)}
+    if not by_arm:
         return
     titles = [READING.metric(name).title for name in SAME]
-    causes = {arm: _cause(analysis, arm) for arm in told}
-    judged = [one for arm, ratios in told.items() if not causes[arm] for one in ratios if one and one.has_interval]
+    causes = {arm: _cause(analysis, arm) for arm in by_arm}
+    unexplained = [ratio for arm, ratios in by_arm.items() if not causes[arm] for ratio in ratios]
+    judged = [ratio for ratio in unexplained if ratio and ratio.has_interval]
     missing = sum(map(_misses, judged))
     rows = [
-        (str(arm), *_cells(ratios), causes[arm] or _why(analysis, arm, apart, len(judged), missing))
-        for arm, ratios in told.items()
+        (str(arm), *_cells(ratios), causes[arm] or _why(analysis, arm, control_ratios, len(judged), missing))
+        for arm, ratios in by_arm.items()
     ]
     title = "An engine's container, times the one that is built by hand"
     yield Table(title, ("engine", *titles, "why it may differ"), (*rows,))
-    hand = {arm: [_between_stacks(analysis, arm, metric) for metric in SAME] for arm in told}
-    deviations = (analysis.between(apart[metric]) for metric in SAME)
-    shown = ("too few to tell" if math.isnan(share) else quantity(100 * share, "%") for share in deviations)
+    hand = {arm: [_between_stacks(analysis, arm, metric) for metric in SAME] for arm in by_arm}
+    deviations = (analysis.between(control_ratios[metric]) for metric in SAME)
+    texts = ("too few to tell" if math.isnan(share) else quantity(100 * share, "%") for share in deviations)
     rows = [(str(arm), *_cells(ratios)) for arm, ratios in hand.items() if any(ratios)]
     if rows:
-        last = ("standard deviation between stacks, beyond what units show; daemons aside", *shown)
+        last = ("standard deviation between stacks, beyond what units show; daemons aside", *texts)
         title = "Two stacks that are both built by hand, times each other"
         yield Table(title, ("beside", *titles), (*rows, last))
 
 
 def _cells(ratios: Sequence[Estimate | None]) -> list[str]:
-    return [one.text("×") if one else "–" for one in ratios]
+    return [ratio.text("×") if ratio else "–" for ratio in ratios]
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
-    """Whether measuring by hand measures what an engine gives its users."""
-    apart = controls(analysis)
+    """Yield whether a stack by hand costs the same as that of an engine."""
+    control_ratios = controls(analysis)
     for arm in analysis.arms(READING.name):
         if arm.stack != "docker/overlay2":
             continue
-        looked, wrote = (beside(analysis, arm, metric, 1, apart[metric]) for metric in ("lookup", "small"))
+        lookup, write = (beside(analysis, arm, metric, 1, control_ratios[metric]) for metric in ("lookup", "small"))
         start = analysis.cell(READING.name, arm, "mount", depth=_depth(analysis))
-        if looked and wrote and start:
+        if lookup and write and start:
             yield Answer(
-                f"In Docker's own container a lookup costs {looked.text('×')} what it costs in one built by hand, a "
-                f"first write of 4 KiB {wrote.text('×')}; starting it takes {start.text('ns')}.",
+                f"In Docker's own container a lookup costs {lookup.text('×')} what it costs in one built by hand, a "
+                f"first write of 4 KiB {write.text('×')}; starting it takes {start.text('ns')}.",
                 arm,
                 READING.name,
             )
@@ -202,8 +203,8 @@ READING = Reading(
     order=0,
     metrics=(
         *METRICS,
-        *(Metric(f"{BY_HAND}{one.name}", f"{one.title}, by hand beside it") for one in METRICS),
-        *(Metric(f"{CONTROL}{one.name}", f"{one.title}, by hand once more") for one in METRICS if one.name in SAME),
+        *(Metric(f"{BY_HAND}{base.name}", f"{base.title}, by hand beside it") for base in METRICS),
+        *(Metric(f"{CONTROL}{base.name}", f"{base.title}, by hand once more") for base in METRICS if base.name in SAME),
     ),
     judged_metric="lookup",
     answers=answers,

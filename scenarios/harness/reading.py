@@ -1,4 +1,4 @@
-"""By what factor a figure that is timed from Python differs from one that is timed in C."""
+"""The ratio of times measured from Python to times measured in C."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ if TYPE_CHECKING:
 
 DEPTH = 8
 METRIC_WORDS = {"lookup": "lookup", "first_write": "first write"}
-AGREEMENT = 0.05  # the difference from C that a figure may hide
+AGREEMENT = 0.05  # the largest difference from C that counts as agreement
 
 
 def differences(analysis: Analysis) -> Iterator[tuple[Arm, str, str, Estimate]]:
-    """Yield (arm, temperature, metric, ratio Python/C, paired by block)."""
-    for keys, told in analysis.contrasts(READING.name, "clock", "python", "c"):
-        yield analysis.run.arms[keys["arm"]], keys["temperature"], keys["metric"], told
+    """Yield arm, temperature, metric and the ratio Python / C, paired by block."""
+    for keys, ratio in analysis.contrasts(READING.name, "clock", "python", "c"):
+        yield analysis.run.arms[keys["arm"]], keys["temperature"], keys["metric"], ratio
 
 
 def tables(analysis: Analysis) -> Iterator[Table]:
-    """Python and C side by side, and what the timer takes."""
-    told = []
+    """Yield the table of Python and C side by side, with the cost of the timer."""
+    rows = []
     for arm, temperature, metric, ratio in differences(analysis):
         python, c = (
-            analysis.cell(READING.name, arm, metric, depth=DEPTH, temperature=temperature, clock=who)
-            for who in ("python", "c")
+            analysis.cell(READING.name, arm, metric, depth=DEPTH, temperature=temperature, clock=clock)
+            for clock in ("python", "c")
         )
         if python is None or c is None:
             continue
         title = READING.metric(metric).title
         agrees = "within" if ratio.low >= 1 - AGREEMENT and ratio.high <= 1 + AGREEMENT else "not shown to be within"
         verdict = f"{agrees} {AGREEMENT:.0%}"
-        told.append(
+        rows.append(
             (title, str(arm), temperature, python.text("ns"), c.text("ns"), ratio.text("×"), str(ratio.n), verdict)
         )
     columns = ("what", "arm", "temperature", "Python", "C", "Python ÷ C", "n pairs", "agreement")
-    if told:
-        yield Table("What the harness adds: Python against C", columns, tuple(told))
+    if rows:
+        yield Table("What the harness adds: Python against C", columns, tuple(rows))
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
-    """By what factor a figure timed from Python differs from C."""
+    """Yield the ratio of times from Python to times from C, by arm."""
     by_arm: dict[Arm, list[str]] = {}
     for arm, temperature, metric, ratio in differences(analysis):
         if metric in METRIC_WORDS:
-            place = "hot" if temperature == Temperature.HOT.value else "in a new container"
-            by_arm.setdefault(arm, []).append(f"{ratio.text('×')} for a {METRIC_WORDS[metric]} {place}")
-    for arm, told in by_arm.items():
-        yield Answer(f"Timed from Python instead of C, a figure is {' and '.join(told)}.", arm, READING.name)
+            state = "hot" if temperature == Temperature.HOT.value else "in a new container"
+            by_arm.setdefault(arm, []).append(f"{ratio.text('×')} for a {METRIC_WORDS[metric]} {state}")
+    for arm, texts in by_arm.items():
+        yield Answer(f"Timed from Python instead of C, a figure is {' and '.join(texts)}.", arm, READING.name)
 
 
 READING = Reading(

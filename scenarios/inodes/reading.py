@@ -1,4 +1,4 @@
-"""How many inodes and bytes a typical image takes with each driver."""
+"""The inodes and bytes that a typical image takes with each driver."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
     from bench.reading.analysis import Analysis
 
-DIRECTORIES = 1000  # of a small distribution's image, for the sentence on the legacy driver
-TYPICAL = (8, 100)  # layers and files per layer of the sentence at the head of the page
+DIRECTORIES = 1000  # of a small distribution's image, for the finding on the legacy driver
+TYPICAL = (8, 100)  # layers and files per layer of the image in the answers
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
-    """What a typical image takes."""
+    """Yield the inodes and bytes of a typical image."""
     depth, files = TYPICAL
-    where = {"depth": depth, "files": files}
+    conditions = {"depth": depth, "files": files}
     for arm in analysis.arms("inodes"):
-        inodes = analysis.counter("inodes", arm, "inodes", **where)
-        size = analysis.counter("inodes", arm, "bytes", **where)
+        inodes = analysis.counter("inodes", arm, "inodes", **conditions)
+        size = analysis.counter("inodes", arm, "bytes", **conditions)
         if inodes is None or size is None or arm.driver == NATIVE:
             continue
         exact = "as its formula says" if inodes["matching"] == inodes["units"] else "not as its formula says"
@@ -37,30 +37,30 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
 
 
 def judge_inodes(analysis: Analysis) -> Iterator[Finding]:
-    """C3: inodes, and the time to write the layers, of overlay2 against the legacy overlay driver."""
+    """C3: inodes and time to write the layers, of overlay2 against the legacy overlay driver."""
     depth, files = TYPICAL
-    where = {"depth": depth, "files": files}
+    conditions = {"depth": depth, "files": files}
     for arm in analysis.arms("inodes"):
-        mine = analysis.counter("inodes", arm, "inodes", **where)
-        if arm.stack != "overlay2" or mine is None:
+        own = analysis.counter("inodes", arm, "inodes", **conditions)
+        if arm.stack != "overlay2" or own is None:
             continue
         legacy, vfs = (
-            analysis.counter("inodes", Arm(other, arm.volume), "inodes", **where) for other in ("overlay", "vfs")
+            analysis.counter("inodes", Arm(driver, arm.volume), "inodes", **conditions) for driver in ("overlay", "vfs")
         )
-        said = f"{mine['median']:,.0f} inodes for {depth} layers of {files} files"
-        also = f", vfs {vfs['median']:,.0f}" if vfs is not None else ""
+        text = f"{own['median']:,.0f} inodes for {depth} layers of {files} files"
+        extra = f", vfs {vfs['median']:,.0f}" if vfs is not None else ""
         if legacy is None:
-            if also:
-                yield Finding(str(arm), Outcome.QUALIFIED, f"{said}{also}; the legacy overlay driver was not measured")
+            if extra:
+                yield Finding(str(arm), Outcome.QUALIFIED, f"{text}{extra}; the legacy overlay driver was not measured")
             continue
-        a, b = (analysis.cell("inodes", name, "build", **where) for name in (arm, Arm("overlay", arm.volume)))
-        took = f"; writing them took {a.text('ns')} and {b.text('ns')}" if a and b else ""
+        a, b = (analysis.cell("inodes", name, "build", **conditions) for name in (arm, Arm("overlay", arm.volume)))
+        times = f"; writing them took {a.text('ns')} and {b.text('ns')}" if a and b else ""
         yield Finding(
             str(arm),
-            Outcome.CONFIRMED if mine["median"] < legacy["median"] else Outcome.QUALIFIED,
-            f"{said}, the legacy overlay driver {legacy['median']:,.0f}{also}{took}. Of a directory of the image the "
-            "legacy driver has one in every layer, overlay2 only where a layer holds it: with "
-            f"{DIRECTORIES:,} directories in the bottom layer their formulas give {mine['median'] + DIRECTORIES:,.0f} "
+            Outcome.CONFIRMED if own["median"] < legacy["median"] else Outcome.QUALIFIED,
+            f"{text}, the legacy overlay driver {legacy['median']:,.0f}{extra}{times}. Of a directory of the image "
+            "the legacy driver has one in every layer, overlay2 only where a layer holds it: with "
+            f"{DIRECTORIES:,} directories in the bottom layer their formulas give {own['median'] + DIRECTORIES:,.0f} "
             f"and {legacy['median'] + DIRECTORIES * depth:,.0f}",
         )
 

@@ -1,4 +1,4 @@
-"""Where Docker's layout was that of the layers built by hand, and what loading an image costs."""
+"""Whether Docker's layout is that of the layers built by hand, and the cost of loading an image."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from bench.reading.analysis import Analysis
 
-MOST = 125  # layers that Docker takes (moby, layer/layer_store.go, maxLayerDepth)
+MOST = 125  # layers that Docker accepts (moby, layer/layer_store.go, maxLayerDepth)
 FEW, MANY = 3, 1000  # files of a layer
 COSTS = ("engine", "layers", "files of each", "loaded by the engine", "laid out by hand", "the engine's, times by hand")
 
 
 def judge_layout(analysis: Analysis) -> Iterator[Finding]:
-    """C4: what an engine's own layers hold."""
+    """C4: the files and directories in an engine's own layers."""
     for arm in analysis.arms(READING.name):
         if arm.stack != "docker/overlay2":
             continue
@@ -29,9 +29,9 @@ def judge_layout(analysis: Analysis) -> Iterator[Finding]:
             name: analysis.counter(READING.name, arm, f"layers_with_{name}", depth=depth, files=FEW) for name in names
         }
         relative = {
-            one: told["maximum"]
-            for one in (1, 5, 72, MOST)
-            if (told := analysis.counter(READING.name, arm, "relative_lower", depth=one, files=FEW)) is not None
+            number: row["maximum"]
+            for number in (1, 5, 72, MOST)
+            if (row := analysis.counter(READING.name, arm, "relative_lower", depth=number, files=FEW)) is not None
         }
         bottom, merged = (
             analysis.counter(READING.name, arm, name, depth=depth, files=FEW)
@@ -40,7 +40,7 @@ def judge_layout(analysis: Analysis) -> Iterator[Finding]:
         if any(row is None for row in rows.values()) or bottom is None or merged is None:
             continue
         counted = ", ".join(f"{name} {row['maximum']:.0f}" for name, row in rows.items() if row is not None)
-        ways = ", ".join(f"{'relative' if value else 'absolute'} at {one}" for one, value in relative.items())
+        ways = ", ".join(f"{'relative' if value else 'absolute'} at {number}" for number, value in relative.items())
         yield Finding(
             str(arm),
             Outcome.QUALIFIED,
@@ -51,22 +51,22 @@ def judge_layout(analysis: Analysis) -> Iterator[Finding]:
 
 
 def judge_depth(analysis: Analysis) -> Iterator[Finding]:
-    """C3: how many layers Docker takes."""
+    """C3: the number of layers that Docker accepts."""
     for arm in analysis.arms(READING.name):
-        told = analysis.tally(READING.name, arm, "refuses_126")
-        if told is not None and told[0] == told[1] and arm.stack == "docker/overlay2":
+        tally = analysis.tally(READING.name, arm, "refuses_126")
+        if tally is not None and tally[0] == tally[1] and arm.stack == "docker/overlay2":
             text = f"dockerd loaded an image of {MOST} layers and refused one of {MOST + 1}: max depth exceeded"
             yield Finding(str(arm), Outcome.QUALIFIED, text)
 
 
 def tables(analysis: Analysis) -> Iterator[Table]:
-    """Where the homes were held against each other, and whether they are the same."""
+    """Yield the table of the states in which the two layouts were compared, and that of the costs."""
     states = ("at_rest", "running", "options", "stopped")
     rows = []
     for arm in analysis.arms(READING.name):
         tallies = [analysis.tally(READING.name, arm, f"different_{state}") for state in states]
-        told = [f"{same} of {units}" if units else "–" for same, units in (tally or (0, 0) for tally in tallies)]
-        rows.append((str(arm), *told))
+        texts = [f"{same} of {units}" if units else "–" for same, units in (tally or (0, 0) for tally in tallies)]
+        rows.append((str(arm), *texts))
     if rows:
         columns = ("engine", "at rest", "while running", "mount options", "after it stopped")
         yield Table(
@@ -78,7 +78,7 @@ def tables(analysis: Analysis) -> Iterator[Table]:
 
 
 def _costs(analysis: Analysis) -> Iterator[tuple[str, ...]]:
-    """What either way took for each image, and by what factor the engine's took longer."""
+    """Yield the times of loading and laying out by hand for each image, and their ratio."""
     for arm in analysis.arms(READING.name):
         units = analysis.units(READING.name)
         images = units[units["arm"] == str(arm)].reindex(columns=["depth", "files"]).dropna().drop_duplicates()
@@ -86,9 +86,9 @@ def _costs(analysis: Analysis) -> Iterator[tuple[str, ...]]:
             image = {"arm": arm, "depth": depth, "files": files}
             load, by_hand = ({**image, "metric": metric} for metric in ("load", "by_hand"))
             factor = analysis.paired(READING.name, load, by_hand)
-            cells = [analysis.cell(READING.name, arm, one, depth=depth, files=files) for one in ("load", "by_hand")]
-            told = [one.text("ns") if one else "–" for one in cells]
-            yield str(arm), f"{depth}", f"{files:,}", *told, factor.text("×") if factor else "–"
+            cells = [analysis.cell(READING.name, arm, name, depth=depth, files=files) for name in ("load", "by_hand")]
+            times = [cell.text("ns") if cell else "–" for cell in cells]
+            yield str(arm), f"{depth}", f"{files:,}", *times, factor.text("×") if factor else "–"
 
 
 READING = Reading(

@@ -1,4 +1,4 @@
-"""How many layers were mounted in each way of naming them."""
+"""The number of layers that can be mounted with each way of naming them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from bench.reading.analysis import Analysis
 
 MAX_LOWER = 500  # fs/overlayfs/params.c, OVL_MAX_STACK
-CLAIMED = 128  # the number in the description, moby's own maxDepth
+CLAIMED = 128  # the limit in the description, which is moby's own maxDepth
 
 
 def judge_depth(analysis: Analysis) -> Iterator[Finding]:
-    """C3: 128 is not the kernel's number."""
+    """C3: whether the kernel's limit is 128 layers."""
     depth = analysis.depth("limits", 1)
     for arm in analysis.arms("limits"):
         kernel = analysis.counter("limits", arm, "layers_lowerdir_plus", depth=depth)
@@ -35,7 +35,7 @@ def judge_depth(analysis: Analysis) -> Iterator[Finding]:
 
 
 def judge_links(analysis: Analysis) -> Iterator[Finding]:
-    """C4: what the short links are for."""
+    """C4: the effect of the short links on the limit of layers."""
     depth = analysis.depth("limits", 1)
     for arm in analysis.arms("limits"):
         full = analysis.counter("limits", arm, "layers_absolute_diff", depth=depth)

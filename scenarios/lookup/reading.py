@@ -1,4 +1,4 @@
-"""What a layer adds to a lookup, by temperature and kind of name."""
+"""The cost that a layer adds to a lookup, by temperature and kind of name."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from bench.stats.fit import Line
 
 NAMES = 8  # names looked up per kind of lookup in a unit
-# Of hits in the bottom layer and of misses, whose laws are told. With 8, two units of one cell differed by 7 to 11 % in
-# the median, with 32 by 5 %, for 2 ms more.
+# For hits in the bottom layer and for misses, whose laws are reported. With 8 names two units of a cell differed by 7
+# to 11 % in the median, with 32 by 5 %, for 2 ms more.
 MORE_NAMES = 32
-# Of them in a comparison, which looks up only what it judges. On a quiet host two units then differed by half as much
-# as with 32, for 1.4 times their time; on a noisy one, whose neighbours take the shared cache, by as much.
+# For the same in a comparison, which looks up only the kind it judges. On a quiet host two units then differed by half
+# as much as with 32, for 1.4 times their time; on a noisy one, whose neighbours use the shared cache, by as much.
 JUDGED_NAMES = 128
-PASSES = 16  # over names that stay hot, at each of them
-HOT_PARTS = 4  # a hot lookup stays hot, so that it can be timed at several quiet moments of a unit
+PASSES = 16  # over the hot names in each part
+HOT_PARTS = 4  # a hot lookup stays hot, so it can be timed at several quiet moments of a unit
 NEW_WORDS = "in a new container of an image in use"
 
-SPOKEN_OF = ("overlay2", "fuse-overlayfs")  # in answers; of the others the tables tell
+SPOKEN_OF = ("overlay2", "fuse-overlayfs")  # drivers in the answers; the tables have all
 
 
 def _hot(line: Line) -> str:
-    """Say whether depth matters once a name was looked up."""
+    """Return whether depth matters for a name that was looked up before, as text."""
     growth = f"{line.growth.scaled(100).text('%')} over {line.x_low:.0f} to {line.x_high:.0f} layers"
     if line.shape == "flat":
         return f"once looked up, depth does not matter ({growth})"
@@ -40,50 +40,50 @@ def _hot(line: Line) -> str:
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
-    """What a layer costs per cold lookup."""
+    """Yield the cost of a layer per cold lookup, and that of the first access in a directory."""
     for arm in analysis.arms("lookup"):
-        for metric, words in (("bottom", "of a file in the bottom layer"), ("miss", "of a name that no layer has")):
+        for metric, name_text in (("bottom", "of a file in the bottom layer"), ("miss", "of a name that no layer has")):
             costs = [
-                f"{law.line.slope.text('ns')} {words_of}"
-                for temperature, words_of in ((Temperature.COLD, "cold"), (Temperature.NEW, NEW_WORDS))
+                f"{law.line.slope.text('ns')} {state}"
+                for temperature, state in ((Temperature.COLD, "cold"), (Temperature.NEW, NEW_WORDS))
                 if (law := analysis.law("lookup", metric, "depth", arm, temperature=temperature.value))
             ]
             hot = analysis.law("lookup", metric, "depth", arm, temperature=Temperature.HOT.value)
             if costs and arm.driver == "overlay2":
-                told = _hot(hot.line) if hot else "hot lookups were not measured"
-                yield Answer(f"A layer costs, per lookup {words}, {', '.join(costs)}; {told}.", arm, "lookup")
+                hot_text = _hot(hot.line) if hot else "hot lookups were not measured"
+                yield Answer(f"A layer costs, per lookup {name_text}, {', '.join(costs)}; {hot_text}.", arm, "lookup")
         yield from _first(analysis, arm)
 
 
 def _first(analysis: Analysis, arm: Arm) -> Iterator[Answer]:
-    """What bringing a directory in costs, at the deepest stack that was measured."""
+    """Yield the cost of the first access in a directory, at the largest depth that was measured."""
     cells = analysis.cells
-    mine = cells[(cells["scenario"] == "lookup") & (cells["arm"] == str(arm))]
-    if arm.stack in SPOKEN_OF and len(mine):
-        depth = int(mine["depth"].max())
+    arm_cells = cells[(cells["scenario"] == "lookup") & (cells["arm"] == str(arm))]
+    if arm.stack in SPOKEN_OF and len(arm_cells):
+        depth = int(arm_cells["depth"].max())
         new, cold = (
             analysis.cell("lookup", arm, "first", depth=depth, temperature=temperature.value)
             for temperature in (Temperature.NEW, Temperature.COLD)
         )
         if new is not None:
-            more = f", {cold.text('ns')} cold" if cold else ""
+            cold_text = f", {cold.text('ns')} cold" if cold else ""
             yield Answer(
                 f"The first access in a directory that all of {depth} layers hold costs {new.text('ns')} in a new "
-                f"container of an image in use{more}.",
+                f"container of an image in use{cold_text}.",
                 arm,
                 "lookup",
             )
 
 
 def judge_topmost(analysis: Analysis) -> Iterator[Finding]:
-    """C5: the file that every layer holds was read in every unit."""
+    """C5: whether a file in every layer is read from the topmost one, checked in every unit."""
     for arm in analysis.arms("lookup"):
-        seen = analysis.tally("lookup", arm, "reads_topmost")
-        if seen is not None and arm.driver != NATIVE:
+        tally = analysis.tally("lookup", arm, "reads_topmost")
+        if tally is not None and arm.driver != NATIVE:
             yield Finding(
                 str(arm),
-                Outcome.CONFIRMED if seen[0] == seen[1] else Outcome.REFUTED,
-                f"a file that all layers hold read as the topmost layer's in {seen[0]:,} of {seen[1]:,} units; "
+                Outcome.CONFIRMED if tally[0] == tally[1] else Outcome.REFUTED,
+                f"a file that all layers hold read as the topmost layer's in {tally[0]:,} of {tally[1]:,} units; "
                 "directories merge, so this is true of everything else",
             )
 
@@ -92,10 +92,10 @@ def judge_backing(analysis: Analysis) -> Iterator[Finding]:
     """C2: the combinations that this run mounted."""
     units = analysis.units("lookup")
     for arm in analysis.arms("lookup"):
-        good = int(((units["arm"] == str(arm)) & (units["error"] == "")).sum())
+        valid = int(((units["arm"] == str(arm)) & (units["error"] == "")).sum())
         if arm.driver == NATIVE:
             continue
-        yield Finding(str(arm), Outcome.QUALIFIED, f"mounted and measured in {good} units")
+        yield Finding(str(arm), Outcome.QUALIFIED, f"mounted and measured in {valid} units")
 
 
 READING = Reading(

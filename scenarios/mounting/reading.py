@@ -1,4 +1,4 @@
-"""What mounting costs by depth, and between which depths Docker's takes a step."""
+"""The cost of mounting by depth, and the depths between which Docker's cost takes a step."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
     from bench.reading.analysis import Analysis
     from bench.stats.estimate import Estimate
 
-REPEATS = 5  # of one container
+REPEATS = 5  # mounts of one container
 
 
 def step(analysis: Analysis, arm: Arm) -> tuple[int, int] | None:
-    """Return between which depths Docker goes over to relative paths; None where both were not measured."""
-    told = {
+    """Return the depths between which Docker switches to relative paths; None if it was not measured on both sides."""
+    relative_by_depth = {
         depth: row["maximum"]
         for depth in sorted({int(depth) for depth in analysis.units(READING.name)["depth"]})
         if (row := analysis.counter(READING.name, arm, "relative", depth=depth)) is not None
     }
-    last = max((depth for depth, relative in told.items() if not relative), default=0)
-    first = min((depth for depth, relative in told.items() if relative), default=0)
+    last = max((depth for depth, relative in relative_by_depth.items() if not relative), default=0)
+    first = min((depth for depth, relative in relative_by_depth.items() if relative), default=0)
     return (last, first) if last and first else None
 
 
 def _grown(analysis: Analysis, arm: Arm, metric: str, depths: tuple[int, int]) -> Estimate | None:
-    """Return by what factor a metric grows between the two depths, paired by block."""
-    one, other = ({"arm": arm, "metric": metric, "depth": depth} for depth in reversed(depths))
-    return analysis.paired(READING.name, one, other)
+    """Return the ratio of a metric at the larger depth to that at the smaller, paired by block."""
+    cell, base = ({"arm": arm, "metric": metric, "depth": depth} for depth in reversed(depths))
+    return analysis.paired(READING.name, cell, base)
 
 
 def tables(analysis: Analysis) -> Iterator[Table]:
-    """Docker's mount beside one by hand, depth by depth."""
+    """Yield the table of Docker's mount and one by hand, by depth."""
     rows = []
     for arm in analysis.arms(READING.name):
         for depth in sorted({int(depth) for depth in analysis.units(READING.name)["depth"]}):
@@ -46,9 +46,9 @@ def tables(analysis: Analysis) -> Iterator[Table]:
             engine = analysis.cell(READING.name, arm, "engine", depth=depth)
             by_hand = analysis.cell(READING.name, arm, "by_hand", depth=depth)
             if relative and length and engine and by_hand:
-                way = "relative" if relative["maximum"] else "absolute"
+                paths = "relative" if relative["maximum"] else "absolute"
                 rows.append(
-                    (str(arm), f"{depth}", f"{length['maximum']:,.0f}", way, engine.text("ns"), by_hand.text("ns"))
+                    (str(arm), f"{depth}", f"{length['maximum']:,.0f}", paths, engine.text("ns"), by_hand.text("ns"))
                 )
     columns = ("engine", "layers", "bytes of absolute options", "paths", "mount and unmount", "by hand beside it")
     if rows:
@@ -56,7 +56,7 @@ def tables(analysis: Analysis) -> Iterator[Table]:
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
-    """The step."""
+    """Yield the step in the cost of Docker's mount."""
     for arm in analysis.arms(READING.name):
         between = step(analysis, arm)
         if between is None:
@@ -74,7 +74,7 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
 
 
 def judge_links(analysis: Analysis) -> Iterator[Finding]:
-    """C4: when the short links are used."""
+    """C4: from which depth on the short links are used."""
     for arm in analysis.arms(READING.name):
         between = step(analysis, arm)
         if between is not None:

@@ -1,4 +1,4 @@
-"""Reads and writes after the copy_up, times those of a plain file."""
+"""Ratios of reads and writes after the copy-up to those of a plain file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 DEPTH = 8
 
-SPOKEN_OF = ("overlay2", "fuse-overlayfs")  # in answers; of the others the tables tell
+SPOKEN_OF = ("overlay2", "fuse-overlayfs")  # drivers in the answers; the tables have all
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
-    """Whether anything remains of the cost once a file is in upper."""
+    """Yield the cost that remains once a file is in upper."""
     depth = analysis.depth("steady", DEPTH)
     for arm in analysis.arms("steady"):
         if arm.driver not in SPOKEN_OF:

@@ -1,4 +1,4 @@
-"""What a deletion costs, in time, inodes and bytes, and which marks it left."""
+"""The cost of a deletion in time, inodes and bytes, and the marks that it leaves."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 DEPTH = 3
 AT = {"depth": DEPTH}
 
-SPOKEN_OF = ("overlay2", "fuse-overlayfs")  # in answers; of the others the tables tell
+SPOKEN_OF = ("overlay2", "fuse-overlayfs")  # drivers in the answers; the tables have all
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
-    """What a deleted file costs."""
+    """Yield the cost of a deleted file."""
     depth = analysis.depth("whiteouts", DEPTH)
     for arm in analysis.arms("whiteouts"):
         if arm.driver not in SPOKEN_OF:
@@ -32,12 +32,12 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
         law = analysis.law("whiteouts", "list", "deletions", arm)
         if inodes is None or size is None or unlink is None:
             continue
-        later = ""
+        listing = ""
         if law is not None and law.line.shape == "grows":
-            later = f"; every later listing of the directory pays {law.line.slope.text('ns')} for it"
+            listing = f"; every later listing of the directory pays {law.line.slope.text('ns')} for it"
         yield Answer(
             f"A deleted file costs {unlink.text('ns')} (its deletion) and frees nothing: 1,000 deletions add "
-            f"{inodes['median']:,.0f} inodes and {format_size(size['median'])}{later}.",
+            f"{inodes['median']:,.0f} inodes and {format_size(size['median'])}{listing}.",
             arm,
             "whiteouts",
         )
@@ -58,20 +58,20 @@ def judge_whiteout(analysis: Analysis) -> Iterator[Finding]:
 
 
 def judge_opaque(analysis: Analysis) -> Iterator[Finding]:
-    """C8: what upper holds after rmdir, and after the directory is made again."""
+    """C8: the mark in upper after rmdir, and after the directory is made again."""
     depth = analysis.depth("whiteouts", DEPTH)
     for arm in analysis.arms("whiteouts"):
         removed = analysis.counter("whiteouts", arm, "rmdir_opaque", deletions=1000, depth=depth)
         whiteout = analysis.counter("whiteouts", arm, "rmdir_whiteout", deletions=1000, depth=depth)
-        again = analysis.counter("whiteouts", arm, "recreated_opaque", deletions=1000, depth=depth)
-        if removed is None or whiteout is None or again is None:
+        recreated = analysis.counter("whiteouts", arm, "recreated_opaque", deletions=1000, depth=depth)
+        if removed is None or whiteout is None or recreated is None:
             continue
         confirmed = removed["minimum"] == 1
         yield Finding(
             str(arm),
             Outcome.CONFIRMED if confirmed else Outcome.REFUTED,
             f"after rmdir upper held {'an opaque directory' if confirmed else 'a whiteout'} in {whiteout['units']} of "
-            f"{whiteout['units']} units; made again, the directory was opaque in {again['matching']}",
+            f"{whiteout['units']} units; made again, the directory was opaque in {recreated['matching']}",
         )
 
 

@@ -56,14 +56,14 @@ def figures(made: Line) -> list[float]:
 def test_near_a_line_it_is_numpys_weighted_fit() -> None:
     random = np.random.default_rng(0)
     y = (500 + 30 * np.array(DEPTHS)) * random.lognormal(0, 0.005, size=5)
-    made = fitted(DEPTHS, y, [0.01] * 5)
+    made = fitted(DEPTHS, y.tolist(), [0.01] * 5)
     slope, intercept = np.polyfit(DEPTHS, y, 1, w=1 / y)
     assert (made.slope.value, made.intercept.value) == pytest.approx((slope, intercept), rel=1e-2)
 
 
 def test_both_kinds_of_r_squared() -> None:
     y = np.array([100.0, 190.0, 420.0, 1500.0, 3100.0])
-    made = fitted(DEPTHS, y, [0.01] * 5)
+    made = fitted(DEPTHS, y.tolist(), [0.01] * 5)
     model = made.intercept.value + made.slope.value * np.array(DEPTHS)
     assert made.r_squared == pytest.approx(1 - ((y - model) ** 2).sum() / ((y - y.mean()) ** 2).sum())
     middle = np.average(y, weights=1 / y**2)
