@@ -51,7 +51,7 @@ class OptionsTooLongError(OSError):
 
 
 def mount(source: str, target: Path | str, fstype: str = "", *, flags: int = 0, options: str = "") -> None:
-    """Call mount(2); raise OptionsTooLongError instead of letting the kernel truncate `options`."""
+    """Mount through the old system call; raise OptionsTooLongError where the kernel would truncate `options`."""
     data = os.fsencode(options)
     if len(data) > PAGE - 1:
         raise OptionsTooLongError(len(data))
