@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.containers import asked
-from bench.containers.asked import AXES, DEFAULTS, MARK
+from bench.containers import requested
+from bench.containers.requested import AXES, DEFAULTS, MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if any(config.getoption(f"layer_{axis}") for axis in AXES):
         with _usage():
-            asked.check(asked.named(config, axis) for axis in AXES)
+            requested.check(requested.named(config, axis) for axis in AXES)
     if (directory := config.getoption("layer_workdir")) is not None:
         from bench.host import workdir
 
@@ -65,8 +65,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise a test by each axis with several values."""
     for axis in AXES:
         name = f"layer_{axis}"
-        if name in metafunc.fixturenames and name not in asked.parametrised(metafunc.definition):
-            values = asked.wanted(metafunc.definition, axis)
+        if name in metafunc.fixturenames and name not in requested.parametrised(metafunc.definition):
+            values = requested.wanted(metafunc.definition, axis)
             if len(values) > 1:
                 metafunc.parametrize(name, values, indirect=True)
 
@@ -80,7 +80,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "overlay_containers" in getattr(item, "fixturenames", ()):
             with _usage(item.nodeid):
-                asked.check_item(item)
+                requested.check_item(item)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def layer_depth(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def layer_content(request: pytest.FixtureRequest) -> Content:
     """What the layers hold: a function of the layer's index, a directory, or None for files in `data`."""
-    content: Content = request.param if hasattr(request, "param") else asked.marked(request.node).get("content")
+    content: Content = request.param if hasattr(request, "param") else requested.marked(request.node).get("content")
     return content
 
 
@@ -144,7 +144,7 @@ def overlay_containers(
         layer_content = request.config.rootpath / layer_content
     choice = Choice(layer_driver, layer_volume, layer_depth, layer_content)
     with _skip_or_fail():
-        asked.check_item(request.node)
+        requested.check_item(request.node)
         choice.check()
         _layer_stacks.prepare(choice)
     _inform(request, arm=choice.arm, depth=choice.depth)
@@ -161,7 +161,7 @@ def overlay_container(overlay_containers: Containers) -> OverlayContainer:
 
 
 def _first(request: pytest.FixtureRequest, axis: str) -> Any:
-    return request.param if hasattr(request, "param") else asked.wanted(request.node, axis)[0]
+    return request.param if hasattr(request, "param") else requested.wanted(request.node, axis)[0]
 
 
 def _inform(request: pytest.FixtureRequest, **facts: str | int) -> None:

@@ -153,10 +153,10 @@ def _require_thread(namespace: str) -> None:
 def _require_space(work: Path, size: int, choice: Choice) -> None:
     free = shutil.disk_usage(work).free
     if free < size:
-        why = f"the volume of {choice.arm} at depth {choice.depth} may grow to {format_size(size)}"
+        growth = f"the volume of {choice.arm} at depth {choice.depth} may grow to {format_size(size)}"
         raise BenchError(
             f"not enough space in {work}",
-            why=f"{why}, and {format_size(free)} are free",
+            why=f"{growth}, and {format_size(free)} are free",
             fix="give a --workdir on a larger file system, or less --space",
         )
 

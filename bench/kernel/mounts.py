@@ -189,7 +189,7 @@ def mount_entry(path: Path | str) -> MountEntry:
     best = None
     for entry in mount_table():
         root = entry.target.rstrip("/")
-        inside = resolved == entry.target or resolved.startswith(root + "/")
-        if inside and (best is None or len(entry.target) >= len(best.target)):
+        contains = resolved == entry.target or resolved.startswith(root + "/")
+        if contains and (best is None or len(entry.target) >= len(best.target)):
             best = entry
     return best or MountEntry("/", "unknown", "none", "")

@@ -84,8 +84,8 @@ def _below(directory: str, prefix: str, files: dict[tuple[int, int], str]) -> It
             yield Directory(path, stat.S_IMODE(status.st_mode))
             yield from _below(entry.path, f"{path}/", files)
         elif entry.is_file():
-            first = files.setdefault((status.st_dev, status.st_ino), path) if status.st_nlink > 1 else path
-            yield _copy(Path(entry.path), path, status) if first == path else HardLink(path, first)
+            first_name = files.setdefault((status.st_dev, status.st_ino), path) if status.st_nlink > 1 else path
+            yield _copy(Path(entry.path), path, status) if first_name == path else HardLink(path, first_name)
         else:
             why = "only directories, files and symbolic links are copied"
             raise BenchError(f"{entry.path} cannot be in a layer", why=why)

@@ -85,8 +85,8 @@ class _Sink(io.RawIOBase):
 
 def find_changes(unit: Unit, before: Path) -> list[Change]:
     """Find the changes by the driver's own method."""
-    own = unit.driver.changes(unit.container)
-    return list(naive(before, unit.merged) if own is None else own)
+    changes = unit.driver.changes(unit.container)
+    return list(naive(before, unit.merged) if changes is None else changes)
 
 
 def operate(unit: Unit) -> None:

@@ -78,10 +78,10 @@ def working_bytes(params: Params) -> int:
 def layer(index: int, params: Params) -> Layer:
     """Small files in every layer; large files and untimed files in the bottom layer."""
     size = int(params["size"])
-    held = index == 0 or size <= EVERY_LAYER_MAX
-    files = [File(f"{DIRECTORY}/{index}-{number}", size) for number in range(count_of(size))] if held else []
-    others = [File(OPENER, OPENER_BYTES), *warmers(size)] if index == 0 else []
-    return (Directory(DIRECTORY), *others, *files)
+    has_files = index == 0 or size <= EVERY_LAYER_MAX
+    files = [File(f"{DIRECTORY}/{index}-{number}", size) for number in range(count_of(size))] if has_files else []
+    untimed_files = [File(OPENER, OPENER_BYTES), *warmers(size)] if index == 0 else []
+    return (Directory(DIRECTORY), *untimed_files, *files)
 
 
 def index_of(cell: Cell) -> int:
@@ -95,7 +95,7 @@ def applies(cell: Cell, driver: object) -> str:
     return f"files above {format_size(EVERY_LAYER_MAX)} are in the bottom layer alone" if large else ""
 
 
-def held(unit: Unit) -> tuple[int, list[File]]:
+def timed_files(unit: Unit) -> tuple[int, list[File]]:
     """Return the layer index of this cell's position, and its timed files."""
     index = index_of(unit.cell)
     files = [entry for entry in unit.layers[index] if isinstance(entry, File)]
@@ -123,7 +123,7 @@ def before(unit: Unit) -> None:
 
 def touch(unit: Unit) -> None:
     """Read every file, so that its pages and dentries are cached."""
-    for file in (*held(unit)[1], *untimed(unit)):
+    for file in (*timed_files(unit)[1], *untimed(unit)):
         read_in(unit.merged / file.path)
     os.stat(unit.merged / OPENER)
 
@@ -138,7 +138,7 @@ def operate(unit: Unit) -> Iterator[None]:
     unit.volume.sync()
     unit.settle()
     yield
-    files = held(unit)[1]
+    files = timed_files(unit)[1]
     unit.random.shuffle(files)
     warm = untimed(unit)
     times: dict[str, list[int]] = {}
@@ -204,12 +204,12 @@ def _prove_nothing_left(unit: Unit, file: File) -> None:
 
 def program(unit: Unit) -> tuple[str, ...]:
     """The first writes, as arguments of the C reference."""
-    return ("first-write", str(len(PAYLOAD)), *(str(unit.merged / file.path) for file in held(unit)[1]))
+    return ("first-write", str(len(PAYLOAD)), *(str(unit.merged / file.path) for file in timed_files(unit)[1]))
 
 
 def prove(unit: Unit) -> None:
     """The page is written, the rest of the file and the image are unchanged, and open did what is expected."""
-    index, files = held(unit)
+    index, files = timed_files(unit)
     size = int(unit.params["size"])
     allocated = shared = 0
     for file in files:

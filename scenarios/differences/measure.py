@@ -54,7 +54,7 @@ def layer(index: int, params: Params) -> Layer:
 
     The bottom layer also has the files of the operations in `once`: a file with two names, and a directory.
     """
-    own = ("bottom", "middle", "top")[min(index, 2)]
+    name = ("bottom", "middle", "top")[min(index, 2)]
     unusual: Layer = (
         File(LINKED[0], 100),
         HardLink(LINKED[1], LINKED[0]),
@@ -63,10 +63,10 @@ def layer(index: int, params: Params) -> Layer:
     )
     return (
         Directory(TREE),
-        Directory(f"{TREE}/{own}"),
-        File(f"{TREE}/{own}/a", 100, origin=index),
-        File(f"{TREE}/{own}/b", 0),
-        Link(f"{TREE}/{own}/c", "a"),
+        Directory(f"{TREE}/{name}"),
+        File(f"{TREE}/{name}/a", 100, origin=index),
+        File(f"{TREE}/{name}/b", 0),
+        Link(f"{TREE}/{name}/c", "a"),
         Directory(f"{TREE}/all"),
         Directory(f"{TREE}/all/deep", 0o700),
         File(f"{TREE}/all/a", 5000 * (index + 1), origin=index),

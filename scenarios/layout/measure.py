@@ -15,7 +15,7 @@ from bench.drivers.btrfs import Btrfs
 from bench.drivers.engine import EngineDriver, EngineStack, with_program
 from bench.engines.docker import Docker
 from bench.engines.images import save
-from bench.engines.layout import CONTAINER, INIT_LAYER, compare, described, numbered, without_init
+from bench.engines.layout import CONTAINER, INIT_LAYER, compare, describe, inode_numbers, without_init
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.layers.content import Deleted, Directory, File, Layer, Link
@@ -88,15 +88,15 @@ def _compare(unit: Unit, driver: EngineDriver, stack: EngineStack) -> None:
     home = stack.engine.storage_home
     names = {_identity(path): f"layer {number}" for number, path in enumerate(map(Path, stack.ids))}
     own_names = {identity: f"layer {number}" for number, identity in enumerate(own_stack.ids)}
-    at_rest = described(home, names)
+    at_rest = describe(home, names)
     _count(unit, at_rest)
-    _expect(unit, "at_rest", compare(at_rest, described(own_stack.home, own_names)))
+    _expect(unit, "at_rest", compare(at_rest, describe(own_stack.home, own_names)))
     container = driver.create_read_write(stack, unit.depth)
     own_container = by_hand.create_read_write(own_stack, unit.depth)
     try:
         if driver.storage == Btrfs.name:  # its tree is sorted by inode numbers, which affects the cost
             images = (driver.layer_path(container, 0), by_hand.layer_path(own_container, 0))
-            _expect(unit, "numbers", compare(*map(numbered, images)))
+            _expect(unit, "numbers", compare(*map(inode_numbers, images)))
         with by_hand.mount(own_container):  # dockerd mounts a container when it creates it, and again to start it
             pass
         with driver.mount(container) as merged, by_hand.mount(own_container) as own_merged:
@@ -118,7 +118,7 @@ def _compare(unit: Unit, driver: EngineDriver, stack: EngineStack) -> None:
 
 def _differences(home: Path, names: dict[str, str], own_home: Path, own_names: dict[str, str]) -> list[str]:
     records = "dir/" if (home / "dir").exists() else "subvolumes/" if (home / "subvolumes").exists() else ""
-    return compare(without_init(described(home, names), records), without_init(described(own_home, own_names), records))
+    return compare(without_init(describe(home, names), records), without_init(describe(own_home, own_names), records))
 
 
 def _identity(path: Path) -> str:

@@ -27,9 +27,9 @@ FULL = (*STANDARD, 160, 200, 250, 300, 400, 500)
 
 def grids(profile: str) -> Iterable[Grid]:
     """All depths in all three temperatures for overlay2, a few depths for the others."""
-    depths, others = {"quick": (QUICK, (1, 32)), "standard": (STANDARD, (1, 32, 125))}.get(profile, (FULL, FEW))
+    depths, few = {"quick": (QUICK, (1, 32)), "standard": (STANDARD, (1, 32, 125))}.get(profile, (FULL, FEW))
     yield Grid(depths, tuple(Temperature), drivers=("overlay2",))
-    yield Grid(others, tuple(Temperature))
+    yield Grid(few, tuple(Temperature))
 
 
 def layer(index: int, params: Params) -> Layer:
