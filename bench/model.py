@@ -1,4 +1,4 @@
-"""The words of the project as records, shared by all rooms (docs/architecture.md explains them)."""
+"""The terms of the project as records, shared by all packages (defined in docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ __all__ = [
     "parse_size",
 ]
 
-NATIVE = "native"  # the driver that every comparison is made against
+NATIVE = "native"  # the driver that others are compared with
 TURNS = "in turns with the other unit of its pair"  # in a row's `how`, under `operations`
-WITHOUT_EFFECT = "without effect"  # in a row's `how`: the options that were asked for and are not in effect
+WITHOUT_EFFECT = "without effect"  # in a row's `how`: the requested options that are not in effect
 Param = int | str
 
 _SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
@@ -42,7 +42,7 @@ _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes that `64`, `4K`, `4KiB` or `1 GiB` mean (powers of 1024)."""
+    """Parse a size such as `64`, `4K`, `4KiB` or `1 GiB` (powers of 1024); return bytes."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise BenchError(f"{text!r} is not a size", fix="write it like 4096, 4KiB, 16MiB or 1GiB")
@@ -50,7 +50,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_seconds(text: str) -> float:
-    """Return the seconds that `90`, `90s`, `5m` or `1h` mean."""
+    """Parse a time such as `90`, `90s`, `5m` or `1h`; return seconds."""
     match = _BUDGET.fullmatch(text.strip())
     if match is None:
         raise BenchError(f"{text!r} is not a time", fix="write it like 90s, 5m or 1h")
@@ -58,7 +58,7 @@ def parse_seconds(text: str) -> float:
 
 
 def format_size(size: float) -> str:
-    """Return bytes as people write them: 4 KiB, 1 MiB, 0 B."""
+    """Format bytes: 4 KiB, 1 MiB, 0 B."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if abs(size) < 1024 or unit == "TiB":
             return f"{size:g} {unit}" if float(size).is_integer() else f"{size:.3g} {unit}"
@@ -68,7 +68,7 @@ def format_size(size: float) -> str:
 
 @dataclass(frozen=True)
 class Support:
-    """Whether a thing works here; if not, why, and the command or change that would add it."""
+    """Whether something works on this machine; if not, the reason, and the command or change that would add it."""
 
     ok: bool
     reason: str = ""
@@ -76,7 +76,7 @@ class Support:
 
     @staticmethod
     def yes(detail: str = "") -> Support:
-        """Supported; `detail` says how it was seen."""
+        """Supported, with a detail."""
         return Support(True, detail)
 
     @staticmethod
@@ -87,13 +87,13 @@ class Support:
 
 @dataclass(frozen=True)
 class Difference:
-    """One way in which a container is known not to behave as a plain directory.
+    """A known difference between a container and a plain directory.
 
-    `operations` are those of bench.oracle that it concerns; none: all. `refused`: the error that they end with here,
-    and not there. `hides`: the fact of a name (a field of bench.oracle's Seen) that is another here. `avoids` tells
-    which of them, given the kinds of the image's names and the open root, are not done at all, because what they leave
-    behind is wrong ever after.
-    With none of these they are done in both places and may show something else.
+    `operations` are the names of the operations of bench.oracle that it concerns; none: all. `refused`: the error of
+    these operations in the container only. `hides`: the metadata (a field of bench.oracle's Seen) that differs in the
+    container. `avoids` tells, from the kinds of the image's names and the open root, which operations are not run at
+    all, because they would corrupt all later results.
+    Without these, the operations are run in both and their results may differ.
     """
 
     name: str
@@ -104,12 +104,12 @@ class Difference:
     avoids: Callable[[Any, Mapping[str, str], int], bool] | None = None
 
     def concerns(self, operation: str) -> bool:
-        """Tell whether it is about such an operation."""
+        """Tell whether it concerns an operation."""
         return not self.operations or operation in self.operations
 
 
 class Temperature(enum.StrEnum):
-    """What the kernel already holds in memory when the timed operation starts."""
+    """What the kernel has cached when the timed operation starts."""
 
     HOT = "hot"  # the same container has just done it: overlay and backing dentries, pages
     NEW = "new container"  # another container of the same image has done it: backing only
@@ -126,7 +126,7 @@ class Arm:
 
     @staticmethod
     def parse(text: str) -> Arm:
-        """Return the arm that is written `text`; what has no `@` is a driver without a volume."""
+        """Parse an arm; a text without `@` is a driver without a volume."""
         stack, _, volume = text.partition("@")
         driver, *options = stack.split(",")
         pairs = (option.partition("=") for option in options)
@@ -147,13 +147,13 @@ class Arm:
 
     @property
     def engine(self) -> str:
-        """The engine that builds its stacks: `docker` of `docker/overlay2`; empty where the suite does."""
+        """The engine that builds its stacks: `docker` of `docker/overlay2`; empty if the suite builds them."""
         engine, slash, _ = self.driver.partition("/")
         return engine if slash else ""
 
     @property
     def storage(self) -> str:
-        """The storage driver, whoever drives it: `overlay2` of `docker/overlay2`."""
+        """The storage driver without the engine: `overlay2` of `docker/overlay2`."""
         return self.driver.rpartition("/")[2]
 
     @property
@@ -164,14 +164,14 @@ class Arm:
 
 @dataclass(frozen=True)
 class Cell:
-    """Scenario × arm × parameters: what one unit observes."""
+    """Scenario × arm × parameters; a unit is one observation of a cell."""
 
     scenario: str
     arm: Arm
     depth: int
     temperature: Temperature
     params: tuple[tuple[str, Param], ...] = ()
-    max_blocks: int | None = None  # at most this many units of it; None: as many as the budget allows
+    max_blocks: int | None = None  # maximum number of its units; None: as many as the budget allows
 
     @property
     def values(self) -> Mapping[str, Param]:
@@ -181,18 +181,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class Skip:
-    """Something that a run leaves out, why, and what would add it; `scenario` is empty where it is about none."""
+    """Something that a run leaves out, the reason, and the remedy; `scenario` is empty if it concerns none."""
 
     what: str
     reason: str = ""
     fix: str = ""
-    by_choice: bool = False  # of the profile, rather than something that the machine lacks
+    by_choice: bool = False  # the profile's choice, and not missing on the machine
     scenario: str = ""
 
 
 @dataclass(frozen=True)
 class RunWarning:
-    """What makes a run's figures less sure: a stable code, a sentence, and what it is about (an arm, a volume)."""
+    """A reason to doubt a run's figures: a stable code, a sentence, and its subject (an arm, a volume)."""
 
     code: str
     text: str
@@ -203,13 +203,13 @@ class RunWarning:
 
 
 def expectation(low: float, high: float) -> str:
-    """Return between what a counter should be as it is written: `4`, `4..8`."""
+    """Format the expected range of a counter: `4`, `4..8`."""
     return f"{low:g}" if low == high else f"{low:g}..{high:g}"
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A counter that is not within [low, high] as expected, and why that was expected."""
+    """A counter outside of the expected range [low, high], and the reason for the expectation."""
 
     counter: str
     value: float
@@ -223,13 +223,12 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Sample:
-    """One unit: what was observed of a cell from one fresh set-up, and how.
+    """One unit: the observation of a cell from one fresh set-up.
 
-    `metrics` are nanoseconds unless the scenario says otherwise; `counters` and `expected` have the
-    same keys where an expectation was stated. `pace` is where the clock ran: the last `cpu`, its
-    `slowness` at the start of the timed part that began worst, `slowness_after` the last one (1: as fast as
-    at its best), and the nanoseconds `waited` for it. A unit whose proof failed has `error` and counts as
-    an error, never as a sample.
+    `metrics` are nanoseconds unless the scenario says otherwise; `expected` has the keys of those
+    `counters` that have an expectation. `pace`: the last `cpu`, the largest `slowness` at the start of a
+    timed part, `slowness_after` the last part (1: as fast as its best), and the nanoseconds `waited`. A
+    unit whose proof failed has `error` and counts as an error, never as a sample.
     """
 
     sequence: int

@@ -1,7 +1,7 @@
-"""pytest fixtures: fresh containers on real layers, to time one's own tools on (docs/pytest.md).
+"""pytest fixtures: fresh containers on real layers, to time tools on (docs/pytest.md).
 
-pytest loads this in every session of an environment that has the suite: nothing is imported, checked or made
-here before a test or an option asks for a container.
+pytest loads this in every session of an environment with the suite, so nothing is imported, checked or created
+until a test or an option requests a container.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.containers import asked
-from bench.containers.asked import AXES, DEFAULTS, MARK
+from bench.containers import requested
+from bench.containers.requested import AXES, DEFAULTS, MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,16 +29,16 @@ LINUX = sys.platform == "linux"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the choices; each that may be given several times makes a test of each."""
+    """Add the options; each value of a repeated option makes a test of its own."""
     group = parser.getgroup("layers", "containers on real layers (fixtures of layer-bench)")
-    said = "; several times: a test of each. [default: {}]"
-    for axis, metavar, told in (
+    suffix = "; several times: a test of each. [default: {}]"
+    for axis, metavar, description in (
         ("driver", "DRIVER[,OPTION=VALUE]", "Storage driver, as `python -m bench list` has them"),
         ("volume", "VOLUME", "File system: ext4, xfs, xfs-noreflink"),
         ("depth", "N", "Layers of the image"),
     ):
         kind = {"type": _depth} if axis == "depth" else {}
-        text = told + said.format(DEFAULTS[axis])
+        text = description + suffix.format(DEFAULTS[axis])
         group.addoption(f"--layer-{axis}", action="append", metavar=metavar, help=text, **kind)
     group.addoption("--layer-space", type=_size, metavar="SIZE", help="Room for what tests write. [default: 1GiB]")
     text = "Where volumes are made: on a disk, not on overlay or tmpfs. [default: $BENCH_WORKDIR or /var/tmp]"
@@ -46,41 +46,41 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker; refuse options that name nothing."""
+    """Register the marker; reject invalid options."""
     line = f"{MARK}(driver, volume, depth, content): the containers of a test; a list of values makes a test of each."
     config.addinivalue_line("markers", line)
     if not LINUX:
         return
     if any(config.getoption(f"layer_{axis}") for axis in AXES):
         with _usage():
-            asked.check(asked.named(config, axis) for axis in AXES)
-    if (given := config.getoption("layer_workdir")) is not None:
+            requested.check(requested.named(config, axis) for axis in AXES)
+    if (directory := config.getoption("layer_workdir")) is not None:
         from bench.host import workdir
 
         with _usage():
-            workdir.check(Path(given))
+            workdir.check(Path(directory))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make a test of each value, where an axis has several."""
+    """Parametrise a test by each axis with several values."""
     for axis in AXES:
         name = f"layer_{axis}"
-        if name in metafunc.fixturenames and name not in asked.parametrised(metafunc.definition):
-            values = asked.wanted(metafunc.definition, axis)
+        if name in metafunc.fixturenames and name not in requested.parametrised(metafunc.definition):
+            values = requested.wanted(metafunc.definition, axis)
             if len(values) > 1:
                 metafunc.parametrize(name, values, indirect=True)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuse a marker or parameter that names nothing, before any test runs."""
-    # In a worker of pytest-xdist, which takes a refusal for a crash, each test says it itself.
+    """Reject invalid markers and parameters before any test runs."""
+    # In a worker of pytest-xdist an error here counts as a crash, so each test reports it itself.
     if not LINUX or hasattr(config, "workerinput"):
         return
     for item in items:
         if "overlay_containers" in getattr(item, "fixturenames", ()):
             with _usage(item.nodeid):
-                asked.check_item(item)
+                requested.check_item(item)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def layer_depth(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def layer_content(request: pytest.FixtureRequest) -> Content:
     """What the layers hold: a function of the layer's index, a directory, or None for files in `data`."""
-    content: Content = request.param if hasattr(request, "param") else asked.marked(request.node).get("content")
+    content: Content = request.param if hasattr(request, "param") else requested.marked(request.node).get("content")
     return content
 
 
@@ -143,33 +143,33 @@ def overlay_containers(
     if isinstance(layer_content, str | Path):
         layer_content = request.config.rootpath / layer_content
     choice = Choice(layer_driver, layer_volume, layer_depth, layer_content)
-    with _told():
-        asked.check_item(request.node)
+    with _skip_or_fail():
+        requested.check_item(request.node)
         choice.check()
         _layer_stacks.prepare(choice)
     _inform(request, arm=choice.arm, depth=choice.depth)
-    made = Containers(lambda: _layer_stacks.container(choice))
-    yield made
-    made.close()
+    containers = Containers(lambda: _layer_stacks.container(choice))
+    yield containers
+    containers.close()
 
 
 @pytest.fixture
 def overlay_container(overlay_containers: Containers) -> OverlayContainer:
     """A fresh container on an image of layers; `.merged` is its root."""
-    with _told():
+    with _skip_or_fail():
         return overlay_containers()
 
 
 def _first(request: pytest.FixtureRequest, axis: str) -> Any:
-    return request.param if hasattr(request, "param") else asked.wanted(request.node, axis)[0]
+    return request.param if hasattr(request, "param") else requested.wanted(request.node, axis)[0]
 
 
 def _inform(request: pytest.FixtureRequest, **facts: str | int) -> None:
-    """Tell a pytest-benchmark of the test what it timed, for its files and tables."""
+    """Add facts to the extra_info of a test's pytest-benchmark, for its files and tables."""
     if "benchmark" in request.fixturenames:
-        known = getattr(request.getfixturevalue("benchmark"), "extra_info", None)
-        if isinstance(known, dict):
-            known.update(facts)
+        extra_info = getattr(request.getfixturevalue("benchmark"), "extra_info", None)
+        if isinstance(extra_info, dict):
+            extra_info.update(facts)
 
 
 def _depth(text: str) -> int:
@@ -188,30 +188,30 @@ def _size(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _words(error: Exception) -> str:
-    """Return an error with the options by their names here."""
+def _message(error: Exception) -> str:
+    """Return an error's text with the plugin's names of options."""
     return re.sub(r"--(workdir|space)\b", r"--layer-\1", str(error))
 
 
 @contextmanager
-def _usage(where: str = "") -> Iterator[None]:
+def _usage(test: str = "") -> Iterator[None]:
     from bench.errors import BenchError
 
     try:
         yield
     except BenchError as error:
-        raise pytest.UsageError(f"{where}: {_words(error)}" if where else _words(error)) from None
+        raise pytest.UsageError(f"{test}: {_message(error)}" if test else _message(error)) from None
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Skip the test for what the machine lacks, end it with one line for what cannot be done."""
+def _skip_or_fail() -> Iterator[None]:
+    """Skip the test if the machine does not support it; fail it with one line for other errors."""
     from bench.containers.choice import UnavailableError
     from bench.errors import BenchError
 
     try:
         yield
     except UnavailableError as error:
-        raise pytest.skip.Exception(_words(error)) from None
+        raise pytest.skip.Exception(_message(error)) from None
     except BenchError as error:
-        raise pytest.fail.Exception(_words(error), pytrace=False) from None
+        raise pytest.fail.Exception(_message(error), pytrace=False) from None

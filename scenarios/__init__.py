@@ -1,1 +1,1 @@
-"""The questions, one file each. A module here that defines SCENARIO is found by its presence."""
+"""Scenarios, one package each, found by their presence."""

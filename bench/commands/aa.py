@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from bench.commands.comparing import measured
+from bench.commands.comparing import measure_comparisons
 from bench.commands.options import DIRECTORY, REPORTS_OPTION, RESULTS_OPTION, WORKDIR, directory_of, listed, session_of
 from bench.errors import EXIT_USAGE, BenchError
 
@@ -94,7 +94,7 @@ def aa(
     elif resumed is not None:
         directory, status = _go_on(directory_of(results, resumed), workdir)
     else:
-        directory, status = _measure(_asked(params), results, workdir)
+        directory, status = _measure(_request(params), results, workdir)
     if status > EXIT_USAGE:
         return status
     loaded = load(directory)
@@ -109,7 +109,7 @@ def aa(
     return status
 
 
-def _asked(params: dict[str, Any]) -> Asked:
+def _request(params: dict[str, Any]) -> Asked:
     """Return the options as a request, with the preset's values for options that were not given."""
     from bench.model import parse_seconds
     from bench.selftest.asked import FULL, QUICK, Asked
@@ -122,11 +122,11 @@ def _asked(params: dict[str, Any]) -> Asked:
     return Asked(seconds=parse_seconds(values.pop("budget")), **values)
 
 
-def _measure(asked: Asked, results: Path, workdir: Path | None) -> tuple[Path, int]:
+def _measure(request: Asked, results: Path, workdir: Path | None) -> tuple[Path, int]:
     from bench.selftest.stream import Streams
 
-    work, plan = Streams(asked.streams), asked.plan(asked.seconds)
-    return measured([], plan, results, workdir, KIND, quiet=False, work=work, facts=asked.facts)
+    work, plan = Streams(request.streams), request.plan(request.seconds)
+    return measure_comparisons([], plan, results, workdir, KIND, quiet=False, work=work, facts=request.facts)
 
 
 def _go_on(directory: Path, workdir: Path | None) -> tuple[Path, int]:
@@ -138,21 +138,21 @@ def _go_on(directory: Path, workdir: Path | None) -> tuple[Path, int]:
 
     context = click.get_current_context()
     used = [param for param in context.command.params if context.get_parameter_source(param.name or "") is COMMAND_LINE]
-    if others := [param.opts[0] for param in used if param.name not in GOING_ON]:
-        raise BenchError(f"--resume takes no {', '.join(others)}", why="a run goes on with its own options")
+    if rejected := [param.opts[0] for param in used if param.name not in GOING_ON]:
+        raise BenchError(f"--resume takes no {', '.join(rejected)}", why="a run goes on with its own options")
     run = load(directory)
-    asked = _asked_of(run)
-    work = Streams(asked.streams, run)
+    request = _request_of(run)
+    work = Streams(request.streams, run)
     if not work.open:
         raise BenchError(f"run {run.id} has all of its verdicts", fix="start a new one")
     budget = context.params["budget"]
-    seconds = parse_seconds(budget) if budget else asked.seconds
-    plan = asked.plan(run.provenance.seconds + seconds)
+    seconds = parse_seconds(budget) if budget else request.seconds
+    plan = request.plan(run.provenance.seconds + seconds)
     session_context = session_of(directory.parent, workdir, seconds, quiet=False)
-    return session.extend(run, plan, session_context, work, kind=KIND, **asked.facts)
+    return session.extend(run, plan, session_context, work, kind=KIND, **request.facts)
 
 
-def _asked_of(run: Run) -> Asked:
+def _request_of(run: Run) -> Asked:
     """Return a run's request; raises BenchError if its streams would differ on this machine or in this version."""
     import msgspec
 
@@ -164,12 +164,12 @@ def _asked_of(run: Run) -> Asked:
     provenance = run.provenance
     if provenance.kind != KIND:
         raise BenchError(f"run {run.id} does not test the suite", fix="`python -m bench run --resume` goes on with it")
-    if other := Machine.of(provenance).difference(Machine.of(Provenance(schema=SCHEMA, host=fingerprint()))):
-        raise BenchError(f"run {run.id} is from another machine", why=other, fix="start a new one")
+    if difference := Machine.of(provenance).difference(Machine.of(Provenance(schema=SCHEMA, host=fingerprint()))):
+        raise BenchError(f"run {run.id} is from another machine", why=difference, fix="start a new one")
     try:
-        asked = msgspec.convert(provenance.asked, Asked)
+        request = msgspec.convert(provenance.asked, Asked)
     except msgspec.ValidationError as error:
         raise BenchError(f"{run.directory / 'run.json'} does not say what was asked for", why=str(error)) from error
-    if [stream.described() for stream in asked.streams] != provenance.streams:
+    if [stream.described() for stream in request.streams] != provenance.streams:
         raise BenchError(f"run {run.id} is from another version", why="its streams differ", fix="start a new one")
-    return asked
+    return request

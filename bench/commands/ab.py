@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.commands.comparing import measured
+from bench.commands.comparing import measure_comparisons
 from bench.commands.options import JSON, RESULTS_OPTION, WORKDIR, listed, print_json
 from bench.errors import EXIT_INCONCLUSIVE, BenchError
 
@@ -76,7 +76,7 @@ def ab(a: str, b: str, as_json: bool, results: Path, workdir: Path | None, **par
         rootless=rootless,
     )
     plan = compare.plan_of(comparisons, seed=params["seed"], budget=parse_seconds(params["budget"]), rootless=rootless)
-    directory, status = measured(comparisons, plan, results, workdir, "ab", quiet=as_json)
+    directory, status = measure_comparisons(comparisons, plan, results, workdir, "ab", quiet=as_json)
     if status:
         return status
     answers = compared(load(directory))

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from bench.measure.plan import Plan
     from bench.measure.workshop import Workload
 
-__all__ = ["measured"]
+__all__ = ["measure_comparisons"]
 
 
-def measured(
+def measure_comparisons(
     comparisons: Sequence[Comparison],
     plan: Plan,
     results: Path,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench import discovery
-from bench.commands.comparing import measured
+from bench.commands.comparing import measure_comparisons
 from bench.commands.options import DIRECTORY, JSON, RESULTS_OPTION, WORKDIR, directory_of, listed, print_json
 from bench.errors import EXIT_USAGE, BenchError
 
@@ -92,12 +92,12 @@ def gate(runs: tuple[str, ...], results: Path, as_json: bool, **params: Any) -> 
         directories = [directory]
     else:
         directories = [directory_of(results, name) for name in runs]
-    analyses = [_analysed(directory) for directory in directories]
+    analyses = [_analyse(directory) for directory in directories]
     if params["update"]:
         _update(config.baseline, analyses)
         return 0
-    result = judged(analyses, config)
-    _tell(result, params, as_json=as_json)
+    result = judge_runs(analyses, config)
+    _report(result, params, as_json=as_json)
     failed = any((analysis.run.units["error"] != "").any() for analysis in analyses)
     return result.exit_status or (EXIT_USAGE if failed or status else 0)
 
@@ -109,7 +109,7 @@ def _settings(path: Path | None) -> GateConfig:
     return GateConfig() if path is None and not CONFIG.exists() else load_config(path or CONFIG)
 
 
-def _analysed(directory: Path) -> Analysis:
+def _analyse(directory: Path) -> Analysis:
     from bench.reading.analysis import Analysis
     from bench.store.reader import load
 
@@ -148,8 +148,8 @@ def _measure(config: GateConfig, params: dict[str, Any], results: Path, *, quiet
     if not params["update"] and (config.baseline.exists() or not comparisons):
         read_baseline(config.baseline)  # reports an unreadable file before minutes are spent on measuring
     work = gating.Gate(counters, compare)
-    return measured(
-        comparisons, gating.joined(plans, request), results, params["workdir"], "gate", quiet=quiet, work=work
+    return measure_comparisons(
+        comparisons, gating.join_plans(plans, request), results, params["workdir"], "gate", quiet=quiet, work=work
     )
 
 
@@ -198,7 +198,7 @@ def _comparisons(config: GateConfig, params: dict[str, Any], *, rootless: bool) 
     ]
 
 
-def judged(analyses: Iterable[Analysis], config: GateConfig) -> GateResult:
+def judge_runs(analyses: Iterable[Analysis], config: GateConfig) -> GateResult:
     """Judge the runs; without a baseline a run with comparisons is judged by the rest, any other is an error."""
     from bench.gate.baseline import check_suite
     from bench.gate.baseline_file import read_baseline
@@ -252,7 +252,7 @@ def _update(path: Path, analyses: list[Analysis]) -> None:
     click.echo(f"baseline: {path}, {len(baseline.counters):,} counters and {len(baseline.ratios):,} ratios to native")
 
 
-def _tell(result: GateResult, params: dict[str, Any], *, as_json: bool) -> None:
+def _report(result: GateResult, params: dict[str, Any], *, as_json: bool) -> None:
     """Print the table or JSON, write the requested files, and annotate the workflow under GitHub Actions."""
     from bench.gate.github import as_annotations
     from bench.gate.outputs.markdown import as_markdown

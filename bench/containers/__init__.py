@@ -1,5 +1,5 @@
-"""Containers on real layers inside a process that cannot be forked: what the pytest fixtures hand out.
+"""Containers on real layers for the pytest fixtures, inside a process that cannot fork for them.
 
-The process gets a mount namespace of its own; volumes are on loop devices that clear themselves, their files have
-no name, and daemons end with the process. So nothing of it is left, however the process ends.
+The process enters a mount namespace of its own; volumes are on nameless files on loop devices with autoclear, and
+daemons end with the process. So nothing is left, however the process ends.
 """

@@ -1,4 +1,4 @@
-"""Which containers are wanted, and that they cannot be had."""
+"""The choice of a stack for containers, and the error if it is unavailable."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Choice", "UnavailableError"]
 
 
 class UnavailableError(BenchError):
-    """Such a container cannot be had on this machine, or not by this user."""
+    """Such a container is not available on this machine or for this user."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which stack: a driver with its options and a volume, both as the command line has them, depth and content."""
+    """A stack: driver with options and volume, both in the syntax of the command line, depth and content."""
 
     driver: str
     volume: str
@@ -32,16 +32,16 @@ class Choice:
         return f"{self.driver}@{self.volume}"
 
     def check(self) -> None:
-        """Raise BenchError for a driver, option, volume or depth that there is nowhere."""
-        for what, text in (("driver", self.driver), ("volume", self.volume)):
+        """Raise BenchError for an invalid driver, option, volume or depth."""
+        for kind, text in (("driver", self.driver), ("volume", self.volume)):
             if not isinstance(text, str):
-                raise BenchError(f"{what} {text!r} is not a name", fix=f"write it like {what}='xfs'")
-        most = discovery.driver(parse_driver(self.driver)[0]).max_depth or MAX_DEPTH
+                raise BenchError(f"{kind} {text!r} is not a name", fix=f"write it like {kind}='xfs'")
+        limit = discovery.driver(parse_driver(self.driver)[0]).max_depth or MAX_DEPTH
         if not discovery.volume(self.volume).filesystem:
             raise BenchError(
                 f"volume {self.volume} is not for containers of tests",
                 why="what they write in a directory would stay when they are killed",
-                fix=f"choose one of {', '.join(one.name for one in discovery.volumes().values() if one.filesystem)}",
+                fix=f"choose one of {', '.join(item.name for item in discovery.volumes().values() if item.filesystem)}",
             )
-        if not isinstance(self.depth, int) or isinstance(self.depth, bool) or not 1 <= self.depth <= most:
-            raise BenchError(f"{self.depth!r} is not a depth of {self.driver}", fix=f"give 1 to {most} layers")
+        if not isinstance(self.depth, int) or isinstance(self.depth, bool) or not 1 <= self.depth <= limit:
+            raise BenchError(f"{self.depth!r} is not a depth of {self.driver}", fix=f"give 1 to {limit} layers")

@@ -1,4 +1,4 @@
-"""A container as a test sees it, and what makes one after the other."""
+"""A container as used by a test, and the factory of containers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class OverlayContainer:
 
 
 class Containers:
-    """Makes containers by `make`: a new one per call. Those that nobody removed are when this is closed."""
+    """Makes a new container by `make` at each call; `close` removes those that were not removed."""
 
     def __init__(self, make: Callable[[], AbstractContextManager[OverlayContainer]]) -> None:
         self._make = make
@@ -45,12 +45,12 @@ class Containers:
         return container
 
     def remove(self, container: OverlayContainer) -> None:
-        """Unmount and delete a container, so that many in a row take no more room than one."""
+        """Unmount and delete a container, so that a series of them needs the space of one."""
         self._live.pop(container.merged).close()
 
     def close(self) -> None:
-        """Remove all that are left, the newest first."""
+        """Remove all remaining containers, the newest first."""
         with ExitStack() as undo:
-            for one in self._live.values():
-                undo.callback(one.close)
+            for container_stack in self._live.values():
+                undo.callback(container_stack.close)
             self._live.clear()

@@ -1,4 +1,4 @@
-"""Stacks of layers on volumes of this process, each built once, and containers on them."""
+"""Stacks of layers on volumes of this process, each built once, and their containers."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from bench.volumes.base import LoopVolume, Recipe
 
 __all__ = ["SPACE", "Stacks"]
 
-SPACE = 1 << 30  # bytes of each volume for what tests write
-RESERVE = 1.06  # mke2fs(8), -m: 5 % of the whole are kept for root
+SPACE = 1 << 30  # bytes of each volume for the data of tests
+RESERVE = 1.06  # mke2fs(8), -m: 5 % are reserved for root
 INODE_RATIO = 16384  # bytes of that per inode, as mke2fs.conf has it
 SEED = 1
 THREAD = "/proc/thread-self/ns/mnt"
@@ -44,9 +44,9 @@ class _Built:
 
 
 class Stacks:
-    """Stacks below the directory `place`, each built at first use on a volume of its own, until closed.
+    """Stacks below the directory `place`, each built at first use on a volume of its own.
 
-    Volumes are made in `work`, with `space` bytes for what containers get written. All is for one thread, and the
+    Volumes are made in `work`, with `space` bytes for the containers' data. They are visible to one thread and to the
     processes and threads that it starts afterwards.
     """
 
@@ -57,15 +57,15 @@ class Stacks:
         self._namespace = ""
 
     def prepare(self, choice: Choice) -> None:
-        """Build the stack of `choice` unless it is there.
+        """Build the stack of `choice` unless it exists.
 
-        Raises UnavailableError for what this machine lacks, BenchError for what cannot be built.
+        Raises UnavailableError if this machine does not support it, BenchError if it cannot be built.
         """
         self._stack(choice)
 
     @contextmanager
     def container(self, choice: Choice) -> Iterator[OverlayContainer]:
-        """Make a container, mount it while entered, and remove it; what was written before is on the device."""
+        """Make a container, mount it for the context, and remove it; earlier writes are synced before."""
         built = self._stack(choice)
         driver = built.driver
         container = driver.create_read_write(built.stack, choice.depth)
@@ -83,12 +83,12 @@ class Stacks:
 
     def _stack(self, choice: Choice) -> _Built:
         content = choice.content
-        same = os.path.realpath(content) if isinstance(content, str | os.PathLike) else id(content)
-        key = (choice.driver, choice.volume, choice.depth, same)
+        content_key = os.path.realpath(content) if isinstance(content, str | os.PathLike) else id(content)
+        key = (choice.driver, choice.volume, choice.depth, content_key)
         if self._namespace:
             _require_thread(self._namespace)
         if key not in self._built:
-            self._built[key] = (choice, self._build(choice))  # with the choice, so that no other content gets its id
+            self._built[key] = (choice, self._build(choice))  # keeps the content alive, so that its id stays unique
         return self._built[key][1]
 
     def _build(self, choice: Choice) -> _Built:
@@ -121,22 +121,22 @@ class Stacks:
         return _Built(driver, stack, volume)
 
     def _size(self, driver: Driver, recipe: Recipe, layers: Sequence[Layer]) -> tuple[int, int]:
-        """Return bytes and inodes of a volume: the layers, containers that are copies, and what tests write."""
-        taken = driver.footprint(layers, (len(layers),), recipe)
+        """Return bytes and inodes of a volume: the layers, containers that are copies, and the data of tests."""
+        footprint = driver.footprint(layers, (len(layers),), recipe)
         copies = CONTAINERS * driver.container_bytes(layers, len(layers))
-        entries = taken.inodes + CONTAINERS * sum(map(len, layers))
+        entries = footprint.inodes + CONTAINERS * sum(map(len, layers))
         inodes = int(entries * MARGIN) + SPARE_INODES + self.space // INODE_RATIO
-        size = (taken.bytes + copies) * MARGIN + inodes * recipe.inode_bytes + SPARE_BYTES + self.space * RESERVE
+        size = (footprint.bytes + copies) * MARGIN + inodes * recipe.inode_bytes + SPARE_BYTES + self.space * RESERVE
         return max(int(size), recipe.minimum_bytes), inodes
 
     def _isolate(self) -> None:
-        """Enter a mount namespace of our own, with a place for volumes in it."""
+        """Enter a private mount namespace, with a tmpfs for the volumes' mount points."""
         try:
             namespaces.private_mounts()
             mounts.mount("tmpfs", self.place, "tmpfs", options="mode=0700")
         except OSError as error:
-            told = refused_namespaces(error, user_namespace=False)
-            raise UnavailableError("no private mount namespace here", why=told.reason, fix=told.fix) from error
+            refusal = refused_namespaces(error, user_namespace=False)
+            raise UnavailableError("no private mount namespace here", why=refusal.reason, fix=refusal.fix) from error
         self._undo.callback(mounts.unmount, self.place, detach=True)
         self._namespace = os.readlink(THREAD)
 
@@ -153,10 +153,10 @@ def _require_thread(namespace: str) -> None:
 def _require_space(work: Path, size: int, choice: Choice) -> None:
     free = shutil.disk_usage(work).free
     if free < size:
-        why = f"the volume of {choice.arm} at depth {choice.depth} may grow to {format_size(size)}"
+        growth = f"the volume of {choice.arm} at depth {choice.depth} may grow to {format_size(size)}"
         raise BenchError(
             f"not enough space in {work}",
-            why=f"{why}, and {format_size(free)} are free",
+            why=f"{growth}, and {format_size(free)} are free",
             fix="give a --workdir on a larger file system, or less --space",
         )
 
@@ -165,12 +165,12 @@ def _require(choice: Choice, arm: Arm, driver: Driver) -> None:
     if driver.daemon:
         why = "a test runner that is killed would leave the engine behind"
         raise BenchError(f"no {choice.arm} in tests", why=why, fix="choose overlay2, which is built alike")
-    for what, support in (
+    for subject, support in (
         (f"volume {choice.volume}", discovery.volume(choice.volume).probe()),
         (choice.arm, arm_support(arm)),
     ):
         if not support.ok:
-            raise UnavailableError(f"no {what} here", why=support.reason, fix=support.fix)
+            raise UnavailableError(f"no {subject} here", why=support.reason, fix=support.fix)
 
 
 def _workable(path: Path) -> Path:
@@ -181,7 +181,7 @@ def _workable(path: Path) -> Path:
 
 
 def _volume(recipe: Recipe, path: Path, work: Path, size: int, inodes: int) -> LoopVolume:
-    """Make a volume; where a container or a security module forbids it to root, it is unavailable."""
+    """Make a volume; raise UnavailableError if a container or a security module forbids it."""
     forbidden = (PermissionError, FileNotFoundError)
     try:
         volume = recipe.make(path, work, size=size, inodes=inodes)
@@ -197,7 +197,7 @@ def _volume(recipe: Recipe, path: Path, work: Path, size: int, inodes: int) -> L
 
 @contextmanager
 def _mounted(driver: Driver, container: Container) -> Iterator[Path]:
-    """Mount as the driver does; what a test left open in it does not keep it mounted, but is told of."""
+    """Mount by the driver; at the end unmount even if a test left a file open, with a warning."""
     mounting = driver.mount(container)
     merged = mounting.__enter__()
     try:

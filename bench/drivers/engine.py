@@ -85,27 +85,27 @@ class EngineDriver(Driver):
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> EngineStack:
         """Start the engine on `home`, load an archive of the images into it, and build the same images by hand."""
         home.mkdir()
-        wanted = tuple(sorted({*depths}))
+        distinct = tuple(sorted({*depths}))
         complete = with_program(layers)
         engine = self.engine(home, self.storage)
         archive = home / "images.tar"
         try:
             engine.start()
-            diff_ids = save(complete, wanted, seed, archive)
+            diff_ids = save(complete, distinct, seed, archive)
             mounts.sync(home)  # so that neither measurement includes earlier writes
             start = perf_counter_ns()
             engine.load(archive)
             loading = perf_counter_ns() - start
-            ids = [str(path) for path in engine.layers(diff_ids[: wanted[-1]])]
+            ids = [str(path) for path in engine.layers(diff_ids[: distinct[-1]])]
             archive.unlink()
             mounts.sync(home)
             start = perf_counter_ns()
-            by_hand = self.by_hand.build(home / "by-hand", complete, wanted, seed)
+            by_hand = self.by_hand.build(home / "by-hand", complete, distinct, seed)
             building = perf_counter_ns() - start
         except BaseException:
             engine.stop()
             raise
-        return EngineStack(home, layers, seed, ids, wanted, engine, by_hand, loading, building)
+        return EngineStack(home, layers, seed, ids, distinct, engine, by_hand, loading, building)
 
     def control(self, stack: EngineStack) -> Stack:
         """Return a second stack by hand, built on first use, because two stacks of the same builder differ too.

@@ -28,12 +28,12 @@ class Native(InPlace):
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
         """Write the merged tree of each of `depths`."""
         home.mkdir()
-        wanted = tuple(depths)
-        for depth in wanted:
+        distinct = tuple(depths)
+        for depth in distinct:
             target = home / f"image-{depth}"
             target.mkdir()
             materialise(flatten(layers[:depth]), target, seed)
-        return Stack(home, layers, seed, [f"image-{depth}" for depth in wanted], wanted)
+        return Stack(home, layers, seed, [f"image-{depth}" for depth in distinct], distinct)
 
     def create_read_write(self, stack: Stack, depth: int) -> Container:
         """Copy the image's directory."""

@@ -63,14 +63,14 @@ class Overlay2(OverlayFs, LinkedLayout):
 
     def mount_options(self) -> list[tuple[str, str | None]]:
         """Return the options of this arm; index=off by default, as Docker passes it."""
-        wanted = {"index": "on" if self.indexed else "off", **self.chosen}
-        wanted.pop("via", None)
+        options = {"index": "on" if self.indexed else "off", **self.chosen}
+        options.pop("via", None)
         flags: list[tuple[str, str | None]] = []
-        if wanted.pop("volatile", "off") == "on":
+        if options.pop("volatile", "off") == "on":
             flags.append(("volatile", None))
         if self.rootless:
             flags.append(("userxattr", None))
-        return [*wanted.items(), *flags]
+        return [*options.items(), *flags]
 
     @contextmanager
     def mount(self, container: Container) -> Iterator[Path]:

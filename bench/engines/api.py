@@ -41,23 +41,23 @@ def status(path: Path, method: str, target: str) -> int:
 
 def info(path: Path) -> dict[str, Any]:
     """Return the answer to `GET /info` of the daemon at the socket `path`; raises BenchError if there is none."""
-    what = f"no engine answers at {path}"
+    problem = f"no engine answers at {path}"
     try:
         with closing(_Unix(path, INFO_SECONDS)) as connection:
             connection.request("GET", "/info")
             response = connection.getresponse()
             content = response.read()
             if response.status != http.HTTPStatus.OK:
-                raise BenchError(what, why=f"to /info it says {response.status} {response.reason}")
+                raise BenchError(problem, why=f"to /info it says {response.status} {response.reason}")
             document = json.loads(content)
     except PermissionError as error:
-        raise BenchError(what, why="no permission", fix=_permitted(path)) from error
+        raise BenchError(problem, why="no permission", fix=_permitted(path)) from error
     except (http.client.HTTPException, ValueError) as error:
-        raise BenchError(what, why="what listens there does not speak Docker's API") from error
+        raise BenchError(problem, why="what listens there does not speak Docker's API") from error
     except OSError as error:
-        raise BenchError(what, why=error.strerror or str(error), fix="name the socket of one that runs") from error
+        raise BenchError(problem, why=error.strerror or str(error), fix="name the socket of one that runs") from error
     if not isinstance(document, dict) or "Driver" not in document:
-        raise BenchError(what, why="what listens there does not speak Docker's API")
+        raise BenchError(problem, why="what listens there does not speak Docker's API")
     return document
 
 

@@ -153,10 +153,10 @@ class Containerd(Engine):
 
 def _lowest(command: str) -> Path:
     """Return the topmost layer's directory in the mount(8) command of a read-only snapshot."""
-    words = command.split()
+    arguments = command.split()
     if "lowerdir=" not in command:
-        return Path(words[words.index("bind") + 1] if "bind" in words else words[-2])
-    options = words[words.index("-o") + 1]
+        return Path(arguments[arguments.index("bind") + 1] if "bind" in arguments else arguments[-2])
+    options = arguments[arguments.index("-o") + 1]
     lower = next(option for option in options.split(",") if option.startswith("lowerdir="))
     return Path(lower.removeprefix("lowerdir=").split(":")[0])
 

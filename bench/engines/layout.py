@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-__all__ = ["CONTAINER", "INIT_LAYER", "compare", "described", "numbered", "without_init"]
+__all__ = ["CONTAINER", "INIT_LAYER", "compare", "describe", "inode_numbers", "without_init"]
 
 _SHORT = re.compile(r"[A-Z2-7]{26}")  # base32, moby's idLength
 _TEMPORARY = re.compile(r"^#[0-9a-f]+$")  # temporary files in overlayfs's work directory: ovl_lookup_temp
@@ -29,7 +29,7 @@ QUOTA = "backingFsBlockDev"  # a node that dockerd makes to probe quotas (quota/
 INIT_LAYER, CONTAINER = "init", "container"  # labels of a container's two layers
 
 
-def described(home: Path, names: Mapping[str, str]) -> dict[str, str]:
+def describe(home: Path, names: Mapping[str, str]) -> dict[str, str]:
     """Return a description of each path below `home`; `names` maps names of layers' directories to labels."""
     ordered = sorted(
         names.items(), key=lambda item: -len(item[0])
@@ -48,7 +48,7 @@ def described(home: Path, names: Mapping[str, str]) -> dict[str, str]:
     return {replaced(path): replaced(facts) for path, facts in _walk(str(home), "") if path != QUOTA}
 
 
-def numbered(tree: Path) -> dict[str, str]:
+def inode_numbers(tree: Path) -> dict[str, str]:
     """Return the inode number of each path below `tree`, as text: the order of the inodes in btrfs's tree."""
     inodes = {}
     for directory, subdirectories, files in os.walk(tree):

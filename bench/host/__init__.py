@@ -1,1 +1,1 @@
-"""The machine: what works here, what it is, what can be installed."""
+"""The machine: its description and conditions, packages, work directory, engines, daemons."""

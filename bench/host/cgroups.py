@@ -1,4 +1,4 @@
-"""The control groups of containers that a run's engines start: all below one name, and empty once the run is over."""
+"""Control groups of the containers of a run's engines: all below one name, and empty after the run."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 def idle(root: Path = ROOT) -> list[Path]:
-    """Return our groups in which no process is, in the one hierarchy of version 2 or in each of version 1."""
-    return [top for top in _ours(root) if _is_idle(top)]
+    """Return this suite's groups without processes, in the hierarchy of version 2 or in each of version 1."""
+    return [group for group in _ours(root) if _is_idle(group)]
 
 
-def _is_idle(top: Path) -> bool:
+def _is_idle(group: Path) -> bool:
     try:
-        return not any(_processes(group) for group in (top, *top.rglob("*")))
-    except FileNotFoundError:  # one went while we looked, so that somebody is at work there
+        return not any(_processes(path) for path in (group, *group.rglob("*")))
+    except FileNotFoundError:  # one disappeared meanwhile, so they are in use
         return False
 
 
 def remove(root: Path = ROOT) -> None:
-    """Remove our groups with those below; what has processes stays (EBUSY)."""
-    for top in _ours(root):
-        with contextlib.suppress(FileNotFoundError):  # one went while we looked
-            below = sorted((path for path in top.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
-            for directory in (*below, top):
+    """Remove this suite's groups and their children; those with processes remain (EBUSY)."""
+    for group in _ours(root):
+        with contextlib.suppress(FileNotFoundError):  # one disappeared meanwhile
+            children = sorted((path for path in group.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
+            for directory in (*children, group):
                 with contextlib.suppress(OSError):
                     directory.rmdir()
 
@@ -41,5 +41,5 @@ def _ours(root: Path) -> Iterator[Path]:
 def _processes(group: Path) -> str:
     try:
         return (group / "cgroup.procs").read_text(encoding="ascii").strip()
-    except OSError:  # no group, or gone
+    except OSError:  # not a group, or removed
         return ""

@@ -1,4 +1,4 @@
-"""A daemon in the foreground: started, waited for, and ended with what it said kept for the reader."""
+"""A daemon run in the foreground: start, wait until ready, stop; its output is kept for error messages."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = ["Daemon", "DaemonError", "private_places"]
 
 START_SECONDS, STOP_SECONDS = 60.0, 20.0
 POLL_SECONDS = 0.02
-LAST_LINES = 3  # of what it said, in an error
-# Where daemons keep locks, sockets and what they know, whatever they are told: /run/containerd, /run/zfs,
+LAST_LINES = 3  # of its output, in an error
+# Directories in which daemons keep locks, sockets and state regardless of their options: /run/containerd, /run/zfs,
 # /dev/shm/libpod_lock; /var/lib/zfs/zpool.cache has the user's pools.
 PRIVATE = (Path("/run"), Path("/dev/shm"), Path("/var/lib/zfs"))  # noqa: S108
-SOURCE = "layer-bench"  # of the mounts over them
+SOURCE = "layer-bench"  # the mount source of the tmpfs over them
 
 
 def private_places(name: str) -> None:
-    """Hide the host's daemons behind empty directories that only this mount namespace has, once.
+    """Mount a tmpfs over the host's directories of daemons, in this mount namespace, once.
 
-    Raises BenchError in a namespace that is not the suite's own: there those places are the user's.
+    Raises BenchError in a namespace that the suite did not create, where the directories are the user's.
     """
     if mounts.mount_entry(PRIVATE[0]).source == SOURCE:
         return
@@ -39,11 +39,11 @@ def private_places(name: str) -> None:
     for place in PRIVATE:
         if place.is_dir():
             mounts.mount(SOURCE, place, "tmpfs", options="mode=0755")
-    mounts.mount("proc", "/proc", "proc")  # of our PID namespace: runc looks its children up there
+    mounts.mount("proc", "/proc", "proc")  # of the new PID namespace, because runc reads its children there
 
 
 class DaemonError(BenchError):
-    """A daemon that does not run; `said` is all that it said."""
+    """A daemon does not run; `output` is its complete output."""
 
     def __init__(self, what: str, output: str) -> None:
         lines = output.strip().splitlines()
@@ -52,20 +52,20 @@ class DaemonError(BenchError):
 
 
 class Daemon:
-    """A running daemon: started by the constructor, which returns as soon as `ready` says so.
+    """A running daemon, started by the constructor, which returns when `ready` returns true.
 
-    Raises DaemonError with its own last words where it ends first or is not ready after START_SECONDS.
+    Raises DaemonError with the last lines of its output if it ends first or is not ready after START_SECONDS.
     """
 
     def __init__(
         self, command: Sequence[str], ready: Callable[[], bool], environment: Mapping[str, str] | None = None
     ) -> None:
-        tether = namespaces.TETHER if shutil.which(namespaces.TETHER[0]) else ()  # where no PID namespace ends it
+        tether = namespaces.TETHER if shutil.which(namespaces.TETHER[0]) else ()  # if no PID namespace ends it
         self.command = [*tether, *command]
         self.name = os.path.basename(command[0])
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed by stop
         try:
-            # A session of its own: a ^C at the terminal must reach the run, not the daemon.
+            # A session of its own, so that ^C at the terminal reaches the run and not the daemon.
             self.process: subprocess.Popen[Any] = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
@@ -95,11 +95,11 @@ class Daemon:
             raise DaemonError(f"{self.name} has ended (status {self.process.returncode})", self.output())
 
     def output(self) -> str:
-        """Return all that it said; it writes on at the end, wherever the reader is."""
+        """Return its output so far; pread leaves the file offset, at which it writes, unchanged."""
         return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0).decode(errors="replace")
 
     def stop(self) -> None:
-        """End it, with force where it does not listen."""
+        """Terminate it; kill it after STOP_SECONDS."""
         if self._log.closed:
             return
         if self.process.poll() is None:

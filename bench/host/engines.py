@@ -1,4 +1,4 @@
-"""Container engines on this machine, from their files alone: nothing is started, no engine is asked."""
+"""Container engines installed on this machine, from their files only: no engine is started or queried."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ __all__ = ["ENGINES", "InstalledEngine", "InstalledStorage", "recommended", "sto
 
 @dataclass(frozen=True)
 class InstalledEngine:
-    """Where an engine says how it stores, and where it stores unless told otherwise."""
+    """An engine's configuration files and default storage directory."""
 
     name: str
-    program: str  # prints its version without asking the engine
-    process: str  # runs while the engine does; empty: it has no daemon
+    program: str  # prints its version without contacting the engine
+    process: str  # name of its daemon; empty: it has none
     package: str
     configurations: tuple[str, ...]  # the first that exists counts; ~ is the user's home
     root: str
-    keys: tuple[tuple[str, ...], tuple[str, ...]]  # of the root directory and of the driver
+    keys: tuple[tuple[str, ...], tuple[str, ...]]  # configuration keys of the root directory and of the driver
     drivers: Mapping[str, str]  # directory below the root, by driver
 
 
 @dataclass(frozen=True)
 class InstalledStorage:
-    """What an engine's files say of its storage; `problems` are files that could not be read."""
+    """An engine's storage according to its files; `problems` are about files that could not be read."""
 
     root: Path
     driver: str | None  # as configured
@@ -46,7 +46,7 @@ class InstalledStorage:
 
     @property
     def text(self) -> str:
-        """One line for a person."""
+        """A one-line description."""
         present = ", ".join(self.present) or "none yet"
         parts = [f"driver {self.driver or 'not configured'} (directories: {present})", f"root {self.root}"]
         parts.append(f"on {self.filesystem or 'an unknown file system'}")
@@ -93,47 +93,47 @@ ROOTLESS_PODMAN = "~/.local/share/containers/storage"
 
 
 def find(engine: InstalledEngine) -> str | None:
-    """Return the path of the engine's program; the distribution's own before any other of that name on PATH."""
+    """Return the path of the engine's program; the distribution's takes precedence over others on PATH."""
     return shutil.which(engine.program, path="/usr/bin:/usr/sbin:/bin:/sbin") or shutil.which(engine.program)
 
 
 def version(engine: InstalledEngine) -> str | None:
-    """Return the version that the program prints of itself; None if it is not installed."""
+    """Return the version that the program prints; None if it is not installed."""
     path = find(engine)
     return None if path is None else tool_version(path)
 
 
 def running(engine: InstalledEngine) -> bool | None:
-    """Tell whether the engine's daemon is among the processes; None: it has no daemon."""
+    """Tell whether the engine's daemon is running; None: it has no daemon."""
     if not engine.process:
         return None
     return any(process.info["name"] == engine.process for process in psutil.process_iter(["name"]))
 
 
-# Where Docker 20.10's own drivers come first (daemon/graphdriver/driver_linux.go); overlay2 is its maintainers' choice
-# for every distribution that is still supported (Docker's documentation, "Select a storage driver").
+# File systems on which Docker 20.10 prefers their own drivers (daemon/graphdriver/driver_linux.go); its maintainers
+# recommend overlay2 for all supported distributions (Docker's documentation, "Select a storage driver").
 SNAPSHOTTING = ("btrfs", "zfs")
 
 
 def recommended(distribution: str | None, filesystem: str | None, *, overlay: Support, fuse: Support) -> Support:
-    """Say which storage driver to choose here, and why: for the distribution, the root's file system and the kernel.
+    """Recommend a storage driver, with reasons, for the distribution, the root's file system and the kernel.
 
-    `overlay` and `fuse` tell whether the kernel mounts overlay, and whether fuse-overlayfs works.
+    `overlay` and `fuse`: whether the kernel mounts overlay, and whether fuse-overlayfs works.
     """
-    where = f"for {distribution or 'this distribution'} on {filesystem or 'an unknown file system'}"
+    place = f"for {distribution or 'this distribution'} on {filesystem or 'an unknown file system'}"
     if overlay.ok and filesystem in SNAPSHOTTING:
         return Support.yes(
-            f"overlay2 {where}: it is what is maintained; Docker 20.10 takes {filesystem} there unless told otherwise"
+            f"overlay2 {place}: it is what is maintained; Docker 20.10 takes {filesystem} there unless told otherwise"
         )
     if overlay.ok:
-        return Support.yes(f"overlay2 {where}: the kernel mounts it, and Docker documents it for every distribution")
+        return Support.yes(f"overlay2 {place}: the kernel mounts it, and Docker documents it for every distribution")
     if fuse.ok:
-        return Support.yes(f"fuse-overlayfs {where}: the kernel does not mount overlay ({overlay.reason})")
-    return Support.yes(f"vfs {where}: neither overlay ({overlay.reason}) nor fuse-overlayfs ({fuse.reason}) works")
+        return Support.yes(f"fuse-overlayfs {place}: the kernel does not mount overlay ({overlay.reason})")
+    return Support.yes(f"vfs {place}: neither overlay ({overlay.reason}) nor fuse-overlayfs ({fuse.reason}) works")
 
 
 def storage(engine: InstalledEngine, *, root: Path = Path("/"), home: Path | None = None) -> InstalledStorage:
-    """Return what the engine's files below `root` say."""
+    """Return the engine's storage according to its files below `root`."""
     problems: list[str] = []
     below = _placing(root, home or Path.home())
     settings: dict[str, Any] = {}
@@ -151,9 +151,9 @@ def storage(engine: InstalledEngine, *, root: Path = Path("/"), home: Path | Non
         except ValueError as error:
             problems.append(f"{file}: {error}")
         break
-    where, driver = (_dig(settings, keys) for keys in engine.keys)
+    configured, driver = (_dig(settings, keys) for keys in engine.keys)
     default = ROOTLESS_PODMAN if engine.name == "podman" and os.geteuid() != 0 else engine.root
-    place = below(where or default)
+    place = below(configured or default)
     return InstalledStorage(place, driver, _present(engine, place, problems), _filesystem(place), tuple(problems))
 
 
@@ -182,7 +182,7 @@ def _present(engine: InstalledEngine, place: Path, problems: list[str]) -> tuple
 
 
 def _filesystem(place: Path) -> str | None:
-    """The file system of `place`, or of what it would be made in."""
+    """The file system of `place`, or of its nearest existing parent."""
     try:
         return mounts.mount_entry(place).fstype
     except OSError:

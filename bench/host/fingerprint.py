@@ -1,4 +1,4 @@
-"""What this machine is, and how quiet it was while something was measured on it."""
+"""Description of this machine, and its noise during a measurement."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ __all__ = ["Conditions", "conditions", "fingerprint", "warnings"]
 PACKAGES = ("click", "numpy", "pandas", "plotly", "psutil", "pyperf", "scipy")
 TOOL_SECONDS = 10.0
 
-# Shares are of the CPU time that all CPUs together had between the two snapshots.
+# Shares of the total CPU time of all CPUs between the two snapshots.
 STEAL_SHARE = 0.01
-"""The hypervisor took CPU time away: it stretches any CPU-bound operation by about its share, and
-the differences looked for are a few percent: two equal runs, one after the other, differ by 5 % already."""
+"""CPU time taken by the hypervisor: it extends any CPU-bound operation by about this share, and the differences of
+interest are a few percent; two equal runs, one after the other, differ by 5 %."""
 OTHERS_SHARE = 0.20
-"""Other processes' CPU time. A chosen bound, not a measured one: kernel threads that do the run's own
-writing count as others too, and on a machine of two CPUs this is less than half of the one beside the run's."""
+"""CPU time of other processes. The bound is chosen, not measured: kernel threads that write the run's data count as
+others too, and on a machine with two CPUs this is less than half of the CPU that the run does not use."""
 SWAP_BYTES = 1 << 20
-"""Bytes swapped in or out: a single page may be old business, a mebibyte (256 pages) is memory pressure,
-under which the page cache that the temperatures speak of is not kept."""
+"""Bytes swapped in or out: a single page may have earlier causes, a mebibyte (256 pages) is memory pressure, under
+which the page cache of hot and new containers is reclaimed."""
 THROTTLE_EVENTS = 0
-"""Any throttling changes the clock's rate within the run (drivers/thermal/intel/therm_throt.c counts it)."""
+"""Any throttling changes the CPU frequency within the run (counted in drivers/thermal/intel/therm_throt.c)."""
 SLOW_GOVERNORS = frozenset({"powersave", "conservative"})
 """Governors that start from the lowest frequency (Documentation/admin-guide/pm/cpufreq.rst)."""
 
@@ -45,17 +45,17 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Conditions:
-    """A snapshot of counters that count for the whole host, so a PID namespace changes nothing.
+    """A snapshot of counters of the whole host, which are the same in a PID namespace.
 
     Seconds of CPU time since boot, summed over all CPUs; `pressure` is microseconds stalled since
-    boot per `resource kind` (Documentation/accounting/psi.rst). None or empty: not told here.
+    boot per `resource kind` (Documentation/accounting/psi.rst). None or empty: not available.
     """
 
     when: float  # monotonic seconds
     load: tuple[float, float, float]
-    busy: float  # user, nice and system time, that of every process and kernel thread
+    busy: float  # user, nice and system time of all processes and kernel threads
     steal: float
-    idle: float  # with the time waiting for devices
+    idle: float  # including iowait
     total: float
     context_switches: int
     swapped: int  # bytes in and out
@@ -69,7 +69,7 @@ def conditions(*, proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> Condi
     cpu = psutil.cpu_times()
     idle = cpu.idle + getattr(cpu, "iowait", 0.0)
     steal = getattr(cpu, "steal", 0.0)
-    busy = cpu.user + getattr(cpu, "nice", 0.0) + cpu.system  # guests' time is in user and nice
+    busy = cpu.user + getattr(cpu, "nice", 0.0) + cpu.system  # user and nice include guest time
     interrupts = getattr(cpu, "irq", 0.0) + getattr(cpu, "softirq", 0.0)
     return Conditions(
         when=monotonic(),
@@ -87,41 +87,41 @@ def conditions(*, proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> Condi
 
 
 def warnings(before: Conditions, after: Conditions, own_cpu_seconds: float) -> list[RunWarning]:
-    """Return what made the host noisy between two snapshots, one sentence each.
+    """Return a warning for each source of noise between two snapshots.
 
-    `own_cpu_seconds` is the CPU time of the run's processes in between, children included.
+    `own_cpu_seconds` is the CPU time of the run's processes in between, including children.
     """
-    found = []
+    noise = []
     total = after.total - before.total
     if total > 0:
         stolen = (after.steal - before.steal) / total
         if stolen > STEAL_SHARE:
-            found.append(
+            noise.append(
                 RunWarning("steal", f"the hypervisor took {stolen:.1%} of the CPU time (bound: {STEAL_SHARE:.0%})")
             )
         others = max(0.0, after.busy - before.busy - own_cpu_seconds) / total
         if others > OTHERS_SHARE:
-            found.append(
+            noise.append(
                 RunWarning("others", f"other processes took {others:.0%} of the CPU time (bound: {OTHERS_SHARE:.0%})")
             )
     swapped = after.swapped - before.swapped
     if swapped > SWAP_BYTES:
-        found.append(
+        noise.append(
             RunWarning("swap", f"the host swapped {swapped / (1 << 20):.1f} MiB (bound: {SWAP_BYTES >> 20} MiB)")
         )
     if before.throttled is not None and after.throttled is not None:
         events = after.throttled - before.throttled
         if events > THROTTLE_EVENTS:
-            found.append(RunWarning("heat", f"CPUs were throttled for heat {events} times"))
+            noise.append(RunWarning("heat", f"CPUs were throttled for heat {events} times"))
     slow = sorted(SLOW_GOVERNORS & {*before.governors, *after.governors})
     if slow:
         text = f"the CPU frequency governor is {' and '.join(slow)}; `cpupower frequency-set -g performance`"
-        found.append(RunWarning("governor", text))
-    return found
+        noise.append(RunWarning("governor", text))
+    return noise
 
 
 def fingerprint(*, proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> dict[str, Any]:
-    """Return what this machine is: JSON scalars and small dicts; None where a fact cannot be had."""
+    """Return a description of this machine: JSON scalars and small dicts; None for unavailable facts."""
     return {
         "hostname": socket.gethostname(),
         "kernel": platform.release(),
@@ -140,16 +140,16 @@ def fingerprint(*, proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> dict
 
 
 def tool_version(program: str, flag: str = "--version") -> str | None:
-    """Return the dotted number in what `program flag` prints; None if it is missing or silent."""
+    """Return the dotted number in the output of `program flag`; None if there is no program or number."""
     path = find_program(program)
     if path is None:
         return None
     try:
-        # podman makes directories where it keeps what runs, even to tell its version: for an ordinary user in /tmp.
-        with tempfile.TemporaryDirectory(prefix="bench-") as place:
+        # podman creates its runtime directories even for --version, in /tmp for an ordinary user.
+        with tempfile.TemporaryDirectory(prefix="bench-") as directory:
             done = subprocess.run(
                 [path, flag],
-                env={**os.environ, "XDG_RUNTIME_DIR": place, "TMPDIR": place},
+                env={**os.environ, "XDG_RUNTIME_DIR": directory, "TMPDIR": directory},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -161,7 +161,7 @@ def tool_version(program: str, flag: str = "--version") -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     lines = [re.sub(r"\(.*?\)", "", line) for line in done.stdout.splitlines()]  # (Debian 12.2.0-14), (5-Feb-2023)
-    lines.sort(key=lambda line: not line.startswith(program))  # fuse-overlayfs names fusermount3 before itself
+    lines.sort(key=lambda line: not line.startswith(program))  # fuse-overlayfs prints fusermount3's version first
     numbers = (re.search(r"\d+(?:\.\d+)+[\w.+~-]*", line) for line in lines)
     return next((number[0].rstrip(".,") for number in numbers if number), None)
 
@@ -188,7 +188,7 @@ def distribution() -> str | None:
 
 
 def _cpu_model(proc: Path) -> str | None:
-    """The model's name; on arm64, which gives none, implementer and part."""
+    """The model's name; on arm64, which has none, implementer and part."""
     text = _read(proc / "cpuinfo") or ""
     facts: dict[str, str] = {}
     for line in text.splitlines():
@@ -216,7 +216,7 @@ def _turbo(sys: Path) -> bool | None:
 
 
 def _virtualisation(proc: Path, sys: Path) -> dict[str, Any]:
-    """Whether a hypervisor shows itself, which firmware names itself, and which kind of container this is."""
+    """Whether the CPU reports a hypervisor, the firmware's names, and the kind of container."""
     flags = re.search(r"^flags\s*:(.*)$", _read(proc / "cpuinfo") or "", re.MULTILINE)
     firmware = [_read(sys / "class/dmi/id" / name) for name in ("sys_vendor", "product_name")]
     return {
@@ -227,7 +227,7 @@ def _virtualisation(proc: Path, sys: Path) -> dict[str, Any]:
 
 
 def _container(proc: Path) -> str | None:
-    """The engine whose container this process is in; None outside or unknown."""
+    """The engine of the container that this process runs in; None if in none, or unknown."""
     root = proc.parent
     if (name := _read(root / "run/systemd/container")) is not None:
         return name
@@ -244,18 +244,18 @@ def _swapped(proc: Path) -> int:
 
 
 def _throttled(sys: Path) -> int | None:
-    """Throttling events of all cores, and of each package once per core that reports it; None: not counted."""
+    """Sum of the throttling events of cores and packages (a package counts once per core); None: not available."""
     files = (sys / "devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count")
     counts = [int(text) for file in files if (text := _read(file)) and text.isdigit()]
     return sum(counts) if counts else None
 
 
 def _pressure(proc: Path) -> dict[str, int]:
-    found = {}
+    stalled = {}
     for resource in ("cpu", "io", "memory"):
         for line in (_read(proc / "pressure" / resource) or "").splitlines():
             kind, *fields = line.split()
             totals = [value.removeprefix("total=") for value in fields if value.startswith("total=")]
             if totals:
-                found[f"{resource} {kind}"] = int(totals[0])
-    return found
+                stalled[f"{resource} {kind}"] = int(totals[0])
+    return stalled

@@ -1,7 +1,7 @@
-"""The one directory that a run makes, and what runs that were killed left behind.
+"""The work directory of an ordinary user's run, and leftovers of killed runs.
 
-A run's directory holds an owner file with a lock (flock) that the kernel drops when the last process
-of the run dies, however it dies. So a directory with our owner file that nobody locks is a dead run's.
+A run's directory has an owner file with a lock (flock), which the kernel releases when the last process
+of the run dies. So a directory with an owner file of this suite that is not locked belongs to a dead run.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ __all__ = ["Leftover", "WorkDirectory", "find", "remove"]
 PREFIX = "bench-work-"
 OWNER = ".bench-owner"
 MAGIC = "layer-bench"
-OWNER_BYTES = 4096  # no owner file of ours is longer
+OWNER_BYTES = 4096  # maximum size of an owner file
 OVERLAYS = frozenset({"overlay", "fuse.fuse-overlayfs"})
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """A thing found: what it is, where, why it is thought a leftover, and whether it is provably ours."""
+    """A leftover: its kind, path, the reason to list it, and whether it was provably made by this suite."""
 
     kind: str
     path: Path
@@ -42,10 +42,10 @@ class Leftover:
 
 
 class WorkDirectory:
-    """Context manager: a new directory below `parent` for one run alone; its value is the path.
+    """Context manager: a new directory below `parent` for one run; its value is the path.
 
-    Mode 0700, with the owner file locked as long as this process or one forked from it lives.
-    Leaving removes the directory with all that is in it.
+    Mode 0700; the owner file is locked while this process or a fork of it lives.
+    Exiting removes the directory and its content.
     """
 
     def __init__(self, parent: Path) -> None:
@@ -85,47 +85,47 @@ class WorkDirectory:
 
 
 def find(workdir: Path, *, sys: Path = Path("/sys")) -> list[Leftover]:
-    """Return what earlier runs, or other tools, left in `workdir` and of loop devices and mounts on it.
+    """Return leftovers of earlier runs or other tools in `workdir`, with loop devices and mounts on it.
 
-    Directories of dead runs and their control groups are removable; all else is only reported, as it may be somebody's.
+    Directories and control groups of dead runs are removable; all others are only reported, as they may be in use.
     """
     root = Path(os.path.realpath(workdir))
-    found = [item for path in sorted(root.glob(f"{PREFIX}*")) if (item := _examine(path)) is not None]
-    found += _loop_devices(root, sys)
+    leftovers = [leftover for path in sorted(root.glob(f"{PREFIX}*")) if (leftover := _examine(path)) is not None]
+    leftovers += _loop_devices(root, sys)
     for group in cgroups.idle(sys / "fs" / "cgroup"):
-        found.append(Leftover("control group", group, "of containers of a run that was killed", removable=True))
+        leftovers.append(Leftover("control group", group, "of containers of a run that was killed", removable=True))
     for entry in mounts.mount_table():
         if entry.fstype in OVERLAYS and entry.target.startswith(f"{root}/{PREFIX}"):
-            found.append(
+            leftovers.append(
                 Leftover("mount", Path(entry.target), f"{entry.fstype} below a run's directory; see umount(8)")
             )
-    return found
+    return leftovers
 
 
 def remove(leftover: Leftover) -> None:
-    """Delete a dead run's directory; raise BenchError if it is not (or no longer) provably that."""
+    """Remove a leftover; raise BenchError if it is not (or no longer) provably of a dead run."""
     path = leftover.path
     if leftover.kind == "control group":
         cgroups.remove()
         return
     if not leftover.removable:
         raise BenchError(f"not removing {path}", why=f"not provably of this suite: {leftover.reason}")
-    with _owned(path) as proof:
-        if proof:
-            raise BenchError(f"not removing {path}", why=proof)
+    with _owned(path) as reason:
+        if reason:
+            raise BenchError(f"not removing {path}", why=reason)
         _delete(path)
 
 
 def _examine(path: Path) -> Leftover | None:
-    """Return what a directory with our prefix is; None: in use by a run."""
-    with _owned(path) as proof:
-        if proof == _IN_USE:
+    """Classify a directory with the suite's prefix; None: in use by a run."""
+    with _owned(path) as reason:
+        if reason == _IN_USE:
             return None
-        if proof:
-            return Leftover("directory", path, proof)
-        below = _mounts_below(path)
-        if below:
-            return Leftover("directory", path, f"of a dead run, but {below[0]} is mounted in it; see umount(8)")
+        if reason:
+            return Leftover("directory", path, reason)
+        mounted = _mounts_below(path)
+        if mounted:
+            return Leftover("directory", path, f"of a dead run, but {mounted[0]} is mounted in it; see umount(8)")
         return Leftover("directory", path, "of a run that was killed", removable=True)
 
 
@@ -134,7 +134,7 @@ _IN_USE = "in use by a run"
 
 @contextmanager
 def _owned(path: Path) -> Iterator[str]:
-    """Lock a directory's owner file while entered; the value is why it is not a dead run's, or nothing."""
+    """Lock a directory's owner file; yield the reason why it is not of a dead run, or an empty text."""
     with _opened(path) as (descriptor, reason):
         if descriptor < 0:
             yield reason
@@ -154,7 +154,7 @@ def _owned(path: Path) -> Iterator[str]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[int, str]]:
-    """Open the owner file of a directory, both ours and neither a link; else (-1, why not)."""
+    """Open a directory's owner file, if both belong to this user and are no links; else yield -1 and the reason."""
     try:
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
@@ -183,43 +183,43 @@ def _opened(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _delete(path: Path) -> None:
-    """Delete a tree, never through a symbolic link (shutil.rmtree sees to it) nor across a mount."""
+    """Delete a tree, without following symbolic links (shutil.rmtree does not) or crossing mounts."""
     if path.is_symlink():
         raise BenchError(f"not removing {path}", why="it is a symbolic link")
-    below = _mounts_below(path)
-    if below:
-        raise BenchError(f"not removing {path}", why=f"{below[0]} is mounted", fix=f"`umount {below[0]}` first")
+    mounted = _mounts_below(path)
+    if mounted:
+        raise BenchError(f"not removing {path}", why=f"{mounted[0]} is mounted", fix=f"`umount {mounted[0]}` first")
     try:
         _open_up(path)
         shutil.rmtree(path)
     except FileNotFoundError:
-        if path.exists():  # another deletes it too
+        if path.exists():  # another process deletes it too
             raise BenchError(f"cannot remove {path}", why="it changes meanwhile", fix="try again") from None
     except OSError as error:
         raise BenchError(f"cannot remove all of {path}", why=str(error)) from error
 
 
 def _open_up(path: Path) -> None:
-    """Let the owner into every directory: overlayfs makes its work directories with mode 0, which only root passes."""
-    for top, names, _ in os.walk(path):
-        for name in names:
-            below = os.path.join(top, name)
-            mode = os.lstat(below).st_mode
+    """Give the owner access to every directory: overlayfs creates work directories with mode 0."""
+    for directory, subdirectories, _ in os.walk(path):
+        for name in subdirectories:
+            entry = os.path.join(directory, name)
+            mode = os.lstat(entry).st_mode
             if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU:
-                os.chmod(below, stat.S_IRWXU)
+                os.chmod(entry, stat.S_IRWXU)
 
 
 def _mounts_below(path: Path) -> list[str]:
-    where = os.path.realpath(path)
-    return [entry.target for entry in mounts.mount_table() if f"{entry.target}/".startswith(f"{where}/")]
+    resolved = os.path.realpath(path)
+    return [entry.target for entry in mounts.mount_table() if f"{entry.target}/".startswith(f"{resolved}/")]
 
 
 def _loop_devices(root: Path, sys: Path) -> list[Leftover]:
-    found = []
+    devices = []
     for file in sorted((sys / "block").glob("loop*/loop/backing_file")):
         try:
             backing = file.read_text(encoding="utf-8", errors="replace").rstrip("\n")
-        except OSError:  # detached just now
+        except OSError:  # just detached
             continue
         device = Path("/dev") / file.parent.parent.name
         if backing.endswith(" (deleted)"):
@@ -228,8 +228,8 @@ def _loop_devices(root: Path, sys: Path) -> list[Leftover]:
             reason = f"its file is {backing}"
         else:
             continue
-        found.append(Leftover("loop device", device, f"{reason}; a run in progress has such, else see losetup(8) -d"))
-    return found
+        devices.append(Leftover("loop device", device, f"{reason}; a run in progress has such, else see losetup(8) -d"))
+    return devices
 
 
 def _boot_id() -> str:

@@ -1,4 +1,4 @@
-"""Programs the suite and its tests call, and the Debian packages that bring them."""
+"""Programs that the suite and its tests call, and the Debian packages that contain them."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from bench import discovery
 
 __all__ = ["ENGINES", "Group", "Package", "find_program", "install", "install_hint", "missing", "programs"]
 
-OPT_OUT = "BENCH_NO_INSTALL"  # set to anything: never install system packages
+OPT_OUT = "BENCH_NO_INSTALL"  # if set, never install system packages
 POLICY = "/usr/sbin/policy-rc.d"
-LOCK_SECONDS = 120  # apt-get waits so long for another apt-get, such as a new machine's first upgrade
+LOCK_SECONDS = 120  # apt-get waits this long for another apt-get, such as a new machine's first upgrade
 
 Group = Literal["bench", "tests", "aa", "engines"]
 ALL: frozenset[Group] = frozenset({"bench", "tests", "aa"})
 TESTS: frozenset[Group] = frozenset({"tests"})
 PEERS: frozenset[Group] = frozenset({"tests", "aa"})
-ENGINES: frozenset[Group] = frozenset({"tests", "engines"})  # not of `bench`: they bring services of the host's own
+ENGINES: frozenset[Group] = frozenset({"tests", "engines"})  # not of `bench`: they install services on the host
 
 
 @dataclass(frozen=True)
 class Package:
-    """A program, the Debian package that brings it (and `also`), what it adds, and who needs it."""
+    """A program, its Debian package (and `also`), what it adds, and the groups that need it."""
 
     program: str
     package: str
     adds: str
     groups: frozenset[Group] = ALL
     also: tuple[str, ...] = ()
-    version: str = ""  # the argument with which it tells its version, where a run records that
+    version: str = ""  # the argument that prints its version, if a run records it
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every Debian package to ask apt-get for."""
+        """The Debian packages for apt-get."""
         return (self.package, *self.also)
 
 
-# What no driver, volume, engine or scenario declares.
+# Packages that no driver, volume, engine or scenario declares.
 COMMON = (
     Package("chromium", "chromium", "tests of the report in a real browser", TESTS),
     Package("chromedriver", "chromium-driver", "tests of the report in a real browser", TESTS),
-    # without recommended packages gcc comes without the C library's headers
+    # without recommended packages gcc does not install the C library's headers
     Package("cc", "gcc", "the comparison of the clock with C", PEERS, also=("libc6-dev",), version="--version"),
     Package("runc", "runc", "the containers of all engines", ENGINES),
     Package("busybox", "busybox-static", "what runs in the engines' containers", ENGINES),
@@ -58,36 +58,36 @@ COMMON = (
 
 @cache
 def programs() -> dict[str, Package]:
-    """Return every program that the suite may call, by name: what is declared where it is used, and COMMON."""
-    return {item.program: item for item in (*discovery.packages(), *COMMON)}
+    """Return every program that the suite may call, by name: those declared by its parts, and COMMON."""
+    return {package.program: package for package in (*discovery.packages(), *COMMON)}
 
 
 def find_program(program: str) -> str | None:
-    """Return the path of `program` from PATH or the sbin directories, which an ordinary user's PATH lacks."""
+    """Return the path of `program` from PATH or the sbin directories, which are not in an ordinary user's PATH."""
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
 def install_hint(program: str) -> str:
-    """Return the command that would add `program`."""
-    known = programs().get(program)
-    return f"apt-get install {' '.join(known.names)}" if known else f"install {program}"
+    """Return the command that installs `program`."""
+    package = programs().get(program)
+    return f"apt-get install {' '.join(package.names)}" if package else f"install {program}"
 
 
 def missing(group: Group = "bench") -> list[Package]:
     """Return the packages of `group` whose program is not on PATH or in the sbin directories."""
-    return [item for item in programs().values() if group in item.groups and find_program(item.program) is None]
+    return [entry for entry in programs().values() if group in entry.groups and find_program(entry.program) is None]
 
 
-def install(wanted: list[Package]) -> bool:
-    """Install `wanted` with apt-get as root after saying what and why; tell whether anything was installed.
+def install(packages: list[Package]) -> bool:
+    """Print and install `packages` with apt-get as root; return whether anything was installed.
 
-    Where that is impossible or turned off, say what each part would add and the command.
+    If that is impossible or turned off, print what each package adds and the command.
     """
-    if not wanted:
+    if not packages:
         return False
-    for item in wanted:
-        print(f"missing: {' and '.join(item.names)}, which adds {item.adds}", file=sys.stderr)
-    names = sorted({name for item in wanted for name in item.names})
+    for package in packages:
+        print(f"missing: {' and '.join(package.names)}, which adds {package.adds}", file=sys.stderr)
+    names = sorted({name for package in packages for name in package.names})
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *names]
     if os.environ.get(OPT_OUT):
         print(f"{OPT_OUT} is set; to add them: {' '.join(command)}", file=sys.stderr)
@@ -99,22 +99,22 @@ def install(wanted: list[Package]) -> bool:
     print(f"installing {', '.join(names)} ({OPT_OUT}=1 turns this off)", file=sys.stderr)
     _apt_get("update", "-qq")
     with _no_services():
-        status, said = _apt_get(*command[1:])
+        status, errors = _apt_get(*command[1:])
     if status != 0:
-        reason = said[-1] if said else f"status {status}"
+        reason = errors[-1] if errors else f"status {status}"
         print(f"apt-get failed ({reason}); going on without", file=sys.stderr)
     return status == 0
 
 
 @contextmanager
 def _no_services() -> Iterator[None]:
-    """While entered no package starts a service: a dockerd of the host's is nothing that the suite needs.
+    """Context in which packages start no service: the suite does not need a dockerd of the host.
 
-    By the program that Debian's packages ask (invoke-rc.d(8)), unless the administrator has one.
+    By the policy program of invoke-rc.d(8), unless the administrator has installed one.
     """
     try:
         descriptor = os.open(POLICY, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755)
-    except OSError:  # there is one, or there can be none
+    except OSError:  # there is one, or none can be created
         yield
         return
     try:
@@ -129,10 +129,10 @@ def _no_services() -> Iterator[None]:
 
 
 def _apt_get(*arguments: str) -> tuple[int, list[str]]:
-    """Run apt-get without questions; return its status and what it said on standard error."""
+    """Run apt-get noninteractively; return its status and the lines of its standard error."""
     command = ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", *arguments]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(
+    result = subprocess.run(
         command, check=False, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
-    return done.returncode, done.stderr.strip().splitlines()
+    return result.returncode, result.stderr.strip().splitlines()

@@ -1,4 +1,4 @@
-"""The work directory: where everything that a run writes lies, and what is asked of it."""
+"""The work directory, which contains everything that a run writes, and its requirements."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _OTHER = "give another with --workdir"
 
 
 def default() -> Path:
-    """Return the directory that $BENCH_WORKDIR names, else /var/tmp."""
+    """Return $BENCH_WORKDIR, or /var/tmp if it is not set."""
     return Path(os.environ.get(VARIABLE) or DEFAULT)
 
 
 def check(path: Path) -> Path:
-    """Return `path` with its parents resolved; raise BenchError unless it can be worked in safely."""
+    """Return `path` with its parents resolved; raise BenchError unless it is usable and safe."""
     what = f"cannot work in {path}"
     if path.is_symlink():
         raise BenchError(what, why="it is a symbolic link", fix=f"give the directory itself: {os.path.realpath(path)}")
@@ -59,7 +59,7 @@ def require_space(path: Path, needed: int) -> None:
 
 
 def _require_ours(what: str, state: os.stat_result) -> None:
-    """Refuse a directory in which another user could swap our files for others."""
+    """Raise BenchError for a directory in which another user could replace files."""
     sticky = bool(state.st_mode & stat.S_ISVTX)
     user = os.geteuid()
     if state.st_uid != user and not (state.st_uid == 0 and sticky):
@@ -77,7 +77,7 @@ def _require_ours(what: str, state: os.stat_result) -> None:
 
 
 def _require_backing(what: str, resolved: Path) -> None:
-    """Refuse overlay, which cannot hold an upper directory and would be measured together with ours."""
+    """Raise BenchError for overlay, which cannot contain an upper directory and would be measured as well."""
     fstype = mounts.mount_entry(resolved).fstype
     if fstype in {"overlay", "fuse.fuse-overlayfs"}:
         raise BenchError(

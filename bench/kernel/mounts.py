@@ -51,7 +51,7 @@ class OptionsTooLongError(OSError):
 
 
 def mount(source: str, target: Path | str, fstype: str = "", *, flags: int = 0, options: str = "") -> None:
-    """Mount, and raise OptionsTooLongError instead of letting the kernel truncate `options`."""
+    """Mount through the old system call; raise OptionsTooLongError where the kernel would truncate `options`."""
     data = os.fsencode(options)
     if len(data) > PAGE - 1:
         raise OptionsTooLongError(len(data))
@@ -189,7 +189,7 @@ def mount_entry(path: Path | str) -> MountEntry:
     best = None
     for entry in mount_table():
         root = entry.target.rstrip("/")
-        inside = resolved == entry.target or resolved.startswith(root + "/")
-        if inside and (best is None or len(entry.target) >= len(best.target)):
+        contains = resolved == entry.target or resolved.startswith(root + "/")
+        if contains and (best is None or len(entry.target) >= len(best.target)):
             best = entry
     return best or MountEntry("/", "unknown", "none", "")

@@ -1,1 +1,1 @@
-"""What layers hold: deterministic content from a seed, and writing and checking it on disk."""
+"""Content of layers: deterministic content from a seed, changes of containers, and layer archives."""

@@ -1,4 +1,4 @@
-"""Writing a layer as a tar archive, as images carry it: what is deleted is a name that begins with `.wh.`.
+"""Writing a layer as a tar archive of an image, with whiteouts as names that begin with `.wh.`.
 
 From the OCI image specification, layer.md ("Whiteouts", "Opaque whiteout").
 """
@@ -21,12 +21,12 @@ __all__ = ["export"]
 
 
 def export(changes: Iterable[Change], tree: Path, target: IO[bytes]) -> int:
-    """Write `changes`, whose files are below `tree`, to `target`; return how many of its bytes stand for holes.
+    """Write `changes`, whose files are below `tree`, to `target`; return the number of bytes written for holes.
 
-    Holes become zeros, as in the archives that engines write: layer.md advises against sparse entries.
-    Raises BenchError for a name that begins with `.wh.`: in an archive that is the mark of another one.
+    Holes are written as zeros, as by engines: layer.md advises against sparse entries.
+    Raises BenchError for a name that begins with `.wh.`, which in an archive is a whiteout.
     """
-    seen: dict[tuple[int, int], str] = {}
+    first_names: dict[tuple[int, int], str] = {}
     holes = 0
     with tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for change in changes:
@@ -43,15 +43,16 @@ def export(changes: Iterable[Change], tree: Path, target: IO[bytes]) -> int:
             elif change.kind == OPAQUE:
                 archive.addfile(tarfile.TarInfo(f"{change.path}/{OPAQUE_FILE}"))
             else:
-                holes += _add(archive, tree / change.path, change.path, seen)
+                holes += _add(archive, tree / change.path, change.path, first_names)
     return holes
 
 
-def _add(archive: tarfile.TarFile, path: Path, name: str, seen: dict[tuple[int, int], str]) -> int:
-    """Add what is at `path`; return the bytes of its holes."""
-    state = path.lstat()
-    info = tarfile.TarInfo(name)
-    info.mode, info.uid, info.gid, info.mtime = stat.S_IMODE(state.st_mode), state.st_uid, state.st_gid, state.st_mtime
+def _add(archive: tarfile.TarFile, path: Path, name: str, first_names: dict[tuple[int, int], str]) -> int:
+    """Add the file at `path`; return the bytes of its holes."""
+    status = path.lstat()
+    header = tarfile.TarInfo(name)
+    header.mode, header.mtime = stat.S_IMODE(status.st_mode), status.st_mtime
+    header.uid, header.gid = status.st_uid, status.st_gid
     kinds = {
         stat.S_IFDIR: tarfile.DIRTYPE,
         stat.S_IFLNK: tarfile.SYMTYPE,
@@ -59,27 +60,27 @@ def _add(archive: tarfile.TarFile, path: Path, name: str, seen: dict[tuple[int, 
         stat.S_IFCHR: tarfile.CHRTYPE,
         stat.S_IFBLK: tarfile.BLKTYPE,
     }
-    kind = stat.S_IFMT(state.st_mode)
+    kind = stat.S_IFMT(status.st_mode)
     if kind == stat.S_IFSOCK:
-        return 0  # a socket means nothing without the process that made it; Docker leaves it out too
-    info.type = kinds.get(kind, tarfile.REGTYPE)
-    info.pax_headers = {
+        return 0  # a socket is useless without its process; Docker leaves it out too
+    header.type = kinds.get(kind, tarfile.REGTYPE)
+    header.pax_headers = {
         XATTR + key: value.decode("utf-8", "surrogateescape") for key, value in attributes(str(path)).items()
     }
-    if info.issym():
-        info.linkname = os.readlink(path)
-    if info.isdev():
-        info.devmajor, info.devminor = os.major(state.st_rdev), os.minor(state.st_rdev)
-    if state.st_nlink > 1 and not info.isdir():
-        first = seen.setdefault((state.st_dev, state.st_ino), name)
+    if header.issym():
+        header.linkname = os.readlink(path)
+    if header.isdev():
+        header.devmajor, header.devminor = os.major(status.st_rdev), os.minor(status.st_rdev)
+    if status.st_nlink > 1 and not header.isdir():
+        first = first_names.setdefault((status.st_dev, status.st_ino), name)
         if first != name:
-            info.type, info.linkname = tarfile.LNKTYPE, first
-    if not info.isreg():
-        archive.addfile(info)
+            header.type, header.linkname = tarfile.LNKTYPE, first
+    if not header.isreg():
+        archive.addfile(header)
         return 0
-    info.size = state.st_size
+    header.size = status.st_size
     with path.open("rb") as content:
-        data = data_ranges(content.fileno(), info.size)
+        data = data_ranges(content.fileno(), header.size)
         content.seek(0)
-        archive.addfile(info, content)
-    return 0 if data is None else info.size - sum(length for _, length in data)
+        archive.addfile(header, content)
+    return 0 if data is None else header.size - sum(length for _, length in data)

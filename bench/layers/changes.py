@@ -1,4 +1,4 @@
-"""What a container changed of its image: read from its own layer, or found by comparing whole trees."""
+"""Changes of a container against its image: read from its own layer, or found by comparing whole trees."""
 
 from __future__ import annotations
 
@@ -27,43 +27,43 @@ DELETED, OPAQUE, PRESENT = "deleted", "opaque", "present"
 WHITEOUT, OPAQUE_FILE = ".wh.", ".wh..wh..opq"
 # Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories"; userxattr; fuse-overlayfs main.c
 OPAQUE_ATTRIBUTES = ("trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverlayfs.opaque")
-MARKS_OF_DRIVERS = ("user.overlay.", "user.fuseoverlayfs.")  # what they keep in the layer about its files
+MARKS_OF_DRIVERS = ("user.overlay.", "user.fuseoverlayfs.")  # attributes that drivers keep in a layer
 KEPT = ("user.", "security.capability")  # attributes that a file keeps from layer to layer
 SECOND = 10**9
 
 
 @dataclass(frozen=True, order=True)
 class Change:
-    """A path that is deleted, a directory that hides what the image has there, or something that is new or other."""
+    """A path that is deleted, opaque (hides the image's directory), or present (new or changed)."""
 
     path: str
     kind: str
 
 
 def of_upper(upper: Path, *, wh_files: bool = False) -> Iterator[Change]:
-    """Yield what the layer of an overlay holds, parents first: as many steps as there are changes.
+    """Yield the changes in an overlay's upper layer, parents first; the cost is linear in their number.
 
-    A directory that hides the image's is there twice: as opaque and as present. With `wh_files` a file `.wh.NAME`
-    is a mark, as fuse-overlayfs makes it where it may make no device nodes (main.c, create_whiteout); to the kernel's
+    An opaque directory is yielded twice, as opaque and as present. With `wh_files` a file `.wh.NAME` is a whiteout, as
+    fuse-overlayfs creates it without the permission to create device nodes (main.c, create_whiteout); for the kernel's
     overlayfs it is a file.
     """
     yield from _upper(str(upper), "", wh_files=wh_files)
 
 
-def _upper(top: str, below: str, *, wh_files: bool) -> Iterator[Change]:
-    with os.scandir(f"{top}/{below}") as found:
-        entries = sorted(found, key=lambda entry: entry.name)
+def _upper(top: str, prefix: str, *, wh_files: bool) -> Iterator[Change]:
+    with os.scandir(f"{top}/{prefix}") as scan:
+        entries = sorted(scan, key=lambda entry: entry.name)
     for entry in entries:
-        path = f"{below}{entry.name}"
-        state = entry.stat(follow_symlinks=False)
-        marks = wh_files and entry.name.startswith(WHITEOUT)
-        if is_whiteout(state):
-            if not marks:  # fuse-overlayfs makes `.wh..opq` beside its mark of an opaque directory
+        path = f"{prefix}{entry.name}"
+        status = entry.stat(follow_symlinks=False)
+        is_mark = wh_files and entry.name.startswith(WHITEOUT)
+        if is_whiteout(status):
+            if not is_mark:  # fuse-overlayfs makes `.wh..opq` in addition to the mark of an opaque directory
                 yield Change(path, DELETED)
-        elif marks:
+        elif is_mark:
             if entry.name != OPAQUE_FILE:
-                yield Change(f"{below}{entry.name.removeprefix(WHITEOUT)}", DELETED)
-        elif stat.S_ISDIR(state.st_mode):
+                yield Change(f"{prefix}{entry.name.removeprefix(WHITEOUT)}", DELETED)
+        elif stat.S_ISDIR(status.st_mode):
             if is_opaque(entry.path, wh_files=wh_files):
                 yield Change(path, OPAQUE)
             yield Change(path, PRESENT)
@@ -72,90 +72,85 @@ def _upper(top: str, below: str, *, wh_files: bool) -> Iterator[Change]:
             yield Change(path, PRESENT)
 
 
-def is_whiteout(told: os.stat_result) -> bool:
-    """Tell whether it is overlayfs's mark of a deleted name: a character device 0:0."""
-    return stat.S_ISCHR(told.st_mode) and told.st_rdev == 0
+def is_whiteout(status: os.stat_result) -> bool:
+    """Tell whether it is overlayfs's whiteout: a character device 0:0."""
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
 def is_opaque(path: str, *, wh_files: bool) -> bool:
-    """Tell whether a directory of a container's layer hides the image's, by attribute or, with `wh_files`, a file."""
+    """Tell whether a directory of a container's layer is opaque, by attribute or, with `wh_files`, by a file."""
     names = os.listxattr(path, follow_symlinks=False)
     marked = any(name in names and os.getxattr(path, name) == b"y" for name in OPAQUE_ATTRIBUTES)
     return marked or (wh_files and os.path.lexists(f"{path}/{OPAQUE_FILE}"))
 
 
 def naive(before: Path, after: Path) -> Iterator[Change]:
-    """Yield what is other in `after`, parents first, by looking at every name of both trees.
+    """Yield the changes from `before` to `after`, parents first, by comparing every name of both trees.
 
-    As Docker compares (pkg/archive/changes.go of 20.10: addChanges, statDifferent, sameFsTime): mode, owner, device
-    and attributes, and of what is no directory size and modification time; two times of one second are the same if one
-    of them has no nanoseconds. A directory in which something changed is itself present, so that the layer alone has
-    its metadata. Docker compares only `security.capability`; here all attributes count that an archive keeps.
+    The comparison is Docker's (pkg/archive/changes.go of 20.10: addChanges, statDifferent, sameFsTime): mode, owner,
+    device and attributes, and except for directories size and modification time; two times within the same second are
+    equal if one has no nanoseconds. A directory with changes in it is present too, so that the layer has its metadata.
+    Docker compares only the attribute `security.capability`; here all attributes that an archive keeps are compared.
     """
     yield from _compared(str(before), str(after), "")
 
 
-def _compared(before: str, after: str, below: str) -> Iterator[Change]:
-    old, new = (_entries(f"{top}/{below}") for top in (before, after))
+def _compared(before: str, after: str, prefix: str) -> Iterator[Change]:
+    old, new = (_entries(f"{top}/{prefix}") for top in (before, after))
     for name in sorted(old.keys() | new.keys()):
-        path = f"{below}{name}"
+        path = f"{prefix}{name}"
         if name not in new:
             yield Change(path, DELETED)
             continue
-        here = new[name]
-        there = old.get(name)
-        directory = stat.S_ISDIR(here.st_mode)
-        if there is not None and stat.S_ISDIR(there.st_mode) != directory:
+        new_stat = new[name]
+        old_stat = old.get(name)
+        directory = stat.S_ISDIR(new_stat.st_mode)
+        if old_stat is not None and stat.S_ISDIR(old_stat.st_mode) != directory:
             if not directory:
                 yield Change(path, PRESENT)
                 continue
             yield Change(path, OPAQUE)
-            there = None
-        if there is None:
+            old_stat = None
+        if old_stat is None:
             yield Change(path, PRESENT)
             if directory:
                 yield from _all(after, f"{path}/")
             continue
-        inside = list(_compared(before, after, f"{path}/")) if directory else []
-        if inside or not _same(here, there) or attributes(f"{after}/{path}") != attributes(f"{before}/{path}"):
+        nested = list(_compared(before, after, f"{path}/")) if directory else []
+        if nested or not _same(new_stat, old_stat) or attributes(f"{after}/{path}") != attributes(f"{before}/{path}"):
             yield Change(path, PRESENT)
-        yield from inside
+        yield from nested
 
 
-def _all(top: str, below: str) -> Iterator[Change]:
-    for name, state in sorted(_entries(f"{top}/{below}").items()):
-        yield Change(f"{below}{name}", PRESENT)
-        if stat.S_ISDIR(state.st_mode):
-            yield from _all(top, f"{below}{name}/")
+def _all(top: str, prefix: str) -> Iterator[Change]:
+    for name, status in sorted(_entries(f"{top}/{prefix}").items()):
+        yield Change(f"{prefix}{name}", PRESENT)
+        if stat.S_ISDIR(status.st_mode):
+            yield from _all(top, f"{prefix}{name}/")
 
 
 def _entries(directory: str) -> dict[str, os.stat_result]:
-    with os.scandir(directory) as found:
-        return {entry.name: entry.stat(follow_symlinks=False) for entry in found}
+    with os.scandir(directory) as scan:
+        return {entry.name: entry.stat(follow_symlinks=False) for entry in scan}
 
 
-def _same(here: os.stat_result, there: os.stat_result) -> bool:
-    """Tell whether two entries of one kind have the same metadata, as Docker compares it."""
-    if (here.st_mode, here.st_uid, here.st_gid, here.st_rdev) != (
-        there.st_mode,
-        there.st_uid,
-        there.st_gid,
-        there.st_rdev,
-    ):
+def _same(new: os.stat_result, old: os.stat_result) -> bool:
+    """Tell whether two entries of the same kind have equal metadata, by Docker's rules."""
+    if (new.st_mode, new.st_uid, new.st_gid, new.st_rdev) != (old.st_mode, old.st_uid, old.st_gid, old.st_rdev):
         return False
-    if stat.S_ISDIR(here.st_mode):
+    if stat.S_ISDIR(new.st_mode):
         return True
-    return here.st_size == there.st_size and _same_time(here.st_mtime_ns, there.st_mtime_ns)
+    return new.st_size == old.st_size and _same_time(new.st_mtime_ns, old.st_mtime_ns)
 
 
-def _same_time(here: int, there: int) -> bool:
-    """Tell whether two times in nanoseconds are the same to Docker: many archives have whole seconds."""
-    whole = here % SECOND == 0 or there % SECOND == 0
-    return here == there or (whole and here // SECOND == there // SECOND)
+def _same_time(new: int, old: int) -> bool:
+    """Tell whether two times in nanoseconds are equal by Docker's rules: many archives have whole seconds."""
+    whole_seconds = new % SECOND == 0 or old % SECOND == 0
+    return new == old or (whole_seconds and new // SECOND == old // SECOND)
 
 
 def attributes(path: str) -> dict[str, bytes]:
-    """Return the extended attributes that belong to what is at `path`, by name; none where it can have none."""
+    """Return the extended attributes of `path` that an archive keeps, by name; none if it supports none."""
     try:
         names = os.listxattr(path, follow_symlinks=False)
     except OSError as error:

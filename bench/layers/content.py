@@ -1,8 +1,7 @@
-"""Layer content: directories, and files whose bytes follow from a seed, a path and an offset.
+"""Layer content: directories, and files whose bytes are a function of a seed, a path and an offset.
 
-What a user gives (bench.layers.given) may also be a copy of a file, a symbolic link, or another name of a file; and a
-layer may delete what the layers below hold, which is a mark where layers are stacked and an absence where each holds
-the whole tree.
+A user's content (bench.layers.given) may also have copies of files, symbolic links and hard links. A layer may delete
+names of the layers below: with a whiteout if layers are stacked, by removal if each layer is a whole tree.
 """
 
 from __future__ import annotations
@@ -39,15 +38,15 @@ __all__ = [
     "read_equals",
 ]
 
-BLOCK = 4096  # the block size that mkfs chooses for every volume here
+BLOCK = 4096  # the block size of all volumes
 CHUNK = 1 << 20  # bytes written and compared at a time
 T = TypeVar("T")
-_STAMP = 16  # bytes at the head of each chunk that differ from file to file
+_STAMP = 16  # bytes at the start of each chunk that are unique to the file
 
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory of a layer; parents come before children. `opaque`: it hides what the layers below have there."""
+    """A directory of a layer; parents come before children. `opaque`: it hides the directory in the layers below."""
 
     path: str
     mode: int = 0o755
@@ -55,15 +54,15 @@ class Directory:
 
 
 Ranges = tuple[tuple[int, int], ...]
-"""Parts of a file, each as (offset, bytes), in order and apart from each other."""
+"""Parts of a file, each as (offset, bytes), in order and disjoint."""
 
 
 @dataclass(frozen=True)
 class File:
-    """A regular file of `size` bytes. `origin` tells apart files of one path in several layers.
+    """A regular file of `size` bytes. `origin` distinguishes files of one path in different layers.
 
-    `data`: the only parts that are written, the rest being holes; None: all of it. `named`: the path that its bytes
-    follow from, where that is not its own.
+    `data`: the parts that are written, the rest being holes; None: all of it. `named`: the path that determines its
+    bytes, if it is not its own.
     """
 
     path: str
@@ -76,7 +75,7 @@ class File:
 
 @dataclass(frozen=True)
 class Copy(File):
-    """A regular file with the content of the file `source`, which has `size` bytes."""
+    """A regular file with the content of the file `source` of `size` bytes."""
 
     source: Path = Path()
 
@@ -91,7 +90,7 @@ class Link:
 
 @dataclass(frozen=True)
 class HardLink:
-    """Another name of the file at `target`, a File that comes earlier in the same layer."""
+    """A hard link to `target`, a File earlier in the same layer."""
 
     path: str
     target: str
@@ -99,7 +98,7 @@ class HardLink:
 
 @dataclass(frozen=True)
 class Deleted:
-    """A name of the layers below that is deleted."""
+    """The deletion of a name of the layers below."""
 
     path: str
 
@@ -114,7 +113,7 @@ def _noise(seed: int) -> bytes:
 
 
 def hides(entry: Entry) -> bool:
-    """Tell whether an entry of a layer hides what the layers below have there."""
+    """Tell whether an entry of a layer hides a name of the layers below."""
     return isinstance(entry, Deleted) or (isinstance(entry, Directory) and entry.opaque)
 
 
@@ -127,20 +126,20 @@ def pieces(file: File, seed: int) -> Iterator[bytes]:
         length = min(CHUNK, file.size - offset)
         name = f"{seed}:{file.named or file.path}:{file.origin}:{offset}".encode()
         stamp = hashlib.blake2b(name, digest_size=_STAMP).digest()
-        whole = (stamp + memoryview(_noise(seed))[_STAMP : max(length, _STAMP)])[:length]
-        yield whole if file.data is None else _with_holes(whole, offset, file.data)
+        piece = (stamp + memoryview(_noise(seed))[_STAMP : max(length, _STAMP)])[:length]
+        yield piece if file.data is None else _with_holes(piece, offset, file.data)
 
 
-def _with_holes(whole: bytes, offset: int, data: Ranges) -> bytes:
-    """Return the piece `whole` at `offset` of a file with zeros where it has a hole."""
-    piece = bytearray(len(whole))
-    for start, end in _inside(data, offset, len(whole)):
-        piece[start:end] = whole[start:end]
-    return bytes(piece)
+def _with_holes(data: bytes, offset: int, ranges: Ranges) -> bytes:
+    """Return the part `data` at `offset` of a file, with zeros outside of `ranges`."""
+    result = bytearray(len(data))
+    for start, end in _inside(ranges, offset, len(data)):
+        result[start:end] = data[start:end]
+    return bytes(result)
 
 
 def _inside(data: Ranges, offset: int, length: int) -> Iterator[tuple[int, int]]:
-    """Yield what the piece of `length` bytes at `offset` has of `data`, as (start, end) within the piece."""
+    """Yield the intersections of `data` with the piece of `length` bytes at `offset`, as (start, end) in the piece."""
     for begin, size in data:
         start, end = max(begin - offset, 0), min(begin + size - offset, length)
         if start < end:
@@ -148,15 +147,15 @@ def _inside(data: Ranges, offset: int, length: int) -> Iterator[tuple[int, int]]
 
 
 def data_bytes(entries: Iterable[object]) -> int:
-    """Return the bytes of the blocks that the files among `entries` fill; holes fill none."""
+    """Return the bytes of the blocks of all files in `entries`, without holes."""
     return BLOCK * sum(_blocks(entry) for entry in entries if isinstance(entry, File))
 
 
 def _blocks(file: File) -> int:
-    """Return how many blocks hold data of a file."""
+    """Return the number of blocks with data of a file."""
     if file.data is None:
         return -(-file.size // BLOCK)
-    blocks, last = 0, -1  # `last`: the block that the part before ended in
+    blocks, last = 0, -1  # `last`: the last block of the previous part
     for offset, length in file.data:
         if length:
             first, last_of_part = max(offset // BLOCK, last + 1), (offset + length - 1) // BLOCK
@@ -166,23 +165,23 @@ def _blocks(file: File) -> int:
 
 
 def data_ranges(descriptor: int, size: int) -> Ranges | None:
-    """Return the parts of an open file of `size` bytes that hold data; None if all do, or nothing tells.
+    """Return the parts of an open file of `size` bytes that have data; None if all have, or if it is unknown.
 
-    lseek(2), SEEK_DATA and SEEK_HOLE: a file system that knows no holes reports one range.
+    By lseek(2), SEEK_DATA and SEEK_HOLE: a file system without holes reports one range.
     """
-    found: list[tuple[int, int]] = []
+    ranges: list[tuple[int, int]] = []
     end = 0
     try:
         while end < size:
             start = os.lseek(descriptor, end, os.SEEK_DATA)
             end = os.lseek(descriptor, start, os.SEEK_HOLE)
-            found.append((start, end - start))
+            ranges.append((start, end - start))
     except OSError as error:
-        if error.errno == errno.EINVAL:  # such a file system does not tell
+        if error.errno == errno.EINVAL:  # not supported by the file system
             return None
         if error.errno != errno.ENXIO:  # no data from `end` on
             raise
-    return None if found == [(0, size)] or not size else tuple(found)
+    return None if ranges == [(0, size)] or not size else tuple(ranges)
 
 
 def _read(file: Copy) -> Iterator[bytes]:
@@ -192,12 +191,12 @@ def _read(file: Copy) -> Iterator[bytes]:
 
 
 def materialise(entries: Iterable[Entry], target: Path, seed: int, opaque: str = "") -> None:
-    """Write `entries` below the existing directory `target`; a later file of one path replaces the earlier.
+    """Write `entries` below the existing directory `target`; a later file replaces an earlier one of the same path.
 
-    With `opaque`, the attribute that marks an opaque directory, `target` is a layer of an overlay: what it deletes gets
-    a mark (fs/overlayfs: a character device 0:0). Without, it is a whole tree, and that is deleted.
+    With `opaque`, the name of the attribute that marks an opaque directory, `target` is an overlay layer, and deletions
+    become whiteouts (fs/overlayfs: a character device 0:0). Without it, `target` is a whole tree without those names.
 
-    No link is followed, of `entries` or of earlier layers: it would lead out of `target`.
+    Symbolic links are not followed, because they could lead out of `target`.
     """
     base = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     parents = {"": base}
@@ -229,7 +228,7 @@ def materialise(entries: Iterable[Entry], target: Path, seed: int, opaque: str =
 def _make(directory: Directory, name: str, parent: int) -> None:
     try:
         os.mkdir(name, directory.mode, dir_fd=parent)
-    except FileExistsError:  # a layer below brought it
+    except FileExistsError:  # from a layer below
         if stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
             os.chmod(name, directory.mode, dir_fd=parent)
         else:
@@ -238,11 +237,11 @@ def _make(directory: Directory, name: str, parent: int) -> None:
 
 
 def _empty(name: str, parent: int) -> None:
-    """Remove what a directory holds; it stays the one that it was, as where an archive is unpacked."""
+    """Remove all entries of a directory; the directory itself is kept, as by unpacking an archive."""
     directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
-        for inside in os.listdir(directory):
-            _delete(inside, directory, marked=False)
+        for child in os.listdir(directory):
+            _delete(child, directory, marked=False)
     finally:
         os.close(directory)
 
@@ -257,7 +256,7 @@ def _delete(name: str, parent: int, *, marked: bool) -> None:
 
 
 def _replacing(name: str, parent: int, make: Callable[[str], T]) -> T:
-    """Make `name`; what a layer below brought is replaced, not written to, because it may have other names."""
+    """Make `name`; an existing file of a layer below is replaced, not overwritten, because it may have other names."""
     try:
         return make(name)
     except FileExistsError:
@@ -288,7 +287,7 @@ def _write(file: File, name: str, parent: int, seed: int) -> None:
 
 
 def read_equals(descriptor: int, file: File, seed: int, *, head: bytes = b"") -> bool:
-    """Tell whether the open file holds `file`'s content with its first bytes replaced by `head`."""
+    """Tell whether the open file has `file`'s content with its first bytes replaced by `head`."""
     offset = 0
     size = max(file.size, len(head))
     if os.fstat(descriptor).st_size != size:
@@ -296,10 +295,10 @@ def read_equals(descriptor: int, file: File, seed: int, *, head: bytes = b"") ->
     if file.size == 0:
         return os.pread(descriptor, len(head) + 1, 0) == head
     for piece in pieces(file, seed):
-        want = piece
+        expected = piece
         if offset < len(head):
-            want = head[offset : offset + max(len(piece), len(head))] + piece[len(head) - offset :]
-        if os.pread(descriptor, len(want) + (offset + len(want) == size), offset) != want:
+            expected = head[offset : offset + max(len(piece), len(head))] + piece[len(head) - offset :]
+        if os.pread(descriptor, len(expected) + (offset + len(expected) == size), offset) != expected:
             return False
         offset += len(piece)
     return True

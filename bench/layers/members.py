@@ -1,7 +1,7 @@
-"""The members of a layer's archive: what each name says, and which of them are refused.
+"""The members of a layer's archive: their meaning, and which of them are refused.
 
-From the OCI image specification, layer.md ("Whiteouts", "Opaque whiteout"). Where it says nothing, dockerd 20.10,
-podman 4.3 and containerd 1.6 were asked what they do; docs/method.md has the answers.
+From the OCI image specification, layer.md ("Whiteouts", "Opaque whiteout"). Where it does not specify the behaviour,
+dockerd 20.10, podman 4.3 and containerd 1.6 were tested; docs/method.md has the results.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from bench.layers.changes import MARKS_OF_DRIVERS, OPAQUE_FILE, WHITEOUT
 
 __all__ = ["XATTR", "Kind", "Member", "clean", "damaged", "leads_out", "members", "opened", "refused"]
 
-XATTR = "SCHILY.xattr."  # of a pax header, as tar(1) and Docker write extended attributes
-NOT_OF_A_FILE = ("trusted.overlay.", *MARKS_OF_DRIVERS)  # attributes by which a driver would hide what lies below
-OWNERS = 2**32 - 1  # the kernel's uid_t; the last one means "unchanged" to chown(2)
+XATTR = "SCHILY.xattr."  # prefix of extended attributes in pax headers, as written by tar(1) and Docker
+NOT_OF_A_FILE = ("trusted.overlay.", *MARKS_OF_DRIVERS)  # attributes with which a driver would hide lower files
+OWNERS = 2**32 - 1  # of the kernel's uid_t; the last value means "unchanged" in chown(2)
 TIMES = 2**63  # seconds, of time_t
 MAJORS, MINORS = 2**12, 2**20  # of the kernel's dev_t (include/linux/kdev_t.h)
 TYPES = frozenset(
@@ -33,7 +33,7 @@ TYPES = frozenset(
 
 
 class Kind(enum.Enum):
-    """What a member says of its path."""
+    """Meaning of a member for its path."""
 
     ENTRY = "is there"
     WHITEOUT = "is deleted"
@@ -42,15 +42,15 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True)
 class Member:
-    """A member of the archive: `path` is what it is about, from the image's root, and empty for the root itself."""
+    """A member of the archive; `path` is the path that it refers to, relative to the root, and empty for the root."""
 
     kind: Kind
     path: str
-    info: tarfile.TarInfo
+    header: tarfile.TarInfo
 
 
 class _Header(tarfile.TarInfo):
-    """A header whose damage is an error wherever it stands; tarfile takes all but the first for the archive's end."""
+    """A header whose damage is always an error; tarfile takes a damaged one after the first for the archive's end."""
 
     @classmethod
     def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
@@ -62,7 +62,7 @@ class _Header(tarfile.TarInfo):
 
 
 def opened(source: IO[bytes]) -> tarfile.TarFile:
-    """Open an archive to read it once, in its order; raises BenchError where it is none."""
+    """Open an archive for sequential reading; raises BenchError if it is none."""
     try:
         return tarfile.open(fileobj=source, mode="r|", tarinfo=_Header)
     except tarfile.TarError as error:
@@ -75,16 +75,16 @@ def refused(name: str, why: str) -> BenchError:
 
 
 def leads_out(name: str) -> BenchError:
-    """Return the error for a name that leads out of the image's root."""
+    """Return the error for a name that is outside of the image's root."""
     return BenchError(
         f"the layer's archive leads out of its directory: {name!r}", fix="do not use it; it may be an attack"
     )
 
 
 def clean(name: str, member: str) -> str:
-    """Return a name from the image's root as the engines read it: `/a`, `./a` and `b/../a` are `a`.
+    """Normalise a name relative to the image's root as the engines do: `/a`, `./a` and `b/../a` become `a`.
 
-    Raises BenchError, which names the `member`, where it leads out of the root or no file can have it.
+    Raises BenchError, with the name of the `member`, if it is outside of the root or invalid.
     """
     parts: list[str] = []
     for part in name.split("/"):
@@ -100,72 +100,72 @@ def clean(name: str, member: str) -> str:
 
 
 def members(archive: tarfile.TarFile, *, devices: bool = False) -> Iterator[Member]:
-    """Yield what `archive` says, in its order; marks of aufs's own (`.wh..wh.NAME`) are left out, as engines do.
+    """Yield the members of `archive` in order, without aufs's own marks (`.wh..wh.NAME`), which engines ignore.
 
-    Raises BenchError for an archive that is damaged, or has what no layer can have: two members of one name, names that
-    lead out, marks without the name of a file, numbers out of range, types and attributes that are not of a file; and,
-    unless it may have `devices`, device nodes.
+    Raises BenchError for a damaged archive and for invalid members: duplicate names, names outside of the root, marks
+    without the name of a file, numbers out of range, types and attributes that a file cannot have; and device nodes,
+    unless `devices` are permitted.
     """
     paths: set[str] = set()
-    for info in _headers(archive):
-        path = clean(info.name, info.name)
+    for header in _headers(archive):
+        path = clean(header.name, header.name)
         if path in paths:
-            raise refused(info.name, "it is there twice")
+            raise refused(header.name, "it is there twice")
         paths.add(path)
         head, _, last = path.rpartition("/")
         if any(part.startswith(WHITEOUT) for part in head.split("/")):
-            raise refused(info.name, f"a name that begins with {WHITEOUT} is a mark, and nothing lies in it")
+            raise refused(header.name, f"a name that begins with {WHITEOUT} is a mark, and nothing lies in it")
         if last == OPAQUE_FILE:
-            yield Member(Kind.OPAQUE, head, info)
+            yield Member(Kind.OPAQUE, head, header)
         elif last.startswith(WHITEOUT):
             name = last.removeprefix(WHITEOUT)
             if name in {"", ".", ".."}:
-                raise refused(info.name, "it marks no file as deleted")
+                raise refused(header.name, "it marks no file as deleted")
             if not name.startswith(WHITEOUT):
-                yield Member(Kind.WHITEOUT, f"{head}/{name}".lstrip("/"), info)
+                yield Member(Kind.WHITEOUT, f"{head}/{name}".lstrip("/"), header)
         else:
-            _check(info, devices=devices)
-            yield Member(Kind.ENTRY, path, info)
+            _check(header, devices=devices)
+            yield Member(Kind.ENTRY, path, header)
 
 
 def _headers(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Yield the headers, whatever way they are damaged in."""
+    """Yield the headers; raise BenchError for any kind of damage."""
     while True:
         try:
-            info = archive.next()
+            header = archive.next()
         except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
             raise damaged(error) from error
-        if info is None:
+        if header is None:
             return
-        yield info
+        yield header
 
 
 def damaged(error: Exception) -> BenchError:
-    """Return the error for an archive that cannot be read to its end."""
+    """Return the error for a damaged archive."""
     return BenchError("the layer's archive is damaged", why=str(error), fix="make it again")
 
 
-def _check(info: tarfile.TarInfo, *, devices: bool) -> None:
-    """Refuse an entry that a file system cannot have, or that is not of a file."""
-    if info.type not in TYPES:
-        raise refused(info.name, f"its type is {info.type!r}, which no engine takes")
-    for what, number in (("owner", info.uid), ("group", info.gid)):
+def _check(header: tarfile.TarInfo, *, devices: bool) -> None:
+    """Raise BenchError for a header with values that a file cannot have."""
+    if header.type not in TYPES:
+        raise refused(header.name, f"its type is {header.type!r}, which no engine takes")
+    for what, number in (("owner", header.uid), ("group", header.gid)):
         if not 0 <= number < OWNERS:
-            raise refused(info.name, f"its {what} is {number}, and there are none from {OWNERS} on")
-    if not math.isfinite(info.mtime) or not -TIMES < info.mtime < TIMES:
-        raise refused(info.name, f"its time is {info.mtime:g} seconds")
-    if "\0" in info.linkname or (info.issym() and not info.linkname):
-        raise refused(info.name, f"nothing can be called {info.linkname!r}, to which it leads")
-    for key in info.pax_headers:
+            raise refused(header.name, f"its {what} is {number}, and there are none from {OWNERS} on")
+    if not math.isfinite(header.mtime) or not -TIMES < header.mtime < TIMES:
+        raise refused(header.name, f"its time is {header.mtime:g} seconds")
+    if "\0" in header.linkname or (header.issym() and not header.linkname):
+        raise refused(header.name, f"nothing can be called {header.linkname!r}, to which it leads")
+    for key in header.pax_headers:
         if key.removeprefix(XATTR).startswith(NOT_OF_A_FILE) and key.startswith(XATTR):
-            raise refused(info.name, f"{key.removeprefix(XATTR)} is a mark of a storage driver, not of a file")
-    if info.type in {tarfile.CHRTYPE, tarfile.BLKTYPE}:
-        node = f"{info.devmajor}:{info.devminor}"
-        if not (0 <= info.devmajor < MAJORS and 0 <= info.devminor < MINORS):
-            raise refused(info.name, f"there is no device {node}")
+            raise refused(header.name, f"{key.removeprefix(XATTR)} is a mark of a storage driver, not of a file")
+    if header.type in {tarfile.CHRTYPE, tarfile.BLKTYPE}:
+        node = f"{header.devmajor}:{header.devminor}"
+        if not (0 <= header.devmajor < MAJORS and 0 <= header.devminor < MINORS):
+            raise refused(header.name, f"there is no device {node}")
         if not devices:
             raise BenchError(
-                f"the layer's archive has a device node: {info.name!r}",
+                f"the layer's archive has a device node: {header.name!r}",
                 why=f"it would open the host's device {node}",
                 fix="leave it out of the layer",
             )

@@ -1,4 +1,4 @@
-"""The merged tree of layers: what a container shows, and what a driver without layers writes."""
+"""The merged tree of layers, which a container shows and a driver without layers writes."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ __all__ = ["Tree", "flatten"]
 
 
 class Tree:
-    """The merged tree of the layers added so far: the topmost entry of each path, directories once, nothing deleted.
+    """The merged tree of the layers added so far: the topmost entry of each path, without deleted ones.
 
-    A file that is replaced or deleted goes on under the next of its other names, if it has one.
+    A file that is replaced or deleted persists under its next name, if it has several.
     """
 
     def __init__(self) -> None:
-        """Begin without a layer."""
+        """Start without layers."""
         self._entries: dict[str, Entry] = {}
         self._counts: Counter[type] = Counter()
-        self._names: dict[str, list[str]] = {}  # of each file with several: its other ones, earliest first
-        self.data_bytes = 0  # of its files' blocks
+        self._names: dict[str, list[str]] = {}  # the hard links of each file that has some, earliest first
+        self.data_bytes = 0  # of the files' blocks
 
     @property
     def entries(self) -> list[Entry]:
-        """All of it, each directory before what it holds, each file before its other names."""
+        """All entries, directories before their content, files before their hard links."""
         return list(self._entries.values())
 
     @property
     def directories(self) -> int:
-        """How many directories it has, its root not among them."""
+        """Number of directories without the root."""
         return self._counts[Directory]
 
     @property
     def links(self) -> int:
-        """How many symbolic links it has."""
+        """Number of symbolic links."""
         return self._counts[Link]
 
     @property
     def inodes(self) -> int:
-        """How many inodes it takes, that of its root not among them."""
+        """Number of inodes without the root's."""
         return len(self._entries) - self._counts[HardLink]
 
     def add(self, layer: Layer) -> None:
-        """Put a layer on top."""
+        """Add a layer on top."""
         for entry in layer:
             if hides(entry):
-                self._drop_with_what_is_below(entry.path)
+                self._drop_tree(entry.path)
             if isinstance(entry, Deleted):
                 continue
             if isinstance(entry, Directory) and isinstance(self._entries.get(entry.path), Directory):
-                self._entries[entry.path] = entry  # it stays before what it holds
+                self._entries[entry.path] = entry  # keeps its position before its content
                 continue
             if entry.path in self._entries:
                 self._drop(entry.path)
@@ -65,17 +65,17 @@ class Tree:
         if isinstance(entry, HardLink):
             self._names.setdefault(entry.target, []).append(entry.path)
 
-    def _drop_with_what_is_below(self, name: str) -> None:
+    def _drop_tree(self, name: str) -> None:
         if not isinstance(self._entries.get(name, Directory(name)), Directory):
             self._drop(name)
             return
-        below = f"{name}/"
-        for path in [path for path in self._entries if f"{path}/".startswith(below)]:
+        prefix = f"{name}/"
+        for path in [path for path in self._entries if f"{path}/".startswith(prefix)]:
             if path in self._entries:
                 self._drop(path)
 
     def _drop(self, path: str) -> None:
-        """Take one path out."""
+        """Remove one path."""
         entry = self._entries.pop(path)
         self._counts[type(entry)] -= 1
         self.data_bytes -= data_bytes((entry,))
@@ -83,14 +83,14 @@ class Tree:
             self._names[entry.target].remove(path)
         elif isinstance(entry, File) and (names := self._names.pop(path, [])):
             first, *others = names
-            self._become(first, replace(entry, path=first, named=entry.named or entry.path))
+            self._replace_link(first, replace(entry, path=first, named=entry.named or entry.path))
             for other in others:
-                self._become(other, HardLink(other, first))
+                self._replace_link(other, HardLink(other, first))
             if others:
                 self._names[first] = others
 
-    def _become(self, path: str, entry: Entry) -> None:
-        """Put another entry in the place of a hard link."""
+    def _replace_link(self, path: str, entry: Entry) -> None:
+        """Replace a hard link by another entry."""
         self._counts[HardLink] -= 1
         self._counts[type(entry)] += 1
         self.data_bytes += data_bytes((entry,))

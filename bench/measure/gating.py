@@ -32,7 +32,7 @@ def counters_plan(request: Request) -> Plan:
     return plan
 
 
-def joined(plans: list[Plan], request: Request) -> Plan:
+def join_plans(plans: list[Plan], request: Request) -> Plan:
     """Join plans that run one after the other, for the provenance and for the space that they need."""
     joint = Plan(request)
     for plan in plans:

@@ -15,9 +15,9 @@ ESTIMATE_MARGIN = 1.15  # a block starts if this multiple of its scenario's last
 
 def block_order(cells: Sequence[Cell], seed: int, scenario: str, block: int) -> list[Cell]:
     """Return the cells of block number `block` (from 0) in a random order that depends on the seed only."""
-    chosen = [cell for cell in cells if cell.max_blocks is None or block < cell.max_blocks]
-    random.Random(f"{seed}:{scenario}:{block}").shuffle(chosen)  # noqa: S311  an order, not a secret
-    return chosen
+    ordered = [cell for cell in cells if cell.max_blocks is None or block < cell.max_blocks]
+    random.Random(f"{seed}:{scenario}:{block}").shuffle(ordered)  # noqa: S311  an order, not a secret
+    return ordered
 
 
 @dataclass

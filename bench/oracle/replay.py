@@ -79,10 +79,10 @@ def _agree(outcome: Replay, differences: Sequence[Difference], driver_result: Re
         return True
     for difference in differences:
         if difference.hides:
-            same = _without(driver_result, difference.hides) == _without(plain_result, difference.hides)
+            equal = _without(driver_result, difference.hides) == _without(plain_result, difference.hides)
         else:
-            same = not (difference.refused or difference.avoids) and driver_result[0] == plain_result[0] == "ok"
-        if same:
+            equal = not (difference.refused or difference.avoids) and driver_result[0] == plain_result[0] == "ok"
+        if equal:
             outcome.declared[difference.name] += 1
             return True
     return False

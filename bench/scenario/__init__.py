@@ -1,1 +1,1 @@
-"""The contract of a scenario, and the tools that it measures with: clock, temperature, C reference."""
+"""The contract of a scenario, and its tools: clock, temperature, C reference."""

@@ -1,4 +1,4 @@
-"""The timed loops. Nothing here but the operation stands between two readings of the clock."""
+"""The timed loops, with only the operation between two readings of the clock."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["PASSES", "accesses", "each", "once", "overhead", "passes"]
 
 T = TypeVar("T")
 
-PASSES = 16  # over names that stay hot
-OVERHEAD_READINGS = 2001  # an odd number, so that the median is a reading
+PASSES = 16  # over hot names
+OVERHEAD_READINGS = 2001  # odd, so that the median is a reading
 
 
 def each(operation: Callable[[T], Any], arguments: Sequence[T]) -> list[int]:
@@ -34,9 +34,9 @@ def each(operation: Callable[[T], Any], arguments: Sequence[T]) -> list[int]:
 def accesses(paths: Sequence[bytes], directory: Path, mode: int = os.F_OK) -> list[int]:
     """Look up each of `paths`, relative to `directory`, with access(2); return each call's nanoseconds.
 
-    A hot lookup takes little more than a microsecond, so this loop is spelled out: bytes, which need no
-    encoding, the working directory instead of a keyword argument, and no call in between. `access`
-    rather than `stat`, whose result object takes Python as long as half of the lookup.
+    A hot lookup takes little more than a microsecond, so this loop is minimal: bytes, which need no encoding,
+    the working directory instead of a keyword argument, and no other calls. It uses `access` and not `stat`,
+    because creating the result object of `stat` takes half as long as the lookup.
     """
     times = []
     access, now = os.access, perf_counter_ns
@@ -49,10 +49,10 @@ def accesses(paths: Sequence[bytes], directory: Path, mode: int = os.F_OK) -> li
 
 
 def passes(paths: Sequence[bytes], directory: Path, mode: int = os.F_OK, count: int = PASSES) -> list[float]:
-    """Do as `accesses` with names that may be looked up again, `count` times over; return each pass's mean per call.
+    """Do as `accesses`, in `count` passes over names that may be looked up again; return each pass's mean per call.
 
-    A hot lookup takes some ten times as long as reading the clock, so the clock is read once per pass, and
-    the loop is C's (deque and map); what remains is one call from Python, which the harness scenario tells.
+    A hot lookup takes about ten times as long as reading the clock, so the clock is read once per pass, and
+    the loop is in C (deque and map). The remaining overhead is one call from Python, measured by scenario harness.
     """
     times = []
     access, now = os.access, perf_counter_ns
@@ -74,7 +74,7 @@ def once(operation: Callable[..., Any], *arguments: Any) -> tuple[int, Any]:
 
 
 def overhead() -> float:
-    """Return the median nanoseconds between two readings of the clock with nothing between."""
+    """Return the median nanoseconds between two successive readings of the clock."""
     readings = []
     for _ in range(OVERHEAD_READINGS):
         start = perf_counter_ns()

@@ -1,7 +1,7 @@
-"""What a scenario measures: its grids, the content of its layers, what is timed, and what proves it.
+"""Definition of a scenario: its grids, the content of its layers, the timed operation, and the proof.
 
-`scenarios/NAME/measure.py` defines one `SCENARIO` and is found by its presence (docs/adding.md shows one). What its
-rows mean is its reading, in `scenarios/NAME/reading.py`: see `bench.reading.contract`.
+`scenarios/NAME/measure.py` defines one `SCENARIO` and is found by its presence (docs/adding.md has an example). The
+meaning of its rows is its reading, in `scenarios/NAME/reading.py`: see `bench.reading.contract`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Grid", "Params", "Point", "ProofError", "Scenario", "Unit"]
 
 @dataclass(frozen=True)
 class Point:
-    """Where two arms are compared unless something else is asked: one cell, and the metric that is judged."""
+    """The default point of a comparison of two arms: one cell, and the metric to judge."""
 
     metric: str
     depth: int
@@ -37,9 +37,9 @@ class Point:
 class Grid:
     """A full crossing of axes; a scenario is a union of grids.
 
-    `params` maps a parameter to its values. `max_blocks`: at most this many units of each cell, for cells that take
-    long or whose answer is exact. `drivers`: the grid's own choice of drivers; None: every driver of the run, but
-    of the `costly` ones and of those whose stacks `engines` build only where the grid says so, or the user names one.
+    `params` maps a parameter to its values. `max_blocks`: the maximum number of units of each cell, for cells that
+    take long or have exact results. `drivers`: the grid's own choice of drivers; None: every driver of the run, but
+    `costly` drivers and `engines` only if the grid says so or the user names them.
     """
 
     depths: tuple[int, ...]
@@ -52,25 +52,25 @@ class Grid:
 
 
 def _nothing(unit: Unit) -> None:
-    """For scenarios that need no such step."""
+    """The default for an unused step."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """One question, as it is measured.
+    """One question and its measurement.
 
-    `grids(profile)` gives its cells; `content` names the parameters that change what layers hold, and
-    `layer(k, params)` is the content of layer k (0: bottom) from those alone, so that an image of
-    every depth is a prefix of one chain. For each unit the runner calls, in this order: `before` (the
-    container exists, nothing is mounted), `touch` (on a mounted container, to make it hot), `operate`
-    (the timed calls, with nothing else), `prove` (still mounted), `after` (unmounted).
-    Where units are compared, two of them run at the same time (bench.measure.turns): an `operate` that is a generator
-    gives the other its turn wherever it yields, with nothing open and the working directory as it was. A unit must
-    leave nothing to be written for which the other one pays: see `untimed` in scenarios/copy_up/measure.py.
+    `grids(profile)` gives its cells; `content` names the parameters that determine the content of layers, and
+    `layer(k, params)` is the content of layer k (0: bottom) as a function of these only, so that an image of any
+    depth is a prefix of one chain. For each unit the runner calls, in this order: `before` (the container
+    exists, nothing is mounted), `touch` (on a mounted container, to make it hot), `operate` (the timed calls
+    only), `prove` (still mounted), `after` (unmounted).
+    In a comparison two units run at the same time (bench.measure.turns): an `operate` that is a generator switches to
+    the other unit at each yield, where it must have no open files and the original working directory. A unit must not
+    leave dirty data whose cost the other one would bear: see `untimed` in scenarios/copy_up/measure.py.
     """
 
     reading: Reading
-    weight: float  # its share of the time that a run has for measuring
+    weight: float  # its share of a run's measuring time
     grids: Callable[[str], Iterable[Grid]]
     layer: Callable[[int, Params], Layer]
     operate: Callable[[Unit], Iterator[None] | None]
@@ -79,29 +79,29 @@ class Scenario:
     before: Callable[[Unit], None] = _nothing
     touch: Callable[[Unit], None] = _nothing
     after: Callable[[Unit], None] = _nothing
-    applies: Callable[[Cell, Driver], str] = lambda cell, driver: ""  # the reason why not, or ""
+    applies: Callable[[Cell, Driver], str] = lambda cell, driver: ""  # the reason why a cell is left out, or ""
     changes: bool = False  # whether its units change files of the image
-    engines: bool = False  # whether it is asked of containers that an engine made, too
-    needs_engine: bool = False  # whether without one there is nothing to ask
+    engines: bool = False  # whether it is also measured on containers of engines
+    needs_engine: bool = False  # whether it requires an engine
     needs_container: bool = True  # False: units get no image and no container; `operate` builds what it needs
-    working_bytes: Callable[[Params], int] = lambda params: 0  # written during a unit, at most
-    compared: Point | None = None  # None: its times are not compared (they take too long, or are no times)
-    program: Callable[[Unit], tuple[str, ...]] | None = None  # what is compared, as arguments of the C reference
+    working_bytes: Callable[[Params], int] = lambda params: 0  # maximum of bytes written during a unit
+    compared: Point | None = None  # None: its times are not compared (they take too long, or it has none)
+    program: Callable[[Unit], tuple[str, ...]] | None = None  # the compared operation as arguments of the C reference
     gated: bool = True  # whether a gate measures it for its counters
-    packages: tuple[Package, ...] = ()  # that bring the programs without which it cannot be
+    packages: tuple[Package, ...] = ()  # with the programs that it requires
 
     @property
     def name(self) -> str:
-        """Its name, which is that of its reading and of its folder."""
+        """Its name, the same as of its reading and its directory."""
         return self.reading.name
 
     @property
     def order(self) -> int:
-        """Its place among the scenarios of a report."""
+        """Its position among the scenarios of a report."""
         return self.reading.order
 
     def excludes(self, cell: Cell, driver: Driver) -> str:
-        """Return why a cell is not measured on `driver`; empty where it is."""
+        """Return the reason why a cell is not measured on `driver`; empty if it is."""
         if driver.daemon and not self.engines:
             return f"{driver.name} is an engine: its own files lie beside its layers"
         if self.changes and not driver.copies_on_write:

@@ -1,4 +1,4 @@
-"""The C reference: compile it where a compiler is present, and run it on a unit's container."""
+"""The C reference: compiling it if there is a compiler, and running it on a unit's container."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from bench.model import Support
 __all__ = ["DELAY", "NAME", "compile_reference", "run"]
 
 NAME = "reference"
-DELAY = "REFERENCE_DELAY"  # in its environment: nanoseconds that it busy-waits after each access or open
+DELAY = "REFERENCE_DELAY"  # environment variable: nanoseconds of a busy-wait after each access or open
 SOURCE = Path(__file__).with_name("reference.c")
 
 
 def compile_reference(directory: Path) -> tuple[str, Support]:
-    """Compile into `directory`; return (path, Supported) or ("", the reason why not)."""
-    compiler = next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
+    """Compile into `directory`; return the path and support, or an empty path and the reason."""
+    compiler = next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), None)
     if compiler is None:
         return "", Support.no("no C compiler (cc, gcc or clang) is installed", "apt-get install gcc libc6-dev")
     target = directory / NAME
     command = [compiler, "-O2", "-o", str(target), str(SOURCE)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        errors = result.stderr.strip().splitlines()
         return "", Support.no(
-            f"{compiler} failed: {said[0] if said else done.returncode}", "apt-get install gcc libc6-dev"
+            f"{compiler} failed: {errors[0] if errors else result.returncode}", "apt-get install gcc libc6-dev"
         )
     return str(target), Support.yes()
 
 
 def run(program: str, mode: str, argument: str, paths: Sequence[str]) -> list[float]:
-    """Run the reference (it inherits this process's CPU); return nanoseconds per path, or of each pass per path."""
-    done = subprocess.run([program, mode, argument, *paths], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise BenchError(f"the C reference failed with status {done.returncode}", why=done.stderr.strip())
-    return [float(line) for line in done.stdout.split()]
+    """Run the reference on this process's CPU; return nanoseconds per path, or for each pass the mean per path."""
+    result = subprocess.run([program, mode, argument, *paths], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise BenchError(f"the C reference failed with status {result.returncode}", why=result.stderr.strip())
+    return [float(line) for line in result.stdout.split()]

@@ -1,4 +1,4 @@
-"""Hot, new container, cold: bring a container to a temperature, the same way for every driver."""
+"""Bringing a container to a temperature (hot, new container, cold), in the same way for every driver."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ CHUNK = 1 << 20  # bytes read at a time
 def read_in(path: Path) -> None:
     """Drop a file's pages and read them in again.
 
-    Whoever wrote the file, its pages then got into memory the same way for every driver. Without this, 4 KiB
-    writes to a file that a large write had left in memory (native) took longer than to one that copy_up had
-    (overlay2 on ext4: 0.6 to 0.8 times native; 1.1 and more with it). Folio sizes are a likely cause, untested.
+    So the pages get into memory in the same way for every driver. Without this, 4 KiB writes took longer to a
+    file cached by a large write (native) than to one cached by copy_up (overlay2 on ext4: 0.6 to 0.8 times
+    native; 1.1 and more with it). Folio sizes are a likely cause, not tested.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -43,9 +43,9 @@ def mounted(
     temperature: Temperature,
     touch: Callable[[Path], None],
 ) -> Iterator[Path]:
-    """Mount `container` at `temperature` and yield its merged path; `touch` brings what is measured into memory.
+    """Mount `container` at `temperature` and yield its merged path; `touch` reads the measured files into memory.
 
-    In every case all that the set-up wrote has reached the device before the caller goes on.
+    All data written by the set-up is synced before the context is entered.
     """
     if temperature is Temperature.NEW:
         spare = driver.create_read_write(container.stack, container.depth)
@@ -56,9 +56,9 @@ def mounted(
             driver.remove(spare)
     elif temperature is Temperature.COLD:
         volume.sync()
-        cold = volume.remount()
-        if not cold.ok:
-            raise BenchError("no cold cell here", why=cold.reason, fix=cold.fix)
+        support = volume.remount()
+        if not support.ok:
+            raise BenchError("no cold cell here", why=support.reason, fix=support.fix)
     start = perf_counter_ns()
     with driver.mount(container) as merged:
         container.took["mount"] = perf_counter_ns() - start

@@ -1,4 +1,4 @@
-"""One set-up of one cell, as a scenario's functions get it."""
+"""One set-up of one cell, the argument of a scenario's functions."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["Params", "ProofError", "Unit"]
 
 Params = Mapping[str, Param]
 T = TypeVar("T")
-TURN = 8  # short operations that a unit does before the other one of a comparison has its turn
+TURN = 8  # short operations per turn of a unit in a comparison
 
 
 class ProofError(Exception):
-    """What was to be measured did not happen; the unit is an error, not a sample."""
+    """The operation to be measured did not take place; the unit is an error, not a sample."""
 
 
 @dataclass
 class Unit:
-    """One set-up of one cell, handed to the scenario's functions; they fill metrics and counters."""
+    """One set-up of one cell; the scenario's functions fill in metrics and counters."""
 
     cell: Cell
     driver: Driver
@@ -44,12 +44,12 @@ class Unit:
     mismatches: list[Mismatch] = field(default_factory=list)
     proofs: list[str] = field(default_factory=list)
     pace: dict[str, float] = field(default_factory=dict)  # see bench.measure.pace; written by the runner
-    # Wait for a quiet moment before another timed part. Not right before a single short call: waiting lets the
-    # caches go, and a first write to a plain file then took 1.5 times as long.
+    # Wait for an undisturbed CPU before another timed part. Not directly before a single short call: caches become
+    # cold during the wait, and a first write to a plain file then took 1.5 times as long.
     settle: Callable[[], None] = lambda: None
     notes: dict[str, Any] = field(default_factory=dict)  # from operate to prove, not recorded
-    judged: str = ""  # the one metric that a comparison judges; what others need may be left out
-    place: tuple[int, int] = (0, 1)  # which it is of how many units in turns
+    judged: str = ""  # the only metric that a comparison judges; others may be left out
+    place: tuple[int, int] = (0, 1)  # its index among the units in turns, and their number
 
     @property
     def params(self) -> Params:
@@ -75,36 +75,36 @@ class Unit:
         """Tell whether `metric` is to be measured."""
         return self.judged in {"", metric}
 
-    def own(self, things: Sequence[T]) -> Sequence[T]:
-        """Return those of `things` that this unit uses, where units in turns must not use the same: all, if alone."""
+    def own(self, items: Sequence[T]) -> Sequence[T]:
+        """Return this unit's share of `items`, which units in turns must not have in common; all if it is alone."""
         first, step = self.place
-        return things[first::step]
+        return items[first::step]
 
-    def parts(self, things: Sequence[T]) -> Iterator[Sequence[T]]:
-        """Yield `things` in the parts that one turn does: all at once, or a few where units are compared."""
-        size = TURN if self.judged else max(len(things), 1)
-        return (things[begin : begin + size] for begin in range(0, len(things), size))
+    def parts(self, items: Sequence[T]) -> Iterator[Sequence[T]]:
+        """Yield the parts of `items` for each turn: all at once, or a few at a time in a comparison."""
+        size = TURN if self.judged else max(len(items), 1)
+        return (items[start : start + size] for start in range(0, len(items), size))
 
     def record(self, metric: str, times: Sequence[float], *, calls: int = 1) -> None:
-        """Record the median of many times, each the mean of `calls` calls, as this unit's one observation."""
+        """Record the median of `times`, each the mean of `calls` calls, as this unit's observation."""
         self.metrics[metric] = float(statistics.median(times))
         self.operations[metric] = len(times) * calls
 
     def expect(self, counter: str, value: float, low: float, high: float | None = None, *, why: str) -> None:
-        """Record a counter beside what it should be, [low, high] or exactly low, and whether it is."""
-        top = low if high is None else high
+        """Record a counter and its expectation, [low, high] or exactly low, and a mismatch if it is not met."""
+        upper = low if high is None else high
         self.counters[counter] = value
-        self.expected[counter] = (low, top)
-        if not low <= value <= top:
-            self.mismatches.append(Mismatch(counter, value, low, top, why))
+        self.expected[counter] = (low, upper)
+        if not low <= value <= upper:
+            self.mismatches.append(Mismatch(counter, value, low, upper, why))
 
     def require_proof(self, condition: bool, what: str) -> None:
-        """Record the proof `what`, or raise ProofError if it does not hold."""
+        """Record the proof `what`, or raise ProofError if the condition is false."""
         if not condition:
             raise ProofError(f"not proven: {what}")
         if what not in self.proofs:
             self.proofs.append(what)
 
     def written(self) -> tuple[int, int]:
-        """Return (bytes written, flushes) of the volume's device; zeros where it has none of its own."""
+        """Return the bytes written to the volume's device and its flushes; zeros if it has no device of its own."""
         return self.volume.written() or (0, 0)

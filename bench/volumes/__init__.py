@@ -1,1 +1,1 @@
-"""File systems to measure on: one recipe a file, made on a loop device for the run."""
+"""File systems to measure on: one recipe per module; volumes are made on loop devices for the run."""

@@ -1,4 +1,4 @@
-"""What a volume recipe says, and the live volume that comes of it."""
+"""Recipes of volumes, and the volumes made from them."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ __all__ = [
 ]
 
 
-REASON_CHARACTERS = 300  # that an error tells of what a program said: some list all that they know
+REASON_CHARACTERS = 300  # of a program's message in an error; some programs print long lists
 SECOND = 10**9  # nanoseconds
-UNEVEN = 1_500_000_001 * SECOND + 123_456_789  # a time in nanoseconds
-MKFS = "mkfs"  # in a volume's name: `ext4,mkfs=-O^has_journal` is ext4 made with that argument
+UNEVEN = 1_500_000_001 * SECOND + 123_456_789  # a time in nanoseconds that is no whole second
+MKFS = "mkfs"  # key in a volume's name: `ext4,mkfs=-O^has_journal` is ext4 made with that argument
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a file system has in use, after writing everything back: inodes (None: not counted) and bytes."""
+    """Inodes (None: not counted) and bytes in use on a file system after syncing it."""
 
     inodes: int | None
     bytes: int
@@ -51,12 +51,12 @@ class Usage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make one kind of file system, and what is known of it.
+    """How to make one kind of file system, and its properties.
 
-    `clones`: FICLONE shares extents, so the kernel's copy_up need not copy. `directory_bytes`: what a
-    fresh small directory allocates. `journal_flushes`: what its journal may add, now and then, to the flushes
-    of a unit's fsyncs. `inode_bytes`: space that mkfs or later growth takes per inode. `overlays`: the kernel's
-    overlayfs takes it as upper layer.
+    `clones`: it supports FICLONE, so the kernel's copy_up clones instead of copying. `directory_bytes`: allocated by
+    a new small directory. `journal_flushes`: flushes that its journal may occasionally add to those of a unit's
+    fsyncs. `inode_bytes`: space per inode, at mkfs or later. `overlays`: the kernel's overlayfs accepts it as upper
+    layer.
     """
 
     name: str
@@ -73,31 +73,31 @@ class Recipe:
     journal_flushes: int = 0
     needs_root: bool = True
     overlays: bool = True
-    profile: str = "quick"  # the least thorough profile that measures on it unasked
-    differences: tuple[Difference, ...] = ()  # of any driver on it, even of native from another plain directory
-    packages: tuple[Package, ...] = ()  # that bring its programs
-    drivers: tuple[str, ...] = ()  # beside native, the only ones that are measured on it unasked; (): all
+    profile: str = "quick"  # the least thorough profile that measures on it by default
+    differences: tuple[Difference, ...] = ()  # of any driver on it, even of two plain directories
+    packages: tuple[Package, ...] = ()  # that contain its programs
+    drivers: tuple[str, ...] = ()  # besides native, those measured on it by default; (): all
 
     def probe(self) -> Support:
-        """Tell whether this kernel and machine can make it."""
+        """Tell whether it can be made on this machine."""
         if os.geteuid() != 0:
             return Support.no("loop devices and mounts need root", f"run as root to add {self.name} volumes")
-        known = {line.split()[-1] for line in Path("/proc/filesystems").read_text().splitlines()}
-        if self.filesystem not in known and not _modprobe(self.filesystem):
+        filesystems = {line.split()[-1] for line in Path("/proc/filesystems").read_text().splitlines()}
+        if self.filesystem not in filesystems and not _modprobe(self.filesystem):
             return Support.no(f"not supported by this kernel: no {self.filesystem} in /proc/filesystems")
         if not Path("/dev/loop-control").exists():
             return Support.no("this kernel or container has no /dev/loop-control")
         return require_program(self.program)
 
     def settle(self, path: Path) -> None:
-        """Wait for what the file system mounted at `path` does in the background after a sync."""
+        """Wait for the background work of the file system mounted at `path` after a sync."""
 
     def make(self, path: Path, work: Path, *, size: int, inodes: int) -> LoopVolume | DirectoryVolume:
-        """Make such a file system of `size` bytes on a nameless file in `work` and mount it at `path`."""
+        """Make a file system of `size` bytes on a nameless file in `work` and mount it at `path`."""
         return LoopVolume(self, path, work, size=size, inodes=inodes)
 
     def varied(self, arguments: Sequence[str]) -> Recipe:
-        """Return the recipe with more arguments for mkfs, which its name then tells."""
+        """Return the recipe with more arguments for mkfs, which its name includes."""
         if not self.filesystem:
             raise BenchError(f"volume {self.name} takes no {MKFS}", why="no file system is made on it")
         name = ",".join([self.name, *(f"{MKFS}={argument}" for argument in arguments)])
@@ -116,7 +116,7 @@ class Recipe:
 
 
 def require_program(program: str) -> Support:
-    """Supported if `program` is on PATH, else the package that would bring it."""
+    """Return support if `program` is installed, else the package that contains it."""
     if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
         return Support.yes()
     return Support.no(f"the program {program} is not installed", install_hint(program))
@@ -128,7 +128,7 @@ def _modprobe(name: str) -> bool:
 
 
 def keeps_nanoseconds(path: Path) -> bool:
-    """Tell whether a file below `path` keeps more of its time than whole seconds: ext4 needs inodes of 256 bytes."""
+    """Tell whether file times below `path` have nanoseconds; ext4 requires inodes of 256 bytes for them."""
     with tempfile.NamedTemporaryFile(prefix=".time-", dir=path) as file:
         os.utime(file.fileno(), ns=(UNEVEN, UNEVEN))
         return os.fstat(file.fileno()).st_mtime_ns % SECOND != 0
@@ -144,13 +144,13 @@ class Volume(Protocol):
         """Return the mount options in effect, from mountinfo."""
 
     def sync(self) -> None:
-        """Write back everything dirty on this file system."""
+        """Write back all dirty data of this file system."""
 
     def remount(self) -> Support:
-        """Make it cold: unmount and mount again, so that no dentry, inode or page of it is cached."""
+        """Unmount and mount again, so that none of its dentries, inodes and pages are cached."""
 
     def written(self) -> tuple[int, int] | None:
-        """Return (bytes written, flushes) of the device so far; None where no device is ours to count."""
+        """Return the bytes written to the device and its flushes; None if the device is not the run's own."""
 
     def usage(self) -> Usage:
         """Return inodes and bytes in use."""
@@ -196,7 +196,7 @@ class LoopVolume(_Mounted):
             undo.callback(self.device.close)
             self.command = command = self._mkfs(inodes)
             environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
-            made = subprocess.run(
+            result = subprocess.run(
                 command,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -205,8 +205,8 @@ class LoopVolume(_Mounted):
                 check=False,
                 env=environment,
             )
-            if made.returncode != 0:
-                raise BenchError(f"{shlex.join(command)} failed", why=_reason(made))
+            if result.returncode != 0:
+                raise BenchError(f"{shlex.join(command)} failed", why=_reason(result))
             self.path.mkdir(parents=True, exist_ok=True)
             self._mount()
             undo.pop_all()
@@ -215,16 +215,16 @@ class LoopVolume(_Mounted):
         return self.recipe.mkfs(self.device.path, inodes=inodes)
 
     def _mount(self) -> None:
-        """Mount; raises BenchError with what the kernel logs of the device: mount(2) says little more than EINVAL."""
+        """Mount; raises BenchError with the kernel's log of the device, because mount(2) mostly gives EINVAL only."""
         with kernel_log() as logged:
             try:
                 mounts.mount(self.device.path, self.path, self.recipe.filesystem, options=self.recipe.mount_options)
             except OSError as error:
                 name = re.escape(self.device.path.removeprefix("/dev/"))
-                said = [line for line in logged() if re.search(rf"\b{name}\b", line)]
+                messages = [line for line in logged() if re.search(rf"\b{name}\b", line)]
                 raise BenchError(
                     f"the kernel does not mount the volume {self.recipe.name}",
-                    why="; ".join(said) or error.strerror or str(error),
+                    why="; ".join(messages) or error.strerror or str(error),
                     fix="leave out the arguments for mkfs" if f",{MKFS}=" in self.recipe.name else "see dmesg",
                 ) from error
 
@@ -239,32 +239,32 @@ class LoopVolume(_Mounted):
         return Support.yes()
 
     def written(self) -> tuple[int, int]:
-        """Return (bytes written, flushes) of the loop device."""
+        """Return the bytes written to the loop device and its flushes."""
         return self.device.stat()
 
     def close(self) -> None:
-        """Unmount and let go of the device."""
+        """Unmount and close the device."""
         try:
             mounts.unmount(self.path, detach=True)
         except OSError as error:
-            if error.errno != errno.EINVAL:  # not mounted: stopped in the middle of a remount
+            if error.errno != errno.EINVAL:  # not mounted: interrupted during a remount
                 raise
         finally:
             self.device.close()
 
 
-def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    """Return what a program that failed said, without the list of its options."""
-    if done.returncode < 0:
-        return f"it was ended by {signal.Signals(-done.returncode).name}"
-    lines = [line.strip() for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if line.strip()]
-    before = list(takewhile(lambda line: not line.lower().startswith("usage:"), lines))
-    said = " ".join(before or lines[:1]) or f"exit {done.returncode}"
-    return said if len(said) <= REASON_CHARACTERS else f"{said[:REASON_CHARACTERS]}…"
+def _reason(result: subprocess.CompletedProcess[str]) -> str:
+    """Return the message of a failed program, without its usage text."""
+    if result.returncode < 0:
+        return f"it was ended by {signal.Signals(-result.returncode).name}"
+    lines = [line.strip() for line in (result.stderr.strip() or result.stdout.strip()).splitlines() if line.strip()]
+    lines_before_usage = list(takewhile(lambda line: not line.lower().startswith("usage:"), lines))
+    message = " ".join(lines_before_usage or lines[:1]) or f"exit {result.returncode}"
+    return message if len(message) <= REASON_CHARACTERS else f"{message[:REASON_CHARACTERS]}…"
 
 
 class DirectoryVolume(_Mounted):
-    """The directory that an ordinary user gave, on whatever file system it lies."""
+    """A directory of an ordinary user, on any file system."""
 
     def __init__(self, recipe: Recipe, path: Path) -> None:
         self.recipe, self.path = recipe, path
@@ -274,9 +274,9 @@ class DirectoryVolume(_Mounted):
         return Support.no("making a file system cold means mounting it again", "run as root for cold cells")
 
     def written(self) -> None:
-        """The device under the directory has other users."""
+        """None: the device has other users."""
         return
 
     def close(self) -> None:
-        """Make room for another one; what cannot be removed goes with the run's work directory."""
+        """Remove the directory; what cannot be removed is removed with the run's work directory."""
         shutil.rmtree(self.path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""btrfs as mkfs makes it: one device, metadata twice."""
+"""btrfs with the defaults of mkfs: one device, duplicated metadata."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ VOLUME = Recipe(
     arguments=("-q", "-f", "--nodiscard"),
     clones=True,
     directory_bytes=0,  # items of the metadata tree, which statfs counts by chunks
-    minimum_bytes=512 << 20,  # it gives out metadata in chunks of up to 256 MiB
-    inode_bytes=2048,  # item, directory entries and name, twice
+    minimum_bytes=512 << 20,  # metadata is allocated in chunks of up to 256 MiB
+    inode_bytes=2048,  # inode item, directory entries and name, duplicated
     profile="standard",
     drivers=("overlay2", "vfs", "btrfs", "docker/vfs", "docker/btrfs"),
     order=4,

@@ -1,4 +1,4 @@
-"""The work directory itself, for ordinary users: no file system of our own, so no cold and no device counters."""
+"""A directory in the work directory, for ordinary users: no own file system, so no cold cells and device counters."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["VOLUME", "DirectoryRecipe"]
 
 
 class DirectoryRecipe(Recipe):
-    """Nothing to make: the directory is there."""
+    """A recipe that makes no file system."""
 
     def probe(self) -> Support:
-        """Every directory serves; the work directory itself was checked."""
+        """Always supported; the work directory is checked elsewhere."""
         return Support.yes()
 
     def make(self, path: Path, work: Path, *, size: int, inodes: int) -> DirectoryVolume:
@@ -29,7 +29,7 @@ VOLUME = DirectoryRecipe(
     filesystem="",
     program="",
     arguments=(),
-    clones=False,  # unknown; whether a copy_up cloned is seen from its extents
+    clones=False,  # unknown; the extents show whether a copy_up cloned
     directory_bytes=0,
     order=9,
     needs_root=False,

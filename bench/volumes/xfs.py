@@ -1,4 +1,4 @@
-"""xfs as mkfs makes it today: ftype=1, reflink=1."""
+"""xfs with the current defaults of mkfs: ftype=1, reflink=1."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["VOLUME", "XfsRecipe"]
 
 
 class XfsRecipe(Recipe):
-    """xfs frees inodes of deleted files in the background."""
+    """xfs, which frees inodes of deleted files in the background."""
 
     def settle(self, path: Path) -> None:
-        """Wait for that."""
+        """Wait until the inodes are freed."""
         finish_background_work(path)
 
 

@@ -1,4 +1,4 @@
-"""xfs without reflink: what mkfs made before xfsprogs 5.1, and still a common host file system."""
+"""xfs without reflink: the default of mkfs before xfsprogs 5.1, and still a common host file system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""zfs: a pool on one loop device, by the kernel's module where it has one, else by zfs-fuse, which is another thing."""
+"""zfs: a pool on one loop device, by the kernel module if there is one, else by zfs-fuse (another implementation)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from bench.volumes.base import LoopVolume, Recipe, Usage
 
 __all__ = ["POOL", "VOLUME", "ZfsRecipe", "ZfsVolume", "in_kernel", "zfs"]
 
-POOL = "layer-bench"  # the beginning of a pool's name
-SOCKET, LOCKS = Path("/run/zfs/zfs_socket"), Path("/run/lock/zfs")  # of zfs-fuse; it has no options for them
+POOL = "layer-bench"  # prefix of pool names
+SOCKET, LOCKS = Path("/run/zfs/zfs_socket"), Path("/run/lock/zfs")  # fixed paths of zfs-fuse
 
 
 def in_kernel() -> bool:
@@ -26,19 +26,19 @@ def in_kernel() -> bool:
 
 
 def zfs(*arguments: str, program: str = "zfs") -> str:
-    """Run the command of that name, or zpool; return what it prints. Raises BenchError with its last line."""
-    done = subprocess.run([find_program(program) or program, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()
-        raise BenchError(f"{program} {arguments[0]} failed", why=said[-1])
-    return done.stdout.rstrip("\n")
+    """Run zfs or zpool; return its output. Raises BenchError with the last line of its message."""
+    result = subprocess.run([find_program(program) or program, *arguments], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        lines = (result.stderr.strip() or result.stdout.strip() or f"status {result.returncode}").splitlines()
+        raise BenchError(f"{program} {arguments[0]} failed", why=lines[-1])
+    return result.stdout.rstrip("\n")
 
 
 class ZfsRecipe(Recipe):
-    """A pool instead of a file system that mkfs makes."""
+    """A pool, which zpool makes instead of mkfs."""
 
     def probe(self) -> Support:
-        """Tell whether the kernel or zfs-fuse has it."""
+        """Tell whether the kernel or zfs-fuse supports it."""
         if os.geteuid() != 0:
             return Support.no("loop devices and mounts need root", f"run as root to add {self.name} volumes")
         if not Path("/dev/loop-control").exists():
@@ -52,12 +52,12 @@ class ZfsRecipe(Recipe):
         return Support.yes()
 
     def make(self, path: Path, work: Path, *, size: int, inodes: int) -> ZfsVolume:
-        """Make a pool whose root is mounted at `path`."""
+        """Make a pool whose root dataset is mounted at `path`."""
         return ZfsVolume(self, path, work, size=size, inodes=inodes)
 
 
 class ZfsVolume(LoopVolume):
-    """A pool, and the daemon of zfs-fuse as long as there is one."""
+    """A pool; zfs-fuse's daemon runs while there is a pool."""
 
     _daemon: Daemon | None = None  # of all pools
     _pools = 0
@@ -85,10 +85,10 @@ class ZfsVolume(LoopVolume):
         return [find_program("zpool") or "zpool", "create", *options, self.pool, self.device.path]
 
     def _mount(self) -> None:
-        """It is mounted since it was made."""
+        """Zpool create has mounted it."""
 
     def remount(self) -> Support:
-        """Export the pool and import it again, which drops what is cached of it.
+        """Export the pool and import it again, which drops its caches.
 
         zpool is shown this device alone: a search of /dev fails if the devices of others go meanwhile.
         """
@@ -99,12 +99,12 @@ class ZfsVolume(LoopVolume):
         return Support.yes()
 
     def usage(self) -> Usage:
-        """Return what the pool has allocated; it counts no inodes."""
+        """Return the bytes allocated by the pool, which does not count inodes."""
         self.sync()
         return Usage(None, int(float(zfs("get", "-Hp", "-o", "value", "used", self.pool))))
 
     def close(self) -> None:
-        """Destroy the pool, and let go of the device and, with the last pool, of the daemon."""
+        """Destroy the pool, close the device and, after the last pool, stop the daemon."""
         with suppress(BenchError):
             zfs("destroy", "-f", self.pool, program="zpool")
         self.device.close()
@@ -138,6 +138,6 @@ VOLUME = ZfsRecipe(
             ("readdir-while-changing",),
         ),
     ),
-    drivers=("zfs",),  # a unit of the others would take a second, too
+    drivers=("zfs",),  # a unit of other drivers would also take a second
     order=5,
 )

@@ -1,7 +1,7 @@
-"""Which storage driver Docker takes by itself on a file system, and which ones it refuses there.
+"""Docker's default storage driver on a file system, and the drivers that it refuses there.
 
-The documentation has a matrix of drivers and backing file systems; here each cell of it is tried, by a dockerd that
-is told to use the driver.
+The documentation has a matrix of drivers and backing file systems; this tries each of its cells with a dockerd
+configured for the driver.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ NOTICE, FAILED = "the {} storage-driver is deprecated", "failed to start daemon"
 
 
 def grids(profile: str) -> Iterable[Grid]:
-    """One answer for each file system."""
+    """One unit for each file system."""
     yield Grid((1,), (Temperature.NEW,), drivers=(ASKED,), max_blocks=1)
 
 
 def layer(index: int, params: Params) -> Layer:
-    """Nothing: no image is loaded."""
+    """Empty: no image is loaded."""
     return ()
 
 
 def applies(cell: Cell, driver: Driver) -> str:
-    """One arm for each volume."""
+    """One arm per volume."""
     return "" if driver.name == ASKED else "only an engine chooses a driver"
 
 
 def operate(unit: Unit) -> None:
-    """Start a dockerd that may choose, then one for each driver that it knows."""
+    """Start a dockerd without a configured driver, then one for each driver that it knows."""
     assert isinstance(unit.driver, EngineDriver)
     home = unit.container.stack.home
     home.mkdir()
-    told: dict[str, str] = {}
+    outcomes: dict[str, str] = {}
     for name in ("", *DRIVERS):
-        place = home / (name or "default")
-        place.mkdir()
-        engine = Docker(place, name)
-        took, told[name] = once(_tried, engine)
+        directory = home / (name or "default")
+        directory.mkdir()
+        engine = Docker(directory, name)
+        nanoseconds, outcomes[name] = once(_try_driver, engine)
         if not name:
-            unit.record("start", [took])
-        shutil.rmtree(place, ignore_errors=unit.volume.recipe.filesystem == "btrfs")  # subvolumes
-    unit.notes["told"] = told
+            unit.record("start", [nanoseconds])
+        shutil.rmtree(directory, ignore_errors=unit.volume.recipe.filesystem == "btrfs")  # subvolumes
+    unit.notes["outcomes"] = outcomes
 
 
-def _tried(engine: Docker) -> str:
-    """Return the driver that dockerd runs with and what it says of it, or why it does not start."""
+def _try_driver(engine: Docker) -> str:
+    """Return the driver that dockerd runs with and whether it is deprecated, or why it does not start."""
     try:
         engine.start()
         chosen = engine.storage()
@@ -69,16 +69,16 @@ def _tried(engine: Docker) -> str:
 
 
 def prove(unit: Unit) -> None:
-    """Each driver either runs or says why not; what it said is a proof of the row."""
-    told = unit.notes["told"]
-    chosen = told[""].removeprefix("runs ").partition(",")[0]
-    unit.require_proof(chosen in DRIVERS, f"dockerd by itself: {told['']}")
+    """Each driver either runs or gives a reason; the outcome is a proof of the row."""
+    outcomes = unit.notes["outcomes"]
+    chosen = outcomes[""].removeprefix("runs ").partition(",")[0]
+    unit.require_proof(chosen in DRIVERS, f"dockerd by itself: {outcomes['']}")
     unit.counters[f"chooses_{chosen}"] = 1
     for name in DRIVERS:
-        runs = told[name].startswith("runs ")
-        unit.require_proof(not runs or told[name].startswith(f"runs {name}"), f"{name}: {told[name]}")
+        runs = outcomes[name].startswith("runs ")
+        unit.require_proof(not runs or outcomes[name].startswith(f"runs {name}"), f"{name}: {outcomes[name]}")
         unit.counters[f"runs_{name}"] = int(runs)
-        unit.counters[f"deprecates_{name}"] = int(told[name].endswith("deprecated"))
+        unit.counters[f"deprecates_{name}"] = int(outcomes[name].endswith("deprecated"))
 
 
 SCENARIO = Scenario(

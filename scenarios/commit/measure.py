@@ -1,7 +1,7 @@
-"""Turning what a container changed into a layer: what `docker build` and `docker commit` pay for each step.
+"""Making a layer of a container's changes: the cost of each step of `docker build` and of `docker commit`.
 
-Where the container's layer itself tells what changed, finding it takes as many steps as there are changes; else the
-whole tree is compared with the image's (moby: overlay2's Diff against the naive differ).
+If the container's layer contains the changes, finding them takes time linear in their number; else the whole tree is
+compared with the image's (moby: overlay2's Diff and the naive differ).
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from scenarios.commit.reading import CHANGES, COMPARED, DEPTH, OWN, READING, TYP
 FILE_BYTES = 4096
 APPLIED = "the exported layer, applied to the image, gives the container's tree"
 APPLIED_OWN = "the layer that the engine made, applied to the image, gives the container's tree"
-# What an engine's container has at its root that is not of the image: the program, and places for its own mounts.
+# Names at the root of an engine's container that are not of the image: the program, and mount points.
 RUNTIME = (PROGRAM, ".dockerenv", "dev", "etc", "proc", "run", "sys")
 
 
 def grids(profile: str) -> Iterable[Grid]:
-    """Files of the image; the changes stay the same."""
+    """Numbers of files in the image; the changes are the same."""
     if profile == "quick":
         yield Grid((DEPTH,), (Temperature.NEW,), {"files": (TYPICAL,)}, drivers=("overlay2", "vfs"), max_blocks=6)
         return
     counts = (500, TYPICAL, 8000) if profile == "standard" else (500, TYPICAL, 8000, 32_000)
-    # A block of all drivers and engines took six minutes: a standard run has the laws of overlay2 and no engine.
+    # A block of all drivers and engines took six minutes, so a standard run has the laws of overlay2 and no engine.
     wide = profile == "full"
     yield Grid(
         (DEPTH,),
@@ -60,21 +60,21 @@ def layer(index: int, params: Params) -> Layer:
 
 
 def change(unit: Unit) -> None:
-    """Write to files of the bottom layer, delete others, make new ones, and remove a directory and make it again."""
-    where = unit.merged / "0-0"
+    """Write to files of the bottom layer, delete others, create new ones, and remove and re-create a directory."""
+    directory = unit.merged / "0-0"
     for number in range(CHANGES):
-        with (where / str(number)).open("ab") as file:
+        with (directory / str(number)).open("ab") as file:
             file.write(b"more")
-        (where / str(CHANGES + number)).unlink()
-        (where / f"new-{number}").write_bytes(b"new")
-    again = unit.merged / f"{unit.depth - 1}-0"
-    shutil.rmtree(again)
-    again.mkdir()
-    (again / "only").write_bytes(b"only")
+        (directory / str(CHANGES + number)).unlink()
+        (directory / f"new-{number}").write_bytes(b"new")
+    recreated = unit.merged / f"{unit.depth - 1}-0"
+    shutil.rmtree(recreated)
+    recreated.mkdir()
+    (recreated / "only").write_bytes(b"only")
 
 
 class _Sink(io.RawIOBase):
-    """Takes what an archive has and keeps nothing, so that no disk is measured."""
+    """A file object that discards the archive, so that no disk is measured."""
 
     def writable(self) -> bool:
         return True
@@ -83,32 +83,32 @@ class _Sink(io.RawIOBase):
         return len(memoryview(data))  # type: ignore[arg-type]
 
 
-def found(unit: Unit, before: Path) -> list[Change]:
-    """What the driver's own way to find the changes finds."""
-    own = unit.driver.changes(unit.container)
-    return list(naive(before, unit.merged) if own is None else own)
+def find_changes(unit: Unit, before: Path) -> list[Change]:
+    """Find the changes by the driver's own method."""
+    changes = unit.driver.changes(unit.container)
+    return list(naive(before, unit.merged) if changes is None else changes)
 
 
 def operate(unit: Unit) -> None:
-    """Find the changes in the driver's way and export them; then find them by comparing all."""
+    """Find the changes by the driver's own method and export them; then find them by comparing the trees."""
     change(unit)
     unit.volume.sync()
     if isinstance(unit.driver, EngineDriver):
         target = unit.volume.path / "committed.tar"
-        took, _ = once(unit.driver.commit, unit.container, target)
-        unit.record("engine", [took])
+        nanoseconds, _ = once(unit.driver.commit, unit.container, target)
+        unit.record("engine", [nanoseconds])
         unit.notes["committed"] = target
         return
     spare = unit.driver.create_read_write(unit.container.stack, unit.depth)
     try:
         with unit.driver.mount(spare) as before:
             unit.settle()
-            took, changes = once(found, unit, before)
-            unit.record("find", [took])
-            took, holes = once(export, changes, unit.merged, _Sink())
-            unit.record("export", [took])
-            took, compared = once(lambda: list(naive(before, unit.merged)))
-            unit.record("naive", [took])
+            nanoseconds, changes = once(find_changes, unit, before)
+            unit.record("find", [nanoseconds])
+            nanoseconds, holes = once(export, changes, unit.merged, _Sink())
+            unit.record("export", [nanoseconds])
+            nanoseconds, compared = once(lambda: list(naive(before, unit.merged)))
+            unit.record("naive", [nanoseconds])
             unit.notes["changes"] = changes, compared
             unit.container.how["changes"] = COMPARED if unit.driver.changes(unit.container) is None else OWN
             unit.counters["archive_hole_bytes"] = holes
@@ -118,7 +118,7 @@ def operate(unit: Unit) -> None:
 
 
 def prove(unit: Unit) -> None:
-    """Either way the layer, applied to a plain copy of the image, gives what the container shows."""
+    """With both methods the layer, applied to a plain copy of the image, gives the container's tree."""
     if "committed" in unit.notes:
         with unit.notes["committed"].open("rb") as own:
             _prove(unit, own, APPLIED_OWN)
@@ -134,18 +134,18 @@ def prove(unit: Unit) -> None:
     unit.counters["archive_bytes"] = archive.tell()
 
 
-def _prove(unit: Unit, archive: IO[bytes], what: str) -> None:
-    """Apply a layer to a plain copy of the image and hold it against the container."""
+def _prove(unit: Unit, archive: IO[bytes], proof: str) -> None:
+    """Apply a layer to a plain copy of the image and compare it with the container."""
     plain = unit.volume.path / "applied"
     shutil.rmtree(plain, ignore_errors=True)
     plain.mkdir()
     materialise(flatten(unit.layers), plain, unit.seed)
     apply(archive, plain)
-    one, other = (
-        {name: told for name, told in tree(path, links=False).items() if name.partition("/")[0] not in RUNTIME}
+    applied, shown = (
+        {name: entry for name, entry in tree(path, links=False).items() if name.partition("/")[0] not in RUNTIME}
         for path in (plain, unit.merged)
     )
-    unit.require_proof(one == other, what)
+    unit.require_proof(applied == shown, proof)
     shutil.rmtree(plain)
 
 
@@ -159,6 +159,6 @@ SCENARIO = Scenario(
     prove=prove,
     changes=True,
     engines=True,
-    gated=False,  # it counts nothing that has an expectation,
+    gated=False,  # no counter has an expectation
     working_bytes=lambda params: 2 * int(params["files"]) * FILE_BYTES + 100 * BLOCK,
 )

@@ -1,8 +1,7 @@
-"""The first write to a file of the image: what copy_up costs, and whether it copies.
+"""The first write to a file of the image: the cost of copy_up, and whether it copies.
 
-A file can be copied up once per container, so every timed file is a fresh one, and a unit is a fresh
-container. open-for-write triggers the copy (fs/overlayfs/copy_up.c), so it is timed apart from the
-writes that follow it.
+A file is copied up once per container, so every timed file is new, and a unit is a new container. Opening for
+writing triggers the copy (fs/overlayfs/copy_up.c), so it is timed separately from the following writes.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from bench.scenario.contract import Grid, Params, Point, Scenario, Unit
 from bench.scenario.temperature import read_in
 from scenarios.copy_up.reading import COLD, FILES, GIB, HOT, KIB, MIB, READING, SWEEP_DEPTH
 
-PAYLOAD = bytes(range(256)) * 16  # one page; the smallest change that a page cache writes
-EVERY_LAYER_MAX = 64 * KIB  # larger files are in the bottom layer alone, or a stack would take gigabytes
-SEVERAL_MAX = 2 * MIB  # of larger files a unit opens one
-DIRECTORY = "data"  # that all files are in
-OPENER = f"{DIRECTORY}/opener"  # opened first: its copy_up brings the directory up, once for all
-WARMER = f"{DIRECTORY}/warmer"  # with a number: all is done with it, but nothing recorded
+PAYLOAD = bytes(range(256)) * 16  # one page, the smallest unit that the page cache writes back
+EVERY_LAYER_MAX = 64 * KIB  # larger files are only in the bottom layer, or a stack would take gigabytes
+SEVERAL_MAX = 2 * MIB  # a unit opens only one file that is larger
+DIRECTORY = "data"  # contains all files
+OPENER = f"{DIRECTORY}/opener"  # opened first: its copy_up includes that of the directory
+WARMER = f"{DIRECTORY}/warmer"  # prefix of files that undergo the same operations without being recorded
 OPENER_BYTES = 4096
-# Bytes beyond the file's own that one copy_up may bring to the device: journal or log blocks of one small
-# transaction. In results/example: 7.3 blocks a file on ext4 (of a unit's median), 8 for one of 16 MiB.
+# Maximum of bytes besides the file's data that one copy_up writes to the device: journal or log blocks of one small
+# transaction. In results/example: 7.3 blocks per file on ext4 (median of a unit), 8 for a file of 16 MiB.
 METADATA_BYTES = 16 * BLOCK
-# The same for an fsync that brings no data (fsync=strict): 22 blocks a file on btrfs, 8 on ext4, 1 on xfs.
+# The same for an fsync without data (fsync=strict): 22 blocks per file on btrfs, 8 on ext4, 1 on xfs.
 LOG_BYTES = 32 * BLOCK
 
 
@@ -53,7 +52,7 @@ def grids(profile: str) -> Iterable[Grid]:
     yield Grid((32,), (HOT,), {"size": (64 * KIB,), "position": ("top", "middle")})
     yield Grid(
         (SWEEP_DEPTH,), (HOT,), {"size": (128 * MIB,), "position": bottom}, max_blocks=12
-    )  # decides what is flat
+    )  # decides whether a law is flat
     yield Grid((SWEEP_DEPTH,), (COLD,), {"size": (16 * MIB,), "position": bottom}, max_blocks=10)
     if profile == "full":
         yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (GIB,), "position": bottom}, max_blocks=5, drivers=subject)
@@ -61,55 +60,56 @@ def grids(profile: str) -> Iterable[Grid]:
 
 
 def count_of(size: int) -> int:
-    """Return how many files of `size` a layer holds."""
+    """Return the number of files of `size` in a layer."""
     return FILES if size <= SEVERAL_MAX else 1
 
 
 def warmers(size: int) -> list[File]:
-    """Return a file for each of those that are timed, to do the same with before it."""
+    """Return an untimed file for each timed one."""
     return [File(f"{WARMER}-{number}", size if size <= SEVERAL_MAX else 4 * KIB) for number in range(count_of(size))]
 
 
 def working_bytes(params: Params) -> int:
-    """Return what all files of a unit take, the untimed ones too."""
+    """Return the bytes of all files of a unit, including untimed ones."""
     size = int(params["size"])
     return count_of(size) * size + sum(file.size for file in warmers(size)) + MIB
 
 
 def layer(index: int, params: Params) -> Layer:
-    """Small files in every layer, large ones in the bottom layer; there also those that are not timed."""
+    """Small files in every layer; large files and untimed files in the bottom layer."""
     size = int(params["size"])
-    held = index == 0 or size <= EVERY_LAYER_MAX
-    files = [File(f"{DIRECTORY}/{index}-{number}", size) for number in range(count_of(size))] if held else []
-    others = [File(OPENER, OPENER_BYTES), *warmers(size)] if index == 0 else []
-    return (Directory(DIRECTORY), *others, *files)
+    has_files = index == 0 or size <= EVERY_LAYER_MAX
+    files = [File(f"{DIRECTORY}/{index}-{number}", size) for number in range(count_of(size))] if has_files else []
+    untimed_files = [File(OPENER, OPENER_BYTES), *warmers(size)] if index == 0 else []
+    return (Directory(DIRECTORY), *untimed_files, *files)
 
 
 def index_of(cell: Cell) -> int:
-    """Return the layer that this cell's position names."""
+    """Return the layer index of this cell's position."""
     return {"top": cell.depth - 1, "middle": cell.depth // 2, "bottom": 0}[str(cell.values["position"])]
 
 
 def applies(cell: Cell, driver: object) -> str:
-    """Every layer holds small files, only the bottom one large ones."""
+    """Every layer has small files, only the bottom layer has large ones."""
     large = int(cell.values["size"]) > EVERY_LAYER_MAX and index_of(cell) > 0
     return f"files above {format_size(EVERY_LAYER_MAX)} are in the bottom layer alone" if large else ""
 
 
-def held(unit: Unit) -> tuple[int, list[File]]:
-    """Return the layer that this cell's position names, and its files."""
+def timed_files(unit: Unit) -> tuple[int, list[File]]:
+    """Return the layer index of this cell's position, and its timed files."""
     index = index_of(unit.cell)
     files = [entry for entry in unit.layers[index] if isinstance(entry, File)]
     return index, [file for file in files if not file.path.startswith((OPENER, WARMER))]
 
 
 def untimed(unit: Unit) -> list[File]:
-    """Return the files that all is done with but nothing recorded: one before the first, in turns one before each.
+    """Return the untimed files: one before the first timed file, in turns one before each.
 
-    What a call leaves in the journal and in the processor's caches is paid for by the next one. Alone that is the
-    unit's own; in turns it were the other unit's, and each would pay for what the other one costs: a first write of
-    1 MiB on xfs then took `volatile`, which leaves its log to others' fsyncs, 1.25 times as long as without (24 pairs,
-    no rows kept). In results/trust it takes 0.67 times as long in turns, 0.60 times with units one after the other.
+    The effects of a call on the journal and on the processor's caches add to the cost of the next call. In a single
+    unit that is its own call; in turns it would be the other unit's, so each would bear the other's cost: a first write
+    of 1 MiB on xfs with `volatile`, which leaves its log to the fsyncs of others, then took 1.25 times as long as
+    without (24 pairs, rows not kept). In results/trust it takes 0.67 times as long in turns, 0.60 times with units one
+    after the other.
     """
     files = warmers(int(unit.params["size"]))
     return files if unit.in_turns else files[:1]
@@ -122,14 +122,14 @@ def before(unit: Unit) -> None:
 
 
 def touch(unit: Unit) -> None:
-    """Read every file in, so that its pages and dentries are in memory."""
-    for file in (*held(unit)[1], *untimed(unit)):
+    """Read every file, so that its pages and dentries are cached."""
+    for file in (*timed_files(unit)[1], *untimed(unit)):
         read_in(unit.merged / file.path)
     os.stat(unit.merged / OPENER)
 
 
 def operate(unit: Unit) -> Iterator[None]:
-    """Open the first file; then, for each other: open, write a page, fsync, close, open and write again."""
+    """Open the first file; then for each other file: open, write a page, fsync, close, open and write again."""
     if isinstance(unit.driver, EngineDriver) and unit.container.upper is not None:  # known once the container runs
         unit.require_proof(DIRECTORY not in os.listdir(unit.container.upper), "upper has none of the files before")
     start = perf_counter_ns()
@@ -138,22 +138,22 @@ def operate(unit: Unit) -> Iterator[None]:
     unit.volume.sync()
     unit.settle()
     yield
-    files = held(unit)[1]
+    files = timed_files(unit)[1]
     unit.random.shuffle(files)
-    others = untimed(unit)
+    warm = untimed(unit)
     times: dict[str, list[int]] = {}
     written = flushes = 0
     for number, file in enumerate(files):
-        # All of it with another one before: sizes with one file a unit would else be told by the first calls after the
-        # sync, and those with several, by their median, by later ones: a plain write took 18 us in one of 16 MiB on
-        # xfs, 9 in one of 1 MiB; so it takes 10.5 and 9.5.
-        for other in others[number : number + 1]:
-            _first_write(unit, other)
-        took, (more_written, more_flushes) = _first_write(unit, file)
-        for name, value in took.items():
+        # An untimed file first: otherwise sizes with one file per unit would have the times of the first calls after
+        # the sync, and sizes with several files, by the median, those of later calls: a plain write took 18 µs to a
+        # file of 16 MiB on xfs and 9 µs to one of 1 MiB; with an untimed file first 10.5 and 9.5 µs.
+        for warmer in warm[number : number + 1]:
+            _first_write(unit, warmer)
+        times_of_file, (bytes_of_open, flushes_of_open) = _first_write(unit, file)
+        for name, value in times_of_file.items():
             times.setdefault(name, []).append(value)
-        written += more_written
-        flushes += more_flushes
+        written += bytes_of_open
+        flushes += flushes_of_open
         yield
     for name, values in times.items():
         unit.record(name, values)
@@ -161,7 +161,7 @@ def operate(unit: Unit) -> Iterator[None]:
 
 
 def _first_write(unit: Unit, file: File) -> tuple[dict[str, int], tuple[int, int]]:
-    """Do all with one file; return each call's nanoseconds, and the bytes and flushes that the open brought."""
+    """Run all operations on one file; return the nanoseconds of each call, and the bytes and flushes of the open."""
     path = os.fsencode(unit.merged / file.path)
     bytes_before, flushes_before = unit.written()
     start = perf_counter_ns()
@@ -190,7 +190,7 @@ def _first_write(unit: Unit, file: File) -> tuple[dict[str, int], tuple[int, int
 
 
 def _prove_nothing_left(unit: Unit, file: File) -> None:
-    """Show that a copy_up without room changed nothing: ovl_copy_up_tmpfile links only what is whole."""
+    """Prove that a copy_up without space changed nothing: ovl_copy_up_tmpfile links only complete files."""
     unit.require_proof(
         (unit.merged / file.path).stat().st_size == file.size, "without room the file has the image's size"
     )
@@ -198,18 +198,18 @@ def _prove_nothing_left(unit: Unit, file: File) -> None:
         unit.require_proof(
             not (unit.container.upper / file.path).exists(), "without room upper has nothing of the file"
         )
-        left = [path for path in (unit.container.path / "work").rglob("*") if not path.is_dir()]
-        unit.require_proof(not left, "without room the work directory is empty")
+        remaining = [path for path in (unit.container.path / "work").rglob("*") if not path.is_dir()]
+        unit.require_proof(not remaining, "without room the work directory is empty")
 
 
 def program(unit: Unit) -> tuple[str, ...]:
     """The first writes, as arguments of the C reference."""
-    return ("first-write", str(len(PAYLOAD)), *(str(unit.merged / file.path) for file in held(unit)[1]))
+    return ("first-write", str(len(PAYLOAD)), *(str(unit.merged / file.path) for file in timed_files(unit)[1]))
 
 
 def prove(unit: Unit) -> None:
-    """The write landed, the rest of the file is as it was, the image did not change, and what open did."""
-    index, files = held(unit)
+    """The page is written, the rest of the file and the image are unchanged, and open did what is expected."""
+    index, files = timed_files(unit)
     size = int(unit.params["size"])
     allocated = shared = 0
     for file in files:
@@ -227,7 +227,7 @@ def prove(unit: Unit) -> None:
     count = len(files)
     if unit.container.upper is not None:
         whole = sum(max(-(-copied_bytes(file) // BLOCK) * BLOCK, BLOCK) for file in files)
-        # xfs may keep blocks that it allocated ahead of the end of a growing file until it is reclaimed.
+        # xfs may keep blocks preallocated beyond the end of a growing file until its inode is reclaimed.
         unit.expect("allocated_bytes", allocated, whole, 2 * whole + count * 64 * KIB, why="every block has a place")
         unit.counters["shared_bytes"] = shared
     if unit.volume.written() is None:
@@ -236,8 +236,8 @@ def prove(unit: Unit) -> None:
     facts = unit.driver.copy_up(unit.volume.recipe, size)
     if facts.flushes is not None:
         expected = count * facts.flushes
-        more = unit.volume.recipe.journal_flushes if expected else 0
-        unit.expect("open_flushes", flushes, expected, expected + more, why=facts.source)
+        extra = unit.volume.recipe.journal_flushes if expected else 0
+        unit.expect("open_flushes", flushes, expected, expected + extra, why=facts.source)
     low = sum(facts.bytes(file) for file in files)
     high = low + count * METADATA_BYTES if low else count * LOG_BYTES if facts.flushes else 0
     if facts.data == "deferred":

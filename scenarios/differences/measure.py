@@ -1,10 +1,11 @@
-"""How a driver differs from a plain file system: the same operations on a container and on a directory.
+"""Differences between a driver and a plain file system: the same operations in a container and in a directory.
 
-Each unit draws a stream of operations on few names, does each of them in a fresh container and in a plain directory
-with the same content, and compares what they said, and every so often all that is there. Known differences are
-declared by the driver with their source (`Driver.differences`); any other is a counter off its expectation.
+Each unit draws a random stream of operations on few names, runs each of them in a new container and in a plain
+directory with the same content, and compares the results, and at intervals the whole trees. Known differences are
+declared by the driver with their source (`Driver.differences`); any other is a mismatch of a counter.
 
-All happens below one directory of the image: in its root an engine has files of its own (`/dev`, `/.dockerenv`).
+All operations are below one directory of the image, because engines put files of their own in its root (`/dev`,
+`/.dockerenv`).
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ from scenarios.differences.reading import READING, SOURCE
 
 DEPTH = 3
 TREE = "tree"  # the directory
-LINKED = (f"{TREE}/linked", f"{TREE}/other-name")  # one file, of which nothing is done before the last operation
+LINKED = (f"{TREE}/linked", f"{TREE}/other-name")  # one file, not used before the last operations
 DIRECTORIES = ("", "top", "middle", "bottom", "all", "all/deep")
 NAMES = ("a", "b", "c", "d", "e")
-NAME_BYTES = (251, 252, 255)  # the most of fuse-overlayfs, one more, and the most of file systems
-MARKED = "marked"  # a directory that is marked as opaque, and unmarked
+NAME_BYTES = (251, 252, 255)  # the maximum of fuse-overlayfs, one more, and the maximum of file systems
+MARKED = "marked"  # a directory that is marked as opaque and unmarked
 MARKS = ("trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverlayfs.opaque")
 OPERATIONS = {"quick": 500, "standard": 2000}
 MOST = 10_000
 
 
 def grids(profile: str) -> Iterable[Grid]:
-    """One stream a unit, the same on all arms; another one in every block."""
+    """One stream per unit, the same on all arms of a block, different in every block."""
     blocks = 1 if profile == "quick" else 3
     length = {"length": (OPERATIONS.get(profile, MOST),)}
     yield Grid((DEPTH,), (Temperature.NEW,), length, max_blocks=blocks)
@@ -49,11 +50,11 @@ def grids(profile: str) -> Iterable[Grid]:
 
 
 def layer(index: int, params: Params) -> Layer:
-    """A directory that only this layer has, one that all have, files of all sizes and a link.
+    """A directory of this layer only, one of all layers, files of several sizes and a link.
 
-    The bottom layer also has what `once` is done with: a file of two names, and a directory.
+    The bottom layer also has the files of the operations in `once`: a file with two names, and a directory.
     """
-    own = ("bottom", "middle", "top")[min(index, 2)]
+    name = ("bottom", "middle", "top")[min(index, 2)]
     unusual: Layer = (
         File(LINKED[0], 100),
         HardLink(LINKED[1], LINKED[0]),
@@ -62,10 +63,10 @@ def layer(index: int, params: Params) -> Layer:
     )
     return (
         Directory(TREE),
-        Directory(f"{TREE}/{own}"),
-        File(f"{TREE}/{own}/a", 100, origin=index),
-        File(f"{TREE}/{own}/b", 0),
-        Link(f"{TREE}/{own}/c", "a"),
+        Directory(f"{TREE}/{name}"),
+        File(f"{TREE}/{name}/a", 100, origin=index),
+        File(f"{TREE}/{name}/b", 0),
+        Link(f"{TREE}/{name}/c", "a"),
         Directory(f"{TREE}/all"),
         Directory(f"{TREE}/all/deep", 0o700),
         File(f"{TREE}/all/a", 5000 * (index + 1), origin=index),
@@ -76,12 +77,12 @@ def layer(index: int, params: Params) -> Layer:
 
 
 def plain(unit: Unit) -> Path:
-    """The plain directory of a unit, beside the stacks of its volume."""
+    """The plain directory of a unit, on the same volume as the stacks."""
     return unit.volume.path / "plain"
 
 
 def declared(unit: Unit) -> tuple[Difference, ...]:
-    """What is known to differ, for the driver or for the file system."""
+    """The known differences of the driver and of the file system."""
     return (*unit.driver.differences, *unit.volume.recipe.differences)
 
 
@@ -94,50 +95,50 @@ def before(unit: Unit) -> None:
 
 
 def image(unit: Unit) -> list[object]:
-    """All that the image's layers hold on disk."""
+    """The content of the image's layers on disk."""
     return [tree(unit.driver.layer_path(unit.container, index)) for index in range(unit.depth)]
 
 
 def once() -> list[Operation]:
-    """Return what is done once, last: what few programs do, and some drivers do not do as a file system.
+    """Return the operations that are run once, at the end: unusual ones, in which some drivers differ.
 
-    A file of the image with two names is written to; files are made with the longest names that a driver or a file
-    system takes, with the name of a mark of fuse-overlayfs and aufs, and with one that FUSE gives; a device node is
-    made that is overlayfs's mark; and a directory gets the attributes that are marks.
+    They write to a file of the image with two names; create files with the longest names of a driver or a file system,
+    with a name that fuse-overlayfs and aufs use as a whiteout, and with a name that FUSE uses; create a device node
+    that is overlayfs's whiteout; and set the attributes of an opaque directory.
     """
-    one, other = (name.removeprefix(f"{TREE}/") for name in LINKED)
+    first_name, other_name = (path.removeprefix(f"{TREE}/") for path in LINKED)
     named: list[Operation] = [CreateLong("n" * length, 0o600) for length in NAME_BYTES]
     named += [CreateMarked(".wh.d", 0o600), CreateHidden(".fuse_hidden1", 0o600)]
     special: list[Operation] = [*named, Look("d"), MakeWhiteout("zero")]
     of_the_image: list[Operation] = [
-        WriteLinked(one, other, b"more"),
+        WriteLinked(first_name, other_name, b"more"),
         *(SetMark(MARKED, key, b"y") for key in MARKS),
     ]
-    return [*of_the_image, *(step for each in special for step in (each, Unlink(each.path)))]
+    return [*of_the_image, *(step for operation in special for step in (operation, Unlink(operation.path)))]
 
 
 def operate(unit: Unit) -> None:
-    """Do the stream in both."""
+    """Run the stream in both."""
     drawn = islice(stream(unit.random, MOST, DIRECTORIES, NAMES), int(unit.params["length"]))
     operations = [*drawn, *once()]
     start = perf_counter_ns()
-    told = compared(operations, unit.merged / TREE, plain(unit) / TREE, declared(unit))
-    unit.record("operation", [(perf_counter_ns() - start) / max(told.operations, 1)], calls=told.operations)
-    unit.notes["told"] = told
+    outcome = compared(operations, unit.merged / TREE, plain(unit) / TREE, declared(unit))
+    unit.record("operation", [(perf_counter_ns() - start) / max(outcome.operations, 1)], calls=outcome.operations)
+    unit.notes["outcome"] = outcome
 
 
 def prove(unit: Unit) -> None:
-    """No difference but those declared."""
-    told = unit.notes["told"]
-    unit.expect("undeclared", int(told.mismatch is not None), 0, why=str(told.mismatch))
-    unit.counters["operations"] = told.operations
+    """There are only declared differences."""
+    outcome = unit.notes["outcome"]
+    unit.expect("undeclared", int(outcome.mismatch is not None), 0, why=str(outcome.mismatch))
+    unit.counters["operations"] = outcome.operations
     for difference in declared(unit):
-        unit.counters[f"{difference.name}{SOURCE}{difference.source}"] = told.declared[difference.name]
+        unit.counters[f"{difference.name}{SOURCE}{difference.source}"] = outcome.declared[difference.name]
     shutil.rmtree(plain(unit))
 
 
 def after(unit: Unit) -> None:
-    """The image is as it was."""
+    """The image is unchanged."""
     unit.expect(
         "image_unchanged", int(image(unit) == unit.notes["image"]), 1, why="a container writes to its own layer"
     )
@@ -154,5 +155,5 @@ SCENARIO = Scenario(
     after=after,
     changes=True,
     engines=True,
-    gated=False,  # its counters belong to streams that a seed draws,
+    gated=False,  # its counters depend on the random streams
 )

@@ -1,7 +1,7 @@
-"""All drivers at a glance, engines' own containers among them: the same image, the same operations.
+"""Overview of all drivers, including containers of engines: the same image, the same operations.
 
-One container tells everything: how long creating and starting it takes, a lookup in the bottom layer, first writes,
-deletions. So an engine, whose containers take up to a second each, gets as many units as there are containers.
+One container gives all metrics: creating and starting it, a lookup in the bottom layer, first writes, deletions. So an
+engine, whose containers take up to a second each, has as many units as containers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bench.scenario.contract import Grid, Params, Scenario, Unit
 from bench.scenario.temperature import mounted, read_in
 from scenarios.drivers.reading import ADDED, BY_HAND, CONTROL, DEPTH, NAMES, READING
 
-STEP = (1, 64, 80, 125)  # around the depth at which Docker's mount options pass a page
+STEP = (1, 64, 80, 125)  # around the depth at which Docker's mount options exceed a page
 OTHERS = 8  # in every other layer
 SMALL, LARGE = ("small", 4096, 8), ("large", 1 << 20, 2)  # files of the bottom layer: directory, bytes, how many
 VICTIMS = 16
@@ -31,7 +31,7 @@ PAYLOAD = b"\xa5" * 4096
 
 
 def grids(profile: str) -> Iterable[Grid]:
-    """One depth; in a full run those at which Docker's start takes a step, too."""
+    """One depth; in a full run also depths around the step of Docker's start."""
     if profile == "quick":
         return
     yield Grid((DEPTH,), (Temperature.NEW,))
@@ -41,7 +41,7 @@ def grids(profile: str) -> Iterable[Grid]:
 
 
 def layer(index: int, params: Params) -> Layer:
-    """Names in a directory that every layer holds; what is written to and deleted at the bottom."""
+    """Names in a directory of every layer; the files to write to and to delete are in the bottom layer."""
     names = [File(f"every/{index}-{number}", 0) for number in range(OTHERS if index else NAMES)]
     if index:
         return (Directory("every"), *names)
@@ -52,7 +52,7 @@ def layer(index: int, params: Params) -> Layer:
 
 
 def paths() -> list[bytes]:
-    """What is looked up."""
+    """Return the names to look up."""
     return [f"every/0-{number}".encode() for number in range(NAMES)]
 
 
@@ -70,7 +70,7 @@ def _touch(merged: Path) -> None:
 
 @dataclass(frozen=True)
 class MountedSide:
-    """A mounted container, and what the names of its metrics begin with."""
+    """A mounted container, and the prefix of its metrics."""
 
     driver: Driver
     container: Container
@@ -83,7 +83,7 @@ class MountedSide:
 
 
 def operate(unit: Unit) -> None:
-    """Look up, write, delete; of an engine, in its container and in two that are built by hand on the same volume."""
+    """Look up, write, delete; for an engine in its container and in two containers by hand on the same volume."""
     with ExitStack() as undo:
         sides = [MountedSide(unit.driver, unit.container, unit.merged)]
         if isinstance(unit.driver, EngineDriver):
@@ -91,15 +91,15 @@ def operate(unit: Unit) -> None:
             assert isinstance(stack, EngineStack)
             assert stack.by_hand is not None
             stacks = ((BY_HAND, stack.by_hand), (CONTROL, unit.driver.control(stack)))
-            for prefix, built in unit.random.sample(stacks, len(stacks)):
-                sides.append(undo.enter_context(_by_hand(unit, unit.driver.by_hand, built, prefix)))
+            for prefix, by_hand_stack in unit.random.sample(stacks, len(stacks)):
+                sides.append(undo.enter_context(_by_hand(unit, unit.driver.by_hand, by_hand_stack, prefix)))
         for side in sides:
             accesses([b"every/first", b"victims/first", b"small/first", b"large/first"], side.merged)
         names = paths()
         unit.random.shuffle(names)
         for side in _either_first(unit, sides):
-            # Starting a container takes the processor's caches with it, mounting one does not: without this, Docker's
-            # lookups took 1.2 times as long. So what the layers have of the names is brought in again, past the union.
+            # Starting a container evicts the processor's caches, mounting one does not: without this, Docker's lookups
+            # took 1.2 times as long. So the names are looked up in the layers directly before.
             for layer_path in side.layers():
                 accesses(names, layer_path)
             unit.settle()
@@ -122,9 +122,9 @@ def operate(unit: Unit) -> None:
 
 @contextmanager
 def _by_hand(unit: Unit, driver: Driver, stack: Stack, prefix: str) -> Iterator[MountedSide]:
-    """Mount a container of the same image that is built by hand, as the engine's was: after another one of it."""
-    took, container = once(driver.create_read_write, stack, unit.depth)
-    container.took["create"] = took
+    """Mount a new container by hand of the same image, in the same temperature as the engine's."""
+    nanoseconds, container = once(driver.create_read_write, stack, unit.depth)
+    container.took["create"] = nanoseconds
     try:
         with mounted(driver, container, unit.volume, Temperature.NEW, _touch) as merged:
             yield MountedSide(driver, container, merged, prefix)
@@ -137,17 +137,17 @@ def _either_first(unit: Unit, sides: Sequence[MountedSide]) -> Sequence[MountedS
 
 
 def _write(unit: Unit, directory: Path, count: int) -> list[int]:
-    """Write a page to each of `count` files there; return the nanoseconds of each open and pwrite.
+    """Write a page to each of `count` files in `directory`; return the nanoseconds of each open and pwrite.
 
-    By names that are relative to it: an engine's paths are longer or shorter than ours.
+    Names are relative to the directory, because the paths of an engine and by hand have different lengths.
     """
     for number in range(count):
-        read_in(directory / str(number))  # whoever wrote them: a full copy's pages are as it wrote them
+        read_in(directory / str(number))  # so that the page cache does not depend on who wrote them
     unit.volume.sync()
     unit.settle()
     times = []
     with working_directory(directory):
-        for number in range(-1, count):  # the first of a directory brings that up as well, and is not counted
+        for number in range(-1, count):  # the first also copies the directory up, and is not counted
             path = str(number).encode() if number >= 0 else b"first"
             start = perf_counter_ns()
             descriptor = os.open(path, os.O_RDWR | (0 if number >= 0 else os.O_CREAT))
@@ -158,7 +158,7 @@ def _write(unit: Unit, directory: Path, count: int) -> list[int]:
 
 
 def prove(unit: Unit) -> None:
-    """The names exist, the writes landed in files that are otherwise the image's, the victims are gone."""
+    """The names exist, the written files are otherwise those of the image, the victims are gone."""
     _prove(unit, MountedSide(unit.driver, unit.container, unit.merged))
 
 

@@ -1,7 +1,7 @@
-"""What the harness itself costs: the same system calls on the same stack from Python and from C.
+"""Overhead of the harness: the same system calls on the same stack from Python and from C.
 
-Both run on fresh containers in one block in random order; the reference is started before its clock
-and times itself. Where no compiler is present the scenario says so and the timer alone is reported.
+Both run on new containers in one block in random order; the reference is started before its clock
+and times itself. Without a compiler the scenario reports that, and only the timer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scenarios.harness.reading import DEPTH, READING
 
 NAMES, FILES = 32, 4
 FILE_BYTES = PAYLOAD_BYTES = 4096
-REFUSED = 8  # no access mode, so that access(2) returns EINVAL before it looks anything up
+REFUSED = 8  # no valid mode, so access(2) returns EINVAL before the lookup
 
 
 def grids(profile: str) -> Iterable[Grid]:
@@ -29,7 +29,7 @@ def grids(profile: str) -> Iterable[Grid]:
 
 
 def layer(index: int, params: Params) -> Layer:
-    """Names to find and files to write in the bottom layer, their directories in every layer."""
+    """Names to look up and files to write in the bottom layer, their directories in every layer."""
     if index:
         return (Directory("every"), Directory("data"))
     names = [File(f"every/{number}", 0) for number in range(NAMES)]
@@ -38,12 +38,12 @@ def layer(index: int, params: Params) -> Layer:
 
 
 def names() -> list[str]:
-    """Return the names that are looked up."""
+    """Return the names to look up."""
     return [f"every/{number}" for number in range(NAMES)]
 
 
 def touch(unit: Unit) -> None:
-    """Look every name up and read every file."""
+    """Look up every name and read every file."""
     for name in names():
         os.access(unit.merged / name, os.F_OK)
     for number in range(FILES):
@@ -51,9 +51,9 @@ def touch(unit: Unit) -> None:
 
 
 def operate(unit: Unit) -> None:
-    """The lookups, then the first writes, by one of the two."""
+    """The lookups, then the first writes, in Python or C."""
     files = [str(unit.merged / f"data/{number}") for number in range(FILES)]
-    hot = unit.cell.temperature is Temperature.HOT  # then, as in the lookup scenario, passes are timed
+    hot = unit.cell.temperature is Temperature.HOT  # if so, passes are timed, as in scenario lookup
     calls = NAMES if hot else 1
     if unit.params["clock"] == "c":
         program = unit.tools.get(reference.NAME)
@@ -89,21 +89,21 @@ def operate(unit: Unit) -> None:
 
 
 def prove(unit: Unit) -> None:
-    """The writes landed."""
+    """The files have the written content."""
     for number in range(FILES):
         content = (unit.merged / f"data/{number}").read_bytes()
         unit.require_proof(content == bytes(PAYLOAD_BYTES), "every file holds what was written")
 
 
 def applies(cell: Cell, driver: Driver) -> str:
-    """Native and the kernel's driver; through FUSE the daemon's time would hide the harness's."""
+    """Native and overlay2; with FUSE the daemon's time would mask the harness's."""
     return "" if driver.name in {"overlay2", NATIVE} else "the harness's share is told on overlay2"
 
 
 SCENARIO = Scenario(
     reading=READING,
     weight=0.04,
-    gated=False,  # it counts nothing,
+    gated=False,  # it has no counters
     grids=grids,
     layer=layer,
     touch=touch,

@@ -1,7 +1,7 @@
-"""Inodes and bytes that a stack takes: the formula of each driver, checked to the inode.
+"""Inodes and bytes that a stack uses: the exact check of each driver's formula.
 
-Nothing is mounted: the timed operation is the build itself, and the counts come from statfs after a
-sync. The drivers state their formulas (`inode_law`, `footprint`).
+Nothing is mounted: the timed operation is the build itself, and the numbers are from statfs after a
+sync. The formulas are the drivers' (`inode_law`, `footprint`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from bench.scenario.contract import Grid, Params, Scenario, Unit
 from scenarios.inodes.reading import READING
 
 FILE_BYTES = 4096
-# Above the drivers' own count of bytes, per inode: directories that outgrow one block, link targets,
-# and chunks of inodes (xfs: 64 at a time).
+# Tolerance per inode above the drivers' bytes: directories larger than one block, link targets, and
+# chunks of inodes (xfs: 64 at a time).
 SLACK_PER_INODE = 2 * BLOCK
 
 
 def grids(profile: str) -> Iterable[Grid]:
-    """Layers by files per layer; exact, so few units tell."""
+    """Numbers of layers and files per layer; exact, so few units suffice."""
     depths, blocks = {"quick": ((1, 4, 8), 2), "standard": ((1, 8, 32), 4)}.get(profile, ((1, 8, 32, 125), 6))
     files = {"quick": (100,), "standard": (10, 100)}.get(profile, (10, 100, 1000))
     yield Grid(depths, (Temperature.NEW,), {"files": files}, max_blocks=blocks)
@@ -46,20 +46,20 @@ def operate(unit: Unit) -> None:
 
 
 def prove(unit: Unit) -> None:
-    """The inodes are those of the formula, the bytes at least those of the data; then remove it all."""
+    """The inodes match the formula, the bytes are at least those of the data; then remove the stack."""
     before, after = unit.notes["added"]
-    want = unit.driver.footprint(unit.layers, (unit.depth,), unit.volume.recipe)
+    wanted = unit.driver.footprint(unit.layers, (unit.depth,), unit.volume.recipe)
     home = unit.container.stack.home
     unit.require_proof(home.is_dir(), "the stack is on disk")
     unit.driver.close(unit.notes["stack"])
     shutil.rmtree(home)
     unit.volume.sync()
     if before.inodes is None:
-        unit.counters["bytes"] = after.bytes - before.bytes  # of btrfs, in chunks of metadata: nothing to expect
+        unit.counters["bytes"] = after.bytes - before.bytes  # of btrfs, in chunks of metadata: no expectation
     elif unit.volume.written() is not None:
-        unit.expect("inodes", after.inodes - before.inodes, want.inodes, why=unit.driver.inode_law)
-        high = want.bytes + want.inodes * SLACK_PER_INODE
-        unit.expect("bytes", after.bytes - before.bytes, want.bytes, high, why="blocks of the data and directories")
+        unit.expect("inodes", after.inodes - before.inodes, wanted.inodes, why=unit.driver.inode_law)
+        high = wanted.bytes + wanted.inodes * SLACK_PER_INODE
+        unit.expect("bytes", after.bytes - before.bytes, wanted.bytes, high, why="blocks of the data and directories")
 
 
 SCENARIO = Scenario(

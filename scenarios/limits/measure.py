@@ -1,7 +1,7 @@
-"""How many layers overlayfs takes, and how many fit one page of mount options.
+"""Maximum number of layers of overlayfs, and the number that fits in one page of mount options.
 
-The layers are empty directories; the largest stack that mounts, and the next one that does not, are
-both tried. Not timed but for the mounts themselves, which is what a container start pays.
+The layers are empty directories; both the largest stack that mounts and the next larger one are
+tried. Only the mounts are timed, as part of a container's start.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ OVER = MAX_LOWER + 1
 
 
 def grids(profile: str) -> Iterable[Grid]:
-    """One cell: the answer does not vary."""
+    """One cell: the result is exact."""
     yield Grid((1,), (Temperature.NEW,), max_blocks=2, drivers=("overlay2",))
 
 
 def layer(index: int, params: Params) -> Layer:
-    """Nothing: the operation makes its own directories."""
+    """Empty: the operation makes its own directories."""
     return ()
 
 
 def applies(cell: Cell, driver: Driver) -> str:
-    """Only the kernel's overlayfs has these limits; a plain directory has no layers."""
+    """Only the kernel's overlayfs has these limits."""
     return "" if driver.name == "overlay2" else "it has no lower layers to count"
 
 
 def operate(unit: Unit) -> None:
-    """Find the most layers for each way to name them."""
+    """Find the maximum number of layers for each notation of their paths."""
     root = unit.container.stack.home
     home = root / "overlay2"
     (home / "l").mkdir(parents=True)
@@ -55,15 +55,15 @@ def operate(unit: Unit) -> None:
         os.symlink(f"../{identity}/diff", home / "l" / link)
         links.append(f"l/{link}")
         absolute.append(str(home / identity / "diff"))
-    ways: dict[str, tuple[Callable[[int], None], int]] = {
+    notations: dict[str, tuple[Callable[[int], None], int]] = {
         "lowerdir_plus": (lambda count: _fsconfig(root, absolute[:count]), OVER),
         "absolute_diff": (lambda count: _mount2(root, absolute[:count], None), OVER),
         "absolute_links": (lambda count: _mount2(root, [str(home / link) for link in links[:count]], None), OVER),
         "relative_links": (lambda count: _mount2(root, links[:count], home), OVER),
     }
-    for way, (mount, most) in ways.items():
-        best = _most(root, mount, most)
-        unit.counters[f"layers_{way}"] = best
+    for notation, (mount, limit) in notations.items():
+        best = _most(root, mount, limit)
+        unit.counters[f"layers_{notation}"] = best
     for count in (1, CLAIMED, MAX_LOWER):
         elapsed, _ = once(_fsconfig, root, absolute[:count])
         unit.record(f"mount_{count}", [elapsed])
@@ -85,9 +85,9 @@ def _mount2(root: Path, lower: list[str], directory: Path | None) -> None:
         mounts.mount("overlay", root / "merged", "overlay", options=options)
 
 
-def _most(root: Path, mount: Callable[[int], None], most: int) -> int:
-    """Return the largest number of layers that mounts, by bisection: what fits is monotonous."""
-    low, high = 0, most + 1
+def _most(root: Path, mount: Callable[[int], None], limit: int) -> int:
+    """Return the maximum number of layers that mounts, by bisection, as success is monotonic."""
+    low, high = 0, limit + 1
     while high - low > 1:
         middle = (low + high) // 2
         try:
@@ -101,7 +101,7 @@ def _most(root: Path, mount: Callable[[int], None], most: int) -> int:
 
 
 def prove(unit: Unit) -> None:
-    """The claimed number mounts where the kernel is the limit; clean up."""
+    """The kernel's maximum number of layers mounts; clean up."""
     shutil.rmtree(unit.container.stack.home)
     best = unit.counters["layers_lowerdir_plus"] or unit.counters["layers_relative_links"]
     unit.require_proof(best > 0, "a stack was mounted and unmounted")

@@ -1,8 +1,8 @@
-"""Finding a name: what each layer adds to a lookup.
+"""Lookup of a name, and the cost of each layer.
 
-A hit in layer k asks k layers, a miss asks all of them; only layers that hold the parent directory are
-asked (fs/overlayfs/namei.c, ovl_lookup). So the tree has a directory that every layer holds (`every`)
-and one that only the bottom layer holds (`alone`).
+A hit in layer k searches k layers, a miss all of them; only layers that have the parent directory are
+searched (fs/overlayfs/namei.c, ovl_lookup). So the tree has a directory in every layer (`every`) and
+one in the bottom layer only (`alone`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bench.scenario.clock import accesses, passes
 from bench.scenario.contract import Grid, Params, Point, Scenario, Unit
 from scenarios.lookup.reading import HOT_PARTS, JUDGED_NAMES, MORE_NAMES, NAMES, PASSES, READING
 
-CHAINS = 4  # nested paths, each walked once in a unit
+CHAINS = 4  # nested paths, each looked up once in a unit
 NEST = ("a", "b", "c")
 COMMON = "every/common"  # in every layer, each with its own content
 QUICK = (1, 16, 32, 64, 96, 125)
@@ -26,14 +26,14 @@ FULL = (*STANDARD, 160, 200, 250, 300, 400, 500)
 
 
 def grids(profile: str) -> Iterable[Grid]:
-    """All depths in all three temperatures for the kernel's driver, a few for the others."""
-    depths, others = {"quick": (QUICK, (1, 32)), "standard": (STANDARD, (1, 32, 125))}.get(profile, (FULL, FEW))
+    """All depths in all three temperatures for overlay2, a few depths for the others."""
+    depths, few = {"quick": (QUICK, (1, 32)), "standard": (STANDARD, (1, 32, 125))}.get(profile, (FULL, FEW))
     yield Grid(depths, tuple(Temperature), drivers=("overlay2",))
-    yield Grid(others, tuple(Temperature))
+    yield Grid(few, tuple(Temperature))
 
 
 def layer(index: int, params: Params) -> Layer:
-    """Names of its own in `every`, a common one, a nested chain; `alone` only in the bottom layer."""
+    """Names of this layer in `every`, a common name, nested directories; `alone` only in the bottom layer."""
     entries: list[Directory | File] = [Directory("every")]
     entries += [File(f"every/{index}-{number}", 0) for number in range(NAMES if index else JUDGED_NAMES)]
     entries.append(File(COMMON, 64, origin=index))
@@ -52,11 +52,11 @@ def layer(index: int, params: Params) -> Layer:
 
 
 def names(unit: Unit) -> dict[str, list[bytes]]:
-    """Return the paths of each kind of lookup that is wanted and that this depth has."""
-    depth, more = unit.depth, JUDGED_NAMES if unit.judged else MORE_NAMES
+    """Return the paths of each kind of lookup that is to be measured and exists at this depth."""
+    depth, count = unit.depth, JUDGED_NAMES if unit.judged else MORE_NAMES
     kinds = {
-        "bottom": [f"every/0-{number}" for number in range(more)],
-        "miss": [f"every/none-{number}" for number in range(more)],
+        "bottom": [f"every/0-{number}" for number in range(count)],
+        "miss": [f"every/none-{number}" for number in range(count)],
         "nested": [f"nest{chain}/{'/'.join(NEST)}/leaf" for chain in range(CHAINS)],
         "alone_hit": [f"alone/{number}" for number in range(NAMES)],
         "alone_miss": [f"alone/none-{number}" for number in range(NAMES)],
@@ -65,27 +65,27 @@ def names(unit: Unit) -> dict[str, list[bytes]]:
         kinds["top"] = [f"every/{depth - 1}-{number}" for number in range(NAMES)]
     if depth > 2:
         kinds["middle"] = [f"every/{depth // 2}-{number}" for number in range(NAMES)]
-    # A name that the other unit just looked up is in the processor's caches in every layer: 3.5 instead of 10 µs.
+    # A name that the other unit has just looked up is in the processor's caches for every layer: 3.5 instead of 10 µs.
     return {kind: [path.encode() for path in unit.own(paths)] for kind, paths in kinds.items() if unit.wants(kind)}
 
 
 def touch(unit: Unit) -> None:
-    """Look every name up once; and where no name is wanted, only bring their directories in."""
+    """Look up every name once, and a missing name in both directories."""
     accesses([b"every/touch", b"alone/touch"], unit.merged)
     for paths in names(unit).values():
         accesses(paths, unit.merged)
 
 
 def operate(unit: Unit) -> Iterator[None]:
-    """access(2) on each name, relative to the container's root; the first in a directory apart."""
+    """access(2) on each name, relative to the container's root; the first access in a directory is separate."""
     kinds = names(unit)
     order = [kind for kind in kinds if kind != "nested"]
     unit.random.shuffle(order)
-    # The first access in a directory brings that directory in, from every layer that holds it.
+    # The first access in a directory also looks up the directory itself in every layer that has it.
     unit.record("first", accesses([b"every/first"], unit.merged))
     accesses([b"alone/first"], unit.merged)
     yield
-    hot = unit.cell.temperature is Temperature.HOT  # stays so, however often a name is looked up
+    hot = unit.cell.temperature is Temperature.HOT  # repeated lookups do not change this temperature
     for kind in order:
         unit.random.shuffle(kinds[kind])
         if hot:
@@ -104,7 +104,7 @@ def operate(unit: Unit) -> Iterator[None]:
 
 
 def _once(unit: Unit, kind: str, paths: list[bytes]) -> Iterator[None]:
-    """Look each name up once."""
+    """Look up each name once."""
     unit.settle()
     yield
     times: list[int] = []
@@ -115,12 +115,12 @@ def _once(unit: Unit, kind: str, paths: list[bytes]) -> Iterator[None]:
 
 
 def program(unit: Unit) -> tuple[str, ...]:
-    """The hits in the bottom layer, as arguments of the C reference."""
+    """Arguments of the C reference: the hits in the bottom layer."""
     return ("lookup", str(unit.merged), *map(os.fsdecode, names(unit)["bottom"]))
 
 
 def prove(unit: Unit) -> None:
-    """Hits exist, misses do not, and a read comes from the topmost layer that has the file."""
+    """Hits exist, misses do not, and a read returns the content of the topmost layer with the file."""
     for kind, paths in names(unit).items():
         exist = [(unit.merged / os.fsdecode(path)).exists() for path in paths]
         missing = kind.endswith("miss")

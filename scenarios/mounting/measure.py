@@ -1,8 +1,8 @@
-"""What mounting a container costs as layers grow, by hand and by Docker.
+"""The cost of mounting a container by the number of layers, by hand and by Docker.
 
-Docker names the layers by absolute paths until they fill a page of mount options, and then runs itself again in its
-home directory to name them by shorter, relative ones (daemon/graphdriver/overlay2/overlay.go in moby, Get). Starting a
-container takes so long that this step is lost in it; Docker also mounts a stopped container to tell of a file in it.
+Docker uses absolute paths of layers until they exceed a page of mount options, and then re-executes itself in its home
+directory to use shorter, relative ones (daemon/graphdriver/overlay2/overlay.go in moby, Get). This step is hidden in
+the long time of a container's start, but Docker also mounts a stopped container for a stat of a file in it.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from scenarios.mounting.reading import READING, REPEATS
 
 DOCKER = f"{Docker.name}/overlay2"
 DEPTHS = (1, 16, 32, 64, 96, 125)
-AROUND = (1, 32, 48, 56, 64, 72, 80, 96, 125)  # Docker's step lies among them wherever its home is: at 72 by default
-SEEN = "/seen"  # a file of the bottom layer, of which Docker is asked
-RELATIVE = "lowerdir=l/"  # in mount options
-MOST_OPTIONS = mmap.PAGESIZE - 1  # bytes, beyond which Docker takes the other way
+AROUND = (1, 32, 48, 56, 64, 72, 80, 96, 125)  # around Docker's step, whose depth depends on its home (default: 72)
+SEEN = "/seen"  # the file of the bottom layer to stat
+RELATIVE = "lowerdir=l/"  # in mount options with relative paths
+MOST_OPTIONS = mmap.PAGESIZE - 1  # bytes, above which Docker uses relative paths
 
 
 def grids(profile: str) -> Iterable[Grid]:
-    """Depths; Docker's own around its step."""
+    """Depths; for Docker those around its step."""
     if profile != "quick":
         yield Grid(DEPTHS, (Temperature.HOT,))
         yield Grid(AROUND, (Temperature.HOT,), drivers=(DOCKER,), max_blocks=8)
 
 
 def layer(index: int, params: Params) -> Layer:
-    """A directory that every layer holds, and the file."""
+    """A directory in every layer, and the file in the bottom layer."""
     return (Directory("every"), File(f"every/{index}", 0), *((File(SEEN[1:], 0),) if not index else ()))
 
 
 def applies(cell: Cell, driver: Driver) -> str:
-    """Where something is mounted, and of engines the one that can be asked to mount."""
+    """Drivers that mount layers, and the one engine that mounts a container for a stat."""
     if driver.daemon:
         return "" if driver.name == DOCKER else "it cannot be asked to mount a container and no more"
     return "" if driver.mounts_layers else "nothing is mounted, or not from layers"
 
 
 def operate(unit: Unit) -> None:
-    """Mount and unmount another container of the image, and again; Docker's and one by hand on the same volume."""
+    """Mount and unmount another container of the image repeatedly: Docker's, and one by hand on the same volume."""
     stack = unit.container.stack
     if not isinstance(unit.driver, EngineDriver):
         unit.record("cycle", _cycles(unit, unit.driver, stack))
@@ -70,7 +70,7 @@ def operate(unit: Unit) -> None:
 
 
 def _cycles(unit: Unit, driver: Driver, stack: Stack) -> list[int]:
-    """Return the nanoseconds of mounting and unmounting a fresh container, after once without the clock."""
+    """Return the nanoseconds of mounting and unmounting a new container, after one untimed cycle."""
     container = driver.create_read_write(stack, unit.depth)
 
     def cycle(_: int) -> None:
@@ -86,7 +86,7 @@ def _cycles(unit: Unit, driver: Driver, stack: Stack) -> list[int]:
 
 
 def prove(unit: Unit) -> None:
-    """The mounted container shows the bottom layer; Docker's names its layers as its source says."""
+    """The mounted container shows the bottom layer; Docker's mount options have the paths that its source implies."""
     unit.require_proof((unit.merged / SEEN[1:]).exists(), "the bottom layer is seen")
     if isinstance(unit.driver, EngineDriver):
         length = _absolute_length(unit.container)
@@ -96,7 +96,7 @@ def prove(unit: Unit) -> None:
 
 
 def _absolute_length(container: Container) -> int:
-    """Return how long Docker's mount options are with absolute paths."""
+    """Return the length of Docker's mount options with absolute paths."""
     home = container.path.parent
     lower = (container.path / "lower").read_text(encoding="ascii").split(":")
     names = ":".join(str(home / name) for name in lower)

@@ -1,6 +1,6 @@
-"""After the copy_up: reading and writing a file that is still in the image, one already in upper, and a plain one.
+"""Reads and writes after copy_up: of a file in the image, of one in the upper layer, and of a plain one.
 
-fio does the work in its own process and times itself; its percentiles are its own.
+fio runs in its own process, and times and percentiles are its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bench.scenario.temperature import read_in
 from scenarios.steady.reading import DEPTH, READING
 
 FILE_BYTES = 8 << 20
-RUN_MS = 200  # per pattern; the file's pages are in memory, so this is some 10^5 operations
+RUN_MS = 200  # per pattern; the file is in the page cache, so this is about 10^5 operations
 TIMEOUT = 60.0
 PATTERNS = ("randread", "read", "randwrite", "write")
 BLOCK_BYTES = {"randread": "4k", "randwrite": "4k", "read": "128k", "write": "128k"}
@@ -32,7 +32,7 @@ PERCENTILES = {"50.000000": "p50", "99.000000": "p99"}
 
 
 def grids(profile: str) -> Iterable[Grid]:
-    """Where the file is, by the pattern of access."""
+    """Location of the file and pattern of access."""
     if profile == "quick":
         yield Grid((DEPTH,), (Temperature.HOT,), {"state": ("lower",), "pattern": ("randread",)}, drivers=("overlay2",))
         yield Grid(
@@ -40,7 +40,7 @@ def grids(profile: str) -> Iterable[Grid]:
         )
         return
     if profile == "standard":
-        # A write to a file still in the image copies it up when fio opens it, so `lower` is told by reads.
+        # fio's open for writing copies a file of the image up, so `lower` is measured with reads.
         drivers = ("overlay2", "fuse-overlayfs")
         lower, upper = ("randread", "read"), ("randread", "randwrite", "write")
         yield Grid((DEPTH,), (Temperature.HOT,), {"state": ("lower",), "pattern": lower}, drivers=drivers)
@@ -63,7 +63,7 @@ def touch(unit: Unit) -> None:
 
 
 def operate(unit: Unit) -> None:
-    """One fio job on the page cache: no fsync, no direct I/O, so that the file system's own path shows."""
+    """One fio job on the page cache: no fsync and no direct I/O, so that the file system's code dominates."""
     pattern = str(unit.params["pattern"])
     command = [
         "fio", "--name=steady", f"--filename={unit.merged / 'data/file'}", f"--rw={pattern}",
@@ -73,7 +73,7 @@ def operate(unit: Unit) -> None:
     ]  # fmt: skip
     home = str(unit.container.path)
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -84,59 +84,59 @@ def operate(unit: Unit) -> None:
             cwd=home,
         )
     except subprocess.TimeoutExpired as error:
-        said = (error.stderr or b"").decode(errors="replace")
-        raise BenchError(f"fio did not end within {TIMEOUT:g} s", why=last_words(said)) from error
-    ended("fio", done)
-    told = answered("fio", done.stdout, partial(job, pattern), said=done.stderr)
-    if told.error or not told.operations:
-        what = f"fio ended with error {told.error}" if told.error else "fio did no operation"
-        raise BenchError(what, why=last_words(done.stderr))
-    unit.notes["job"] = told
+        errors = (error.stderr or b"").decode(errors="replace")
+        raise BenchError(f"fio did not end within {TIMEOUT:g} s", why=last_words(errors)) from error
+    ended("fio", process)
+    result = answered("fio", process.stdout, partial(job, pattern), said=process.stderr)
+    if result.error or not result.operations:
+        problem = f"fio ended with error {result.error}" if result.error else "fio did no operation"
+        raise BenchError(problem, why=last_words(process.stderr))
+    unit.notes["job"] = result
 
 
 @dataclass(frozen=True)
 class Job:
-    """What fio tells of a job in one direction: its error (0: none), how many operations, and their figures."""
+    """fio's results of a job in one direction: error (0: none), number of operations, and figures."""
 
     error: int
     operations: int
     figures: Mapping[str, float]
 
 
-def job(pattern: str, told: Any) -> Job:
-    """Read fio's JSON; raises KeyError, IndexError, TypeError or ValueError where it is not of a job.
+def job(pattern: str, document: Any) -> Job:
+    """Parse fio's JSON; raises KeyError, IndexError, TypeError or ValueError if it is not of a job.
 
-    Of a job without an operation fio gives no percentiles; it has no figures then.
+    For a job without operations fio has no percentiles; the result then has no figures.
     """
-    [only] = told["jobs"]
-    direction = only["read" if "read" in pattern else "write"]
+    [entry] = document["jobs"]
+    direction = entry["read" if "read" in pattern else "write"]
     latency, operations = direction["clat_ns"], int(direction["total_ios"])
     if not operations or not int(latency["N"]):
-        return Job(int(only["error"]), 0, {})
+        return Job(int(entry["error"]), 0, {})
     figures = {name: float(latency["percentile"][key]) for key, name in PERCENTILES.items()}
     figures |= {"mean": float(latency["mean"]), "throughput": float(direction["bw_bytes"])}
     if not all(map(math.isfinite, figures.values())):
         raise ValueError("a figure is not a number")
-    return Job(int(only["error"]), operations, figures)
+    return Job(int(entry["error"]), operations, figures)
 
 
 def prove(unit: Unit) -> None:
-    """Fio did what it was asked, on the file where it should be; then take its figures."""
-    told: Job = unit.notes["job"]
+    """Fio succeeded and the file is in the expected layer; then take fio's figures."""
+    result: Job = unit.notes["job"]
     reads = "read" in str(unit.params["pattern"])
-    unit.require_proof(told.error == 0 and told.operations > 0, "fio ended without an error")
+    unit.require_proof(result.error == 0 and result.operations > 0, "fio ended without an error")
     upper = unit.container.upper
     if upper is not None:
-        there = Path(upper, "data/file").exists()
-        unit.require_proof(there == (unit.params["state"] == "upper" or not reads), "the file is where the cell says")
-    unit.metrics.update(told.figures)
-    unit.operations.update(dict.fromkeys(unit.metrics, told.operations))
+        copied = Path(upper, "data/file").exists()
+        unit.require_proof(copied == (unit.params["state"] == "upper" or not reads), "the file is where the cell says")
+    unit.metrics.update(result.figures)
+    unit.operations.update(dict.fromkeys(unit.metrics, result.operations))
 
 
 SCENARIO = Scenario(
     reading=READING,
     weight=0.22,
-    gated=False,  # it counts nothing,
+    gated=False,  # it has no counters
     grids=grids,
     layer=layer,
     touch=touch,

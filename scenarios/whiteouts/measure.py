@@ -1,4 +1,4 @@
-"""Deleting what the image holds: whiteouts, opaque directories, and what they cost afterwards."""
+"""Deletion of files of the image: whiteouts, opaque directories, and their cost afterwards."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bench.scenario.contract import Grid, Params, Point, Scenario, Unit
 from scenarios.whiteouts.reading import DEPTH, READING
 
 LISTINGS = 5  # of the emptied directory, each an open, a full read and a close
-# The overlay's own directories that appear in upper: `victims` and, re-created, `gone`.
+# The directories in upper: `victims` and the re-created `gone`.
 UPPER_DIRECTORIES = 2
-COPIED_DIRECTORIES = 1  # of them, those that were copied up: `victims`
-# Bytes that `deletions` may add: directory blocks of upper hold one entry each, 64 bytes at most with
-# the names used here; ext4 and xfs allocate them in blocks, xfs inodes in chunks of 64.
+COPIED_DIRECTORIES = 1  # those of them that were copied up: `victims`
+# Maximum of bytes that a deletion may add: a directory entry in upper of at most 64 bytes with these names;
+# ext4 and xfs allocate directories in blocks, xfs inodes in chunks of 64.
 ENTRY_BYTES, CHUNK_BYTES = 64, 128 * 1024
 
 
@@ -32,7 +32,7 @@ def grids(profile: str) -> Iterable[Grid]:
 
 
 def layer(index: int, params: Params) -> Layer:
-    """Files to delete and a directory to remove in the bottom layer; the others hold something else."""
+    """Files to delete and a directory to remove in the bottom layer; unrelated files in the others."""
     if index:
         return (File(f"other-{index}", 0),)
     files = [File(f"victims/{number}", 0) for number in range(int(params["deletions"]))]
@@ -46,7 +46,7 @@ def touch(unit: Unit) -> None:
 
 
 def operate(unit: Unit) -> Iterator[None]:
-    """Delete every file, list what is left, remove a directory and make it again."""
+    """Delete every file, list the directory, remove a directory and re-create it."""
     before = None if unit.judged else unit.volume.usage()  # two units in turns may share the volume
     victims = [f"victims/{number}" for number in range(int(unit.params["deletions"]))]
     unit.random.shuffle(victims)
@@ -55,7 +55,7 @@ def operate(unit: Unit) -> Iterator[None]:
         with working_directory(unit.merged):
             times += each(os.unlink, part)
         yield
-    # The first deletion copies the directory up; it belongs to the directory, not to a file.
+    # The first deletion includes the copy_up of the directory, so it is recorded separately.
     unit.record("unlink_first", times[:1])
     if len(times) > 1:
         unit.record("unlink", times[1:])
@@ -80,12 +80,12 @@ def operate(unit: Unit) -> Iterator[None]:
 
 
 def mark(unit: Unit, name: str) -> str:
-    """Say what the container's layer has of `name`."""
+    """Return what the container's layer has at `name`."""
     return unit.driver.mark(unit.container, name)
 
 
 def prove(unit: Unit) -> None:
-    """Everything is gone from the container, nothing from the image; marks and counts are as expected."""
+    """All files are deleted in the container and present in the image; marks and counts are as expected."""
     deletions = int(unit.params["deletions"])
     unit.require_proof(not os.listdir(unit.merged / "victims"), "the directory is empty in the container")
     unit.require_proof(not os.listdir(unit.merged / "gone"), "the directory made again is empty")
@@ -111,7 +111,7 @@ def prove(unit: Unit) -> None:
             whiteouts + UPPER_DIRECTORIES + unit.driver.opaque_inodes + unit.driver.index_inodes(COPIED_DIRECTORIES)
         )
     else:
-        expected = -deletions - 1  # in place: the files of this container's own copy
+        expected = -deletions - 1  # in place: the files are those of the container's own copy
     if "usage" not in unit.notes:
         return
     before, after = unit.notes["usage"]
@@ -125,7 +125,7 @@ def prove(unit: Unit) -> None:
 
 
 def after(unit: Unit) -> None:
-    """List the emptied directory once more, first thing after the container was started again."""
+    """List the emptied directory again, directly after the container was restarted."""
     if not unit.wants("list_restarted"):
         return
     if not unit.driver.mounts_again:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench import discovery
-from bench.engines.layout import compare, described, without_init
+from bench.engines.layout import compare, describe, without_init
 from bench.layers.content import Directory, File
 from tests.host.isolated import isolated
 
@@ -25,7 +25,7 @@ def home(place: Path) -> tuple[Path, dict[str, str]]:
 
 
 def test_two_homes_of_the_same_layers_are_the_same(tmp_path: Path) -> None:
-    one, other = (described(*home(tmp_path / name)) for name in ("one", "other"))
+    one, other = (describe(*home(tmp_path / name)) for name in ("one", "other"))
     assert one["layer 2/lower"].endswith("'l/(layer 1):l/(layer 0)'")
     assert one["l/(layer 0)"].endswith("../layer 0/diff")
     assert compare(one, other) == []
@@ -43,11 +43,11 @@ def test_two_homes_of_the_same_layers_are_the_same(tmp_path: Path) -> None:
     ],
 )
 def test_each_difference_is_told(change: object, path: str, place: Path) -> None:
-    one = described(*home(place / "one"))
+    one = describe(*home(place / "one"))
     other, names = home(place / "other")
     changed = next(name for name, told in names.items() if told == "layer 1")
     change(other / changed)  # type: ignore[operator]
-    found = compare(one, described(other, names))
+    found = compare(one, describe(other, names))
     assert [line.partition(":")[0] for line in found] == [path]
 
 
@@ -55,10 +55,10 @@ def test_each_difference_is_told(change: object, path: str, place: Path) -> None
 def test_a_whiteout_and_its_device_number_are_told(place: Path) -> None:
     def work() -> None:
         path, names = home(place / "home")
-        before = described(path, names)
+        before = describe(path, names)
         top = next(name for name, told in names.items() if told == "layer 2")
         os.mknod(path / top / "diff" / "gone", 0o020000, os.makedev(0, 0))
-        [line] = compare(before, described(path, names))
+        [line] = compare(before, describe(path, names))
         assert line == "layer 2/diff/gone: theirs has none, ours c--------- 0:0 0:0"
 
     isolated(work)
@@ -72,7 +72,7 @@ def test_dockers_init_layer_is_left_out_and_nothing_else(tmp_path: Path) -> None
         (path / name / "link").write_text(secrets.token_hex(13).upper().translate(str.maketrans("0189", "ABCD")))
     (path / f"{container}-init" / "diff" / "etc").mkdir()
     (path / container / "diff" / "etc-of-ours").mkdir()
-    told = without_init(described(path, {**names, container: "container", f"{container}-init": "init"}))
+    told = without_init(describe(path, {**names, container: "container", f"{container}-init": "init"}))
     assert not any("init" in line for line in told)
     assert "container/diff/etc-of-ours" in told
-    assert set(described(path, names)) - set(told) - {f"{container}-init"}
+    assert set(describe(path, names)) - set(told) - {f"{container}-init"}

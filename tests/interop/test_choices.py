@@ -157,7 +157,7 @@ OURS = {"bench", "scenarios", "numpy", "pandas", "scipy"}
 
 def test_idle():
     assert {name for name in sys.modules if name.partition(".")[0] in OURS} == {
-        "bench", "bench.containers", "bench.containers.asked", "bench.pytest_plugin"
+        "bench", "bench.containers", "bench.containers.requested", "bench.pytest_plugin"
     }
     assert os.readlink("/proc/self/ns/mnt") == os.readlink(f"/proc/{os.getppid()}/ns/mnt")
 """
@@ -178,4 +178,4 @@ def test_the_plugin_is_loaded_without_pytest_benchmark(session: Session) -> None
 def test_importing_it_imports_nothing_else() -> None:
     code = "import sys, bench.pytest_plugin; print(*sorted(name for name in sys.modules if name.startswith('bench')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.split() == ["bench", "bench.containers", "bench.containers.asked", "bench.pytest_plugin"]
+    assert done.stdout.split() == ["bench", "bench.containers", "bench.containers.requested", "bench.pytest_plugin"]

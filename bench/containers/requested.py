@@ -1,6 +1,6 @@
-"""What a test asks for, read from its markers, its parameters and the command line.
+"""The requested container of a test, from its markers, its parameters and the command line.
 
-The plugin imports it in every session of pytest, so it imports nothing before there is something to check.
+The plugin imports this in every session of pytest, so it imports nothing until there is something to check.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ DEFAULTS: Mapping[str, str | int] = {"driver": "overlay2", "volume": "ext4", "de
 
 
 def named(config: Any, axis: str) -> list[Any]:
-    """Return the values of an axis that the command line names, else the default."""
+    """Return the values of an axis on the command line, else the default."""
     return config.getoption(f"layer_{axis}") or [DEFAULTS[axis]]
 
 
 def marked(node: Any) -> dict[str, Any]:
-    """Return the arguments of all `layers` markers of a test; of the same one, the closest marker's."""
-    found: dict[str, Any] = {}
+    """Return the arguments of all `layers` markers of a test; the closest marker takes precedence."""
+    arguments: dict[str, Any] = {}
     for mark in node.iter_markers(MARK):
-        found = {**mark.kwargs, **found}
-    return found
+        arguments = {**mark.kwargs, **arguments}
+    return arguments
 
 
 def wanted(node: Any, axis: str) -> list[Any]:
-    """Return the values of an axis for a test: its marker's, else those of the command line."""
+    """Return the values of an axis for a test, from its marker or else from the command line."""
     arguments = marked(node)
     return _values(arguments[axis]) if axis in arguments else named(node.config, axis)
 
@@ -41,16 +41,16 @@ def _values(value: Any) -> list[Any]:
 
 
 def parametrised(node: Any) -> set[str]:
-    """Return the names that `parametrize` markers of a test give values."""
-    found: set[str] = set()
+    """Return the names of the parameters in a test's `parametrize` markers."""
+    parameters: set[str] = set()
     for mark in node.iter_markers("parametrize"):
         names = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
-        found |= {name.strip() for name in names.split(",")} if isinstance(names, str) else set(names)
-    return found
+        parameters |= {name.strip() for name in names.split(",")} if isinstance(names, str) else set(names)
+    return parameters
 
 
 def check(axes: Iterable[Iterable[Any]]) -> None:
-    """Raise BenchError for a combination of values of driver, volume and depth that there is nowhere."""
+    """Raise BenchError for an invalid combination of driver, volume and depth."""
     from bench.containers.choice import Choice
 
     for values in product(*axes):
@@ -58,7 +58,7 @@ def check(axes: Iterable[Iterable[Any]]) -> None:
 
 
 def check_item(item: Any) -> None:
-    """Raise BenchError for markers or parameters of a test that ask for what there is nowhere."""
+    """Raise BenchError for invalid markers or parameters of a test."""
     from bench.errors import BenchError, nearest
 
     for mark in item.iter_markers(MARK):
@@ -69,5 +69,5 @@ def check_item(item: Any) -> None:
                 raise nearest(f"argument of marker {MARK}", key, ARGUMENTS)
             if key in AXES and not _values(value):
                 raise BenchError(f"marker {MARK} names no {key}", why="the list is empty")
-    given = item.callspec.params if hasattr(item, "callspec") else {}
-    check([given[name]] if (name := f"layer_{axis}") in given else wanted(item, axis) for axis in AXES)
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    check([params[name]] if (name := f"layer_{axis}") in params else wanted(item, axis) for axis in AXES)
