@@ -29,6 +29,7 @@ class Console:
         self._task: TaskID | None = None
         self._last = 0.0
         self._problems = 0
+        self._figures = ""
 
     def __enter__(self) -> Console:
         if sys.stderr.isatty() and not self.quiet:
@@ -70,11 +71,15 @@ class Console:
         position = f"{cell.scenario} {cell.arm.name} depth {cell.depth} {cell.temperature} block {block + 1}"
         left = max(left, 0.0)
         end = time.strftime("%H:%M:%S", time.localtime(time.time() + left))
-        progress = f"{done} units, {left:.0f} s left, ends {end}"
+        progress = f"{done} units, {f'{self._figures}, ' if self._figures else ''}{left:.0f} s left, ends {end}"
         if self._live is not None and self._task is not None:
             self._live.update(self._task, where=position, left=progress, completed=self.seconds - left)
         elif not self.quiet and self._due():
             self._line(f"{progress}; now {position}")
+
+    def figures(self, text: str) -> None:
+        """Take note of how precise the headline figures are, which the next lines say."""
+        self._figures = text
 
     def problem(self, text: str) -> None:
         """Report a failed unit."""

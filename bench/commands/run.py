@@ -32,6 +32,13 @@ __all__ = ["run"]
     "--profile", default="quick", show_default=True, help="quick (2 min), standard (14 min) or full (40 min)."
 )
 @click.option("--budget", metavar="TIME", help="Stop on time with the best precision that fits: 90s, 5m, 1h.")
+@click.option(
+    "--precision",
+    default="5%",
+    show_default=True,
+    metavar="SHARE",
+    help="End before that if all headline figures are so precise.",
+)
 @click.option("--scenario", metavar="NAME,…", help="Only these scenarios.")
 @click.option(
     "--driver", "drivers", multiple=True, metavar="DRIVER[,option=value…]", help="Only this driver; repeatable."
@@ -78,6 +85,7 @@ def _request(params: dict[str, Any]) -> Request:
         profile=request.parse_profile(params["profile"]),
         seed=params["seed"],
         budget=parse_seconds(params["budget"]) if params["budget"] else None,
+        precision=request.parse_precision(params["precision"]),
         scenarios=listed(params["scenario"], str),
         drivers=params["drivers"],
         volumes=listed(params["volume"], str),

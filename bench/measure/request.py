@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bench.errors import BenchError, nearest
 
-__all__ = ["PROFILES", "Profile", "Request", "parse_depth", "parse_profile"]
+__all__ = ["PRECISION", "PROFILES", "Profile", "Request", "parse_depth", "parse_precision", "parse_profile"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Profile:
     stack_bytes: int
 
 
+PRECISION = 0.05  # the default target: what tells 10 % of difference between two runs
 PROFILES = {
     profile.name: profile
     for profile in (
@@ -31,11 +32,12 @@ PROFILES = {
 
 @dataclass(frozen=True)
 class Request:
-    """The user's selection; empty means all."""
+    """The user's selection; empty means all. `precision`: half an interval as a share, for every headline figure."""
 
     profile: str = "quick"
     seed: int = 1
     budget: float | None = None
+    precision: float = PRECISION
     scenarios: tuple[str, ...] = ()
     drivers: tuple[str, ...] = ()  # with options: overlay2,metacopy=on
     volumes: tuple[str, ...] = ()
@@ -54,6 +56,18 @@ def parse_profile(name: str) -> str:
     if name not in PROFILES:
         raise nearest("profile", name, PROFILES)
     return name
+
+
+def parse_precision(text: str) -> float:
+    """Return a share above 0 and below 1, written as `5%` or `0.05`."""
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise BenchError(f"{text!r} is not a precision", fix="write it like 5%")
+    return share
 
 
 def parse_depth(text: str) -> int:

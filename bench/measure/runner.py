@@ -23,6 +23,7 @@ from bench.measure import schedule
 from bench.measure.arms import volume_key
 from bench.measure.pace import PATIENCE, SLACK, Pace
 from bench.measure.plan import Plan, StackKey
+from bench.measure.steering import Steering
 from bench.measure.turns import Turns
 from bench.model import Cell, Sample
 from bench.scenario.contract import ProofError, Scenario, Unit
@@ -44,6 +45,9 @@ class Listener(Protocol):
     def unit(self, cell: Cell, block: int, done: int, left: float) -> None:
         """A unit starts; `done` units are done, `left` seconds of the budget remain."""
 
+    def figures(self, text: str) -> None:
+        """How precise the headline figures are now."""
+
     def problem(self, text: str) -> None:
         """A unit failed."""
 
@@ -63,6 +67,7 @@ class Runner:
     finished: Mapping[str, int] = field(default_factory=dict)  # complete blocks of an earlier part of the run
     partial: frozenset[tuple[str, int, Cell]] = frozenset()  # its cells in incomplete blocks
     stacks: dict[StackKey, Stack] = field(default_factory=dict)
+    steering: Steering | None = None
     errors: int = 0
     disturbed: int = 0  # units whose clock started on a CPU slower than its best
     build_seconds: dict[str, float] = field(default_factory=dict)
@@ -75,13 +80,19 @@ class Runner:
         scenarios = {name: discovery.scenario(name) for name in self.plan.cells}
         weights = {name: scenario.weight for name, scenario in scenarios.items()}
         scheduler = schedule.Schedule(self.plan.cells, weights)
+        steering = self.steering
         for name, blocks in self.finished.items():
             for _ in range(blocks):
                 scheduler.ran(name, 0.0)
-        while (chosen := scheduler.next(self.deadline - time.monotonic())) is not None:
+        while (
+            chosen := scheduler.next(
+                self.deadline - time.monotonic(), steering.gains(scheduler.begun) if steering else schedule.NO_GAINS
+            )
+        ) is not None:
             name, block = chosen
             start = time.monotonic()
-            for cell in schedule.block_order(self.plan.cells[name], self.plan.request.seed, name, block):
+            cells = steering.cells(name, block) if steering else self.plan.cells[name]
+            for cell in schedule.block_order(cells, self.plan.request.seed, name, block):
                 if (name, block, cell) in self.partial:
                     continue
                 if time.monotonic() > self.deadline:
@@ -89,6 +100,9 @@ class Runner:
                 self.listener.unit(cell, block, self.sequence, self.deadline - time.monotonic())
                 self.observe(scenarios[name], cell, block)
             scheduler.ran(name, time.monotonic() - start)
+            if steering:
+                steering.look(name, scheduler.begun[name])
+                self.listener.figures(steering.words)
         return scheduler.begun
 
     def build(self) -> None:

@@ -10,6 +10,8 @@ from bench.model import Cell
 
 __all__ = ["Schedule", "block_order"]
 
+NO_GAINS: Mapping[str, float | None] = {}
+LEAST_BLOCKS = 3  # of every cell, for its chart: pooled, three units have an interval of some 15 %
 ESTIMATE_MARGIN = 1.15  # a block starts if this multiple of its scenario's last block fits in the remaining time
 
 
@@ -30,12 +32,14 @@ class Schedule:
     spent: dict[str, float] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
 
-    def next(self, remaining: float) -> tuple[str, int] | None:
-        """Return the scenario and block number to run with `remaining` seconds left; None if none fits.
+    def next(self, remaining: float, gains: Mapping[str, float | None] = NO_GAINS) -> tuple[str, int] | None:
+        """Return the scenario and block number to run with `remaining` seconds left; None if none fits or is needed.
 
-        Every scenario gets one block first; then the scenario with the smallest part of its share is next.
+        Every scenario gets one block first, and with `gains` LEAST_BLOCKS; then that is next whose figures gain most in
+        precision per second, and when none gains anything, of those without figures (None, or not in `gains`) the one
+        with the smallest part of its share.
         """
-        fitting: list[tuple[float, int, str, int]] = []
+        fitting: list[tuple[int, float, int, str, int]] = []
         for scenario, cells in self.cells.items():
             block = self.begun.get(scenario, 0)
             limits = [cell.max_blocks for cell in cells]
@@ -44,10 +48,16 @@ class Schedule:
             if block and self.last[scenario] * ESTIMATE_MARGIN > remaining:
                 continue
             share = self.spent.get(scenario, 0.0) / self.weights[scenario] if block else -1.0
-            fitting.append((share, len(fitting), scenario, block))
+            gain = gains.get(scenario)
+            if not block or (gains and block < LEAST_BLOCKS):
+                fitting.append((0, share, len(fitting), scenario, block))
+            elif gain is None:
+                fitting.append((2, share, len(fitting), scenario, block))
+            elif gain > 0:
+                fitting.append((1, -gain / max(self.last[scenario], 1e-9), len(fitting), scenario, block))
         if not fitting or remaining <= 0:
             return None
-        _, _, scenario, block = min(fitting)
+        *_, scenario, block = min(fitting)
         return scenario, block
 
     def ran(self, scenario: str, seconds: float) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bench.reading.analysis import Analysis
     from bench.reading.claims import Answer, Finding, Table
+    from bench.reading.headlines import Headline
     from bench.reading.laws import Law, Metric
 
 __all__ = ["Judge", "Reading"]
@@ -35,6 +36,7 @@ class Reading:
     order: int  # its position among the scenarios of a report
     metrics: tuple[Metric, ...]
     judged_metric: str  # represents the scenario in summaries and gates
+    headlines: tuple[Headline, ...] = ()
     laws: tuple[Law, ...] = ()
     answers: Callable[[Analysis], Iterable[Answer]] = lambda analysis: ()
     claims: Mapping[str, Judge] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bench.errors import BenchError, no_run
-from bench.model import Arm, RunWarning
+from bench.model import NATIVE, Arm, RunWarning
 from bench.store.effects import without_effect
 from bench.store.records import SCHEMA, Provenance, upgraded
 from bench.store.rows import RESERVED, read, rows_of
@@ -69,6 +70,15 @@ class Run:
     def parameters(self) -> tuple[str, ...]:
         """The parameters of all scenarios of the run, which are columns of the three frames."""
         return tuple(str(column) for column in self.units.columns if column not in RESERVED)
+
+    def only(self, scenario: str, arms: Collection[Arm]) -> Run:
+        """The run with the units of one scenario on these arms and on native only."""
+        names = {str(arm) for arm in arms}
+        times, counters, units = (
+            frame[(frame["scenario"] == scenario) & (frame["arm"].isin(names) | (frame["driver"] == NATIVE))]
+            for frame in (self.times, self.counters, self.units)
+        )
+        return replace(self, times=times, counters=counters, units=units)
 
     @property
     def surveyed(self) -> Run:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bench.model import Arm
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
+from bench.reading.headlines import Headline, Time
 from bench.reading.laws import Law, Metric
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ READING = Reading(
         Metric("engine", "the engine's own commit and export of the layer"),
     ),
     judged_metric="layer",
+    headlines=(Headline("commit", "changes into a layer", "ns", Time("layer", {"files": TYPICAL})),),
     laws=(
         Law("find", "files", "finding the changes against files of the image", {}, per_name="file"),
         Law("naive", "files", "comparing everything against files of the image", {}, per_name="file"),

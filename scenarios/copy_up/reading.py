@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.model import NATIVE, Temperature, format_size
+from bench.model import NATIVE, Param, Temperature, format_size
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
+from bench.reading.headlines import Headline, Slope, Time, TimesNative
 from bench.reading.laws import Law, Metric
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ COPIED = (4 * KIB, 64 * KIB, MIB, 16 * MIB, 128 * MIB, GIB)
 FILES = 6  # files of one size in a layer; the unit's observation is their median
 SWEEP_DEPTH = 8
 HOT, COLD = Temperature.HOT, Temperature.COLD
+SMALL_FILE: dict[str, Param] = {  # the cell of the headline figures
+    "temperature": HOT.value,
+    "depth": SWEEP_DEPTH,
+    "size": 4 * KIB,
+    "position": "bottom",
+}
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
@@ -106,6 +113,11 @@ READING = Reading(
         Metric("open_first", "opening the first file of a directory, which copies the directory up too"),
     ),
     judged_metric="first_write",
+    headlines=(
+        Headline("first_write_4k", "first write to a 4 KiB file", "ns", Time("first_write", SMALL_FILE)),
+        Headline("first_write_mib", "each MiB more", "ns", Slope("first_write", "size")),
+        Headline("first_write_times_native", "times a plain write", "×", TimesNative("first_write", SMALL_FILE)),
+    ),
     laws=(
         Law(
             "first_write",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bench.model import NATIVE, Arm, format_size
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
+from bench.reading.headlines import Count, Headline
 from bench.reading.laws import Law, Metric
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 DIRECTORIES = 1000  # of a small distribution's image, for the finding on the legacy driver
 TYPICAL = (8, 100)  # layers and files per layer of the image in the answers
+TYPICAL_CELL = {"depth": TYPICAL[0], "files": TYPICAL[1]}
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
@@ -76,6 +78,9 @@ READING = Reading(
     order=3,
     metrics=(Metric("build", "writing all layers"),),
     judged_metric="build",
+    headlines=(
+        Headline("inodes_layer", "inodes, a layer of 100 files", "1", Count("inodes", TYPICAL_CELL, TYPICAL[0])),
+    ),
     laws=(Law("build", "depth", "writing N layers of 100 files", {"files": 100}, per_name="layer"),),
     answers=answers,
     claims={"C3": judge_inodes},

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.reading.claims import Finding, Outcome
 from bench.reading.contract import Reading
+from bench.reading.headlines import Count, Headline
 from bench.reading.laws import Metric
 
 if TYPE_CHECKING:
@@ -67,5 +68,6 @@ READING = Reading(
         Metric(f"mount_{MAX_LOWER}", f"mounting {MAX_LOWER} layers by fsconfig"),
     ),
     judged_metric=f"mount_{CLAIMED}",
+    headlines=(Headline("layers_page", "layers in a page of options", "1", Count("layers_relative_links")),),
     claims={"C3": judge_depth, "C4": judge_links},
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.model import NATIVE, Arm, Temperature
+from bench.model import NATIVE, Arm, Param, Temperature
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
+from bench.reading.headlines import Headline, Slope, TimesNative
 from bench.reading.laws import Law, Metric
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ HOT_PARTS = 4  # a hot lookup stays hot, so it can be timed at several quiet mom
 NEW_WORDS = "in a new container of an image in use"
 
 SPOKEN_OF = ("overlay2", "fuse-overlayfs")  # drivers in the answers; the tables have all
+# Conditions of the headline figures.
+COLD = {"temperature": Temperature.COLD.value}
+NEW = {"temperature": Temperature.NEW.value}
+HOT_DEEP: dict[str, Param] = {"temperature": Temperature.HOT.value, "depth": 32}
 
 
 def _hot(line: Line) -> str:
@@ -123,6 +128,11 @@ READING = Reading(
         Metric("first", "first access in a directory that every layer holds"),
     ),
     judged_metric="bottom",
+    headlines=(
+        Headline("lookup_layer_cold", "a layer, per cold lookup", "ns", Slope("bottom", "depth", COLD)),
+        Headline("lookup_layer_new", "a layer, per lookup in a new container", "ns", Slope("bottom", "depth", NEW)),
+        Headline("lookup_hot_times_native", "a hot lookup, times native", "×", TimesNative("bottom", HOT_DEEP)),
+    ),
     laws=tuple(
         Law(metric, "depth", f"{title}, {temperature}", {"temperature": temperature.value}, per_name="layer")
         for metric, title in (

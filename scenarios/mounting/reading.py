@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.reading.claims import Answer, Finding, Outcome, Table
 from bench.reading.contract import Reading
+from bench.reading.headlines import Headline, Slope
 from bench.reading.laws import Law, Metric
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ READING = Reading(
         Metric("by_hand", "mounting and unmounting by hand beside it"),
     ),
     judged_metric="cycle",
+    headlines=(Headline("mount_layer", "a layer, per mount", "ns", Slope("cycle", "depth")),),
     laws=(Law("cycle", "depth", "mounting grows with the layers", per_name="layer"),),
     answers=answers,
     claims={"C4": judge_links},

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.model import Param
 from bench.reading.claims import Answer
 from bench.reading.contract import Reading
+from bench.reading.headlines import Headline, TimesNative
 from bench.reading.laws import Metric
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 DEPTH = 8
 
 SPOKEN_OF = ("overlay2", "fuse-overlayfs")  # drivers in the answers; the tables have all
+READ: dict[str, Param] = {"state": "lower", "pattern": "randread"}  # cells of the headline figures
+WRITTEN: dict[str, Param] = {"state": "upper", "pattern": "randwrite"}
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
@@ -52,5 +56,9 @@ READING = Reading(
         Metric("throughput", "throughput", "bytes/s"),
     ),
     judged_metric="p50",
+    headlines=(
+        Headline("read_times_native", "a read of the image, times native", "×", TimesNative("p50", READ)),
+        Headline("write_times_native", "a write after copy-up, times native", "×", TimesNative("p50", WRITTEN)),
+    ),
     answers=answers,
 )

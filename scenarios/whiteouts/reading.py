@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.model import format_size
+from bench.model import Param, format_size
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
+from bench.reading.headlines import Headline, Slope, Time
 from bench.reading.laws import Law, Metric
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ DEPTH = 3
 AT = {"depth": DEPTH}
 
 SPOKEN_OF = ("overlay2", "fuse-overlayfs")  # drivers in the answers; the tables have all
+MANY: dict[str, Param] = {"depth": DEPTH, "deletions": 1000}  # the cell of the headline figures
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
@@ -95,6 +97,10 @@ READING = Reading(
         Metric("recreate", "making it again"),
     ),
     judged_metric="list",
+    headlines=(
+        Headline("unlink", "deleting a file of the image", "ns", Time("unlink", MANY)),
+        Headline("whiteout_listing", "a whiteout, per later listing", "ns", Slope("list", "deletions")),
+    ),
     laws=(
         Law("list", "deletions", "listing the emptied directory against deletions", AT, per_name="deleted file"),
         Law("list_restarted", "deletions", "the same, after a restart of the container", AT, per_name="deleted file"),

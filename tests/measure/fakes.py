@@ -139,6 +139,9 @@ class Quiet:
     def unit(self, cell: Cell, block: int, done: int, left: float) -> None:
         self.units.append((cell, block))
 
+    def figures(self, text: str) -> None:
+        self.precision = text
+
     def problem(self, text: str) -> None:
         self.problems.append(text)
 

@@ -1,0 +1,105 @@
+"""What the next block measures: that which headline figures still need, until all are as precise as was asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import discovery
+from bench.measure.plan import Plan
+from bench.measure.schedule import LEAST_BLOCKS
+from bench.model import Arm, Cell
+
+if TYPE_CHECKING:
+    from bench.reading.headlines import HeadlineFigure
+
+__all__ = ["SUBJECT", "Steering"]
+
+SUBJECT = "overlay2"  # the driver whose headline figures a run is about, unless it names others
+GROWN = 1.1  # times the blocks at the last look: then the figures of a scenario are looked at again
+
+
+@dataclass
+class Steering:
+    """The state of a run's headline figures, read back from its rows in `directory` between blocks."""
+
+    plan: Plan
+    directory: Path
+    figures: dict[str, list[HeadlineFigure]] = field(default_factory=dict)  # by scenario, at the last look
+    looked: dict[str, int] = field(default_factory=dict)  # blocks at the last look
+
+    def __post_init__(self) -> None:
+        """Find the arms that matter, and for each of their figures the cells that it needs."""
+        readings = discovery.readings()
+        self.readings = {name: readings[name] for name in self.plan.cells if readings[name].headlines}
+        named = {driver.partition(",")[0] for driver in self.plan.request.drivers} or {SUBJECT}
+        self.needs: dict[tuple[str, str, Arm], frozenset[Cell]] = {}
+        for name, reading in self.readings.items():
+            cells = self.plan.cells[name]
+            for arm in dict.fromkeys(cell.arm for cell in cells if cell.arm.driver in named):
+                for headline in reading.headlines:
+                    needed = frozenset(cell for cell in cells if headline.source.uses(reading, arm, cell))
+                    if any(cell.arm == arm for cell in needed):
+                        self.needs[name, headline.key, arm] = needed
+
+    @property
+    def target(self) -> float:
+        """Half an interval as a share, that every figure is to have."""
+        return self.plan.request.precision
+
+    def cells(self, scenario: str, block: int) -> list[Cell]:
+        """Return the cells of a block: all of the first ones; later those that a figure still needs."""
+        cells = list(self.plan.cells[scenario])
+        if block < LEAST_BLOCKS or scenario not in self.readings:
+            return cells
+        wanted = frozenset[Cell]().union(*(self.needs[key] for key in self._short(scenario)))
+        return [cell for cell in cells if cell in wanted]
+
+    def gains(self, begun: Mapping[str, int]) -> Mapping[str, float | None]:
+        """Return the gain of each scenario after so many blocks; empty if no scenario has figures."""
+        return {name: self._gain(name, begun.get(name, 0)) for name in self.plan.cells} if self.readings else {}
+
+    def _gain(self, scenario: str, blocks: int) -> float | None:
+        """Return by how much its figures become more precise with one more block: their sum falls as 1/sqrt(blocks).
+
+        None where it has no headline figures.
+        """
+        if scenario not in self.readings:
+            return None
+        precisions = {(figure.headline.key, figure.arm): figure.precision for figure in self.figures.get(scenario, ())}
+        short = [precisions.get(key[1:], math.inf) for key in self._short(scenario)]
+        return sum(min(1.0, precision) / 2 / max(blocks, 1) for precision in short)
+
+    def look(self, scenario: str, blocks: int) -> None:
+        """Read the rows and make the scenario's figures again, if it has a tenth more blocks than at the last look.
+
+        A figure that cannot be made of its cells (a slope of two depths) is no longer waited for.
+        """
+        if scenario not in self.readings or blocks < GROWN * self.looked.get(scenario, 0):
+            return
+        from bench.reading.analysis import Analysis
+        from bench.reading.headlines import figures
+        from bench.store.reader import load
+
+        self.looked[scenario] = blocks
+        reading = {scenario: self.readings[scenario]}
+        run = load(self.directory).only(scenario, {arm for name, _, arm in self.needs if name == scenario})
+        self.figures[scenario] = figures(Analysis(run, reading), reading)
+        made = {(figure.headline.key, figure.arm) for figure in self.figures[scenario]}
+        self.needs = {key: cells for key, cells in self.needs.items() if key[0] != scenario or key[1:] in made}
+
+    @property
+    def words(self) -> str:
+        """How far the figures are: `9 of 16 figures within 5 %`."""
+        reached = len(self.needs) - sum(1 for name in self.readings for _ in self._short(name))
+        return f"{reached} of {len(self.needs)} figures within {100 * self.target:g} %" if self.needs else ""
+
+    def _short(self, scenario: str) -> Iterable[tuple[str, str, Arm]]:
+        """The figures of a scenario that are not as precise as they should be."""
+        known: Mapping[tuple[str, Arm], float] = {
+            (figure.headline.key, figure.arm): figure.precision for figure in self.figures.get(scenario, ())
+        }
+        return [key for key in self.needs if key[0] == scenario and not known.get(key[1:], math.inf) <= self.target]
