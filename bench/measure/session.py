@@ -163,7 +163,7 @@ def _run(plan: Plan, session: RunContext, directory: Path, workload: Workload, f
 
 
 def _left_out(plan: Plan) -> list[str]:
-    """Return a line for each reason why something is left out, with its fix, if it has one."""
+    """Return a line for each reason with a fix why something is left out, except by choice."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for skip in plan.skips:
         if skip.fix and not skip.by_choice:
