@@ -60,13 +60,13 @@ def examine(directory: Path, socket: Path | None = None) -> list[Check]:
     checks.append(Check("program", "cc", _compiler()))
     checks += [Check("engine", engine.name, _engine(engine)) for engine in engines.ENGINES]
     checks += [socket_check] if socket_check else []
-    return [*checks, Check("engine", "driver to choose", _recommended(checks))]
+    return [*checks, Check("engine", "driver to choose", _recommendation(checks))]
 
 
-def _recommended(checks: list[Check]) -> Support:
+def _recommendation(checks: list[Check]) -> Support:
     """Recommend a storage driver, from the checks and the file system of Docker's root directory."""
     supports = {(check.area, check.name): check.support for check in checks}
-    return engines.recommended(
+    return engines.recommend_driver(
         fingerprint.distribution(),
         engines.storage(engines.ENGINES[0]).filesystem,
         overlay=supports["mount API", "mount(2)"],
@@ -120,8 +120,8 @@ def _workdir(directory: Path) -> tuple[Path, Support]:
         place = workdir.check(directory)
     except BenchError as error:
         return workdir.DEFAULT, Support.no(error.why, error.fix)
-    state = os.statvfs(place)
-    free = state.f_bavail * state.f_frsize >> 20
+    status = os.statvfs(place)
+    free = status.f_bavail * status.f_frsize >> 20
     return place, Support.yes(f"{mounts.mount_entry(place).fstype}, {free} MiB free")
 
 

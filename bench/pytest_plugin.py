@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if any(config.getoption(f"layer_{axis}") for axis in AXES):
         with _usage():
-            requested.check(requested.named(config, axis) for axis in AXES)
+            requested.check(requested.options(config, axis) for axis in AXES)
     if (directory := config.getoption("layer_workdir")) is not None:
         from bench.host import workdir
 
@@ -66,7 +66,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for axis in AXES:
         name = f"layer_{axis}"
         if name in metafunc.fixturenames and name not in requested.parametrised(metafunc.definition):
-            values = requested.wanted(metafunc.definition, axis)
+            values = requested.axis_values(metafunc.definition, axis)
             if len(values) > 1:
                 metafunc.parametrize(name, values, indirect=True)
 
@@ -105,7 +105,7 @@ def layer_depth(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def layer_content(request: pytest.FixtureRequest) -> Content:
     """What the layers hold: a function of the layer's index, a directory, or None for files in `data`."""
-    content: Content = request.param if hasattr(request, "param") else requested.marked(request.node).get("content")
+    content: Content = request.param if hasattr(request, "param") else requested.marker(request.node).get("content")
     return content
 
 
@@ -161,7 +161,7 @@ def overlay_container(overlay_containers: Containers) -> OverlayContainer:
 
 
 def _first(request: pytest.FixtureRequest, axis: str) -> Any:
-    return request.param if hasattr(request, "param") else requested.wanted(request.node, axis)[0]
+    return request.param if hasattr(request, "param") else requested.axis_values(request.node, axis)[0]
 
 
 def _inform(request: pytest.FixtureRequest, **facts: str | int) -> None:

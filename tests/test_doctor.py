@@ -173,6 +173,6 @@ def test_containerd(tmp_path: Path) -> None:
 )
 def test_a_driver_is_recommended_by_what_works(filesystem: str | None, overlay: bool, fuse: bool, words: str) -> None:
     works = {True: Support.yes(), False: Support.no("no")}
-    told = engines.recommended("Debian", filesystem, overlay=works[overlay], fuse=works[fuse])
+    told = engines.recommend_driver("Debian", filesystem, overlay=works[overlay], fuse=works[fuse])
     assert told.ok
     assert told.reason.startswith(words)

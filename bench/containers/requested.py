@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any
 
-__all__ = ["AXES", "DEFAULTS", "MARK", "check", "check_item", "marked", "named", "parametrised", "wanted"]
+__all__ = ["AXES", "DEFAULTS", "MARK", "axis_values", "check", "check_item", "marker", "options", "parametrised"]
 
 MARK = "layers"
 AXES = ("driver", "volume", "depth")
@@ -17,12 +17,12 @@ ARGUMENTS = (*AXES, "content")
 DEFAULTS: Mapping[str, str | int] = {"driver": "overlay2", "volume": "ext4", "depth": 8}
 
 
-def named(config: Any, axis: str) -> list[Any]:
+def options(config: Any, axis: str) -> list[Any]:
     """Return the values of an axis on the command line, else the default."""
     return config.getoption(f"layer_{axis}") or [DEFAULTS[axis]]
 
 
-def marked(node: Any) -> dict[str, Any]:
+def marker(node: Any) -> dict[str, Any]:
     """Return the arguments of all `layers` markers of a test; the closest marker takes precedence."""
     arguments: dict[str, Any] = {}
     for mark in node.iter_markers(MARK):
@@ -30,10 +30,10 @@ def marked(node: Any) -> dict[str, Any]:
     return arguments
 
 
-def wanted(node: Any, axis: str) -> list[Any]:
+def axis_values(node: Any, axis: str) -> list[Any]:
     """Return the values of an axis for a test, from its marker or else from the command line."""
-    arguments = marked(node)
-    return _values(arguments[axis]) if axis in arguments else named(node.config, axis)
+    arguments = marker(node)
+    return _values(arguments[axis]) if axis in arguments else options(node.config, axis)
 
 
 def _values(value: Any) -> list[Any]:
@@ -70,4 +70,4 @@ def check_item(item: Any) -> None:
             if key in AXES and not _values(value):
                 raise BenchError(f"marker {MARK} names no {key}", why="the list is empty")
     params = item.callspec.params if hasattr(item, "callspec") else {}
-    check([params[name]] if (name := f"layer_{axis}") in params else wanted(item, axis) for axis in AXES)
+    check([params[name]] if (name := f"layer_{axis}") in params else axis_values(item, axis) for axis in AXES)

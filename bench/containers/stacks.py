@@ -71,7 +71,7 @@ class Stacks:
         container = driver.create_read_write(built.stack, choice.depth)
         with ExitStack() as undo:
             undo.callback(driver.remove, container)
-            merged = undo.enter_context(_mounted(driver, container))
+            merged = undo.enter_context(_mount(driver, container))
             built.volume.sync()
             layers = tuple(driver.layer_path(container, index) for index in range(choice.depth))
             yield OverlayContainer(merged, container.upper, choice.depth, choice.driver, choice.volume, layers)
@@ -196,7 +196,7 @@ def _volume(recipe: Recipe, path: Path, work: Path, size: int, inodes: int) -> L
 
 
 @contextmanager
-def _mounted(driver: Driver, container: Container) -> Iterator[Path]:
+def _mount(driver: Driver, container: Container) -> Iterator[Path]:
     """Mount by the driver; at the end unmount even if a test left a file open, with a warning."""
     mounting = driver.mount(container)
     merged = mounting.__enter__()

@@ -135,12 +135,12 @@ class EngineDriver(Driver):
         """Start it by the engine; its process sleeps."""
         assert isinstance(container, EngineContainer)
         engine = _engine(container.stack)
-        placed = engine.run(container.identity)
+        paths = engine.run(container.identity)
         try:
-            container.path, container.upper = placed.path, placed.upper
+            container.path, container.upper = paths.path, paths.upper
             container.how["mount"] = f"{engine.name} {engine.known_version}"
-            container.how["options"] = mounts.mount_entry(placed.merged).summary
-            yield placed.merged
+            container.how["options"] = mounts.mount_entry(paths.merged).summary
+            yield paths.merged
         finally:
             engine.halt(container.identity)
 

@@ -80,8 +80,8 @@ class FuseUnion(LinkedLayout):
                     container.how["options"] = mounts.mount_table()[-1].summary
                     yield merged
                 except OSError as error:
-                    if _ended(daemon, error):
-                        raise self._died(daemon, log) from error
+                    if _is_dead(daemon, error):
+                        raise self._death_error(daemon, log) from error
                     raise
                 finally:
                     _unmount(merged, daemon)
@@ -96,12 +96,12 @@ class FuseUnion(LinkedLayout):
         end = time.monotonic() + START_SECONDS
         while merged.stat().st_dev == outside:
             if daemon.poll() is not None:
-                raise self._died(daemon, log)
+                raise self._death_error(daemon, log)
             if time.monotonic() > end:
                 raise BenchError(f"{self.program} did not mount within {START_SECONDS:g} s")
             time.sleep(0.001)
 
-    def _died(self, daemon: subprocess.Popen[bytes], log: IO[Any]) -> BenchError:
+    def _death_error(self, daemon: subprocess.Popen[bytes], log: IO[Any]) -> BenchError:
         log.seek(0)
         lines = log.read().decode(errors="replace").strip().splitlines()
         return BenchError(
@@ -111,7 +111,7 @@ class FuseUnion(LinkedLayout):
         )
 
 
-def _ended(daemon: subprocess.Popen[bytes], error: OSError) -> bool:
+def _is_dead(daemon: subprocess.Popen[bytes], error: OSError) -> bool:
     """Tell whether the daemon is dead; its mount may report it before the kernel's process table does."""
     try:
         daemon.wait(STOP_SECONDS if error.errno in {errno.ENOTCONN, errno.ECONNABORTED} else 0)

@@ -96,17 +96,17 @@ class Overlay2(OverlayFs, LinkedLayout):
                 return self._fsconfig(container, merged, lower)
         except OSError as error:
             if via == "fsconfig" or error.errno not in {errno.ENOSYS, errno.EINVAL}:
-                raise self._refused(error, lower) from error
+                raise self._refusal(error, lower) from error
             first_error: OSError | None = error
         else:
             first_error = None
         try:
             self._mount2(container, lower)
         except OSError as error:
-            raise self._refused(first_error or error, lower) from error
+            raise self._refusal(first_error or error, lower) from error
         return "mount(2) relative to the driver's home"
 
-    def _refused(self, error: OSError, lower: list[str]) -> BenchError:
+    def _refusal(self, error: OSError, lower: list[str]) -> BenchError:
         return BenchError(
             f"the kernel refuses overlay with {len(lower)} lower layers and options "
             f"{','.join(key if value is None else f'{key}={value}' for key, value in self.mount_options())}",

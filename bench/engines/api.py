@@ -51,7 +51,7 @@ def info(path: Path) -> dict[str, Any]:
                 raise BenchError(problem, why=f"to /info it says {response.status} {response.reason}")
             document = json.loads(content)
     except PermissionError as error:
-        raise BenchError(problem, why="no permission", fix=_permitted(path)) from error
+        raise BenchError(problem, why="no permission", fix=_permission_hint(path)) from error
     except (http.client.HTTPException, ValueError) as error:
         raise BenchError(problem, why="what listens there does not speak Docker's API") from error
     except OSError as error:
@@ -61,7 +61,7 @@ def info(path: Path) -> dict[str, Any]:
     return document
 
 
-def _permitted(path: Path) -> str:
+def _permission_hint(path: Path) -> str:
     """Return a hint: who may use the socket."""
     try:
         group = grp.getgrgid(path.stat().st_gid).gr_name

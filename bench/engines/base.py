@@ -21,7 +21,7 @@ from bench.host.packages import Package, find_program, install_hint
 from bench.kernel import mounts
 from bench.model import Support
 
-__all__ = ["BUSYBOX", "Engine", "Placed", "static_busybox"]
+__all__ = ["BUSYBOX", "ContainerPaths", "Engine", "static_busybox"]
 
 STATE = Path("/run/layer-bench")
 BUSYBOX = "busybox"
@@ -32,7 +32,7 @@ OWN_PATHS = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"  # the distribution'
 
 
 @dataclass(frozen=True)
-class Placed:
+class ContainerPaths:
     """The paths of a running container: its root, its writable layer (None: in place), and its directory."""
 
     merged: Path
@@ -94,7 +94,7 @@ class Engine(ABC):
         """Create a container; return its id."""
 
     @abstractmethod
-    def run(self, container: str) -> Placed:
+    def run(self, container: str) -> ContainerPaths:
         """Start a container; return its paths."""
 
     @abstractmethod

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from bench.engines.base import OWN_PATHS, Engine, Placed, Storage
+from bench.engines.base import OWN_PATHS, ContainerPaths, Engine, Storage
 from bench.engines.images import chain_ids
 from bench.errors import BenchError
 from bench.host import cgroups
@@ -102,19 +102,19 @@ class Containerd(Engine):
         )
         return name
 
-    def run(self, container: str) -> Placed:
+    def run(self, container: str) -> ContainerPaths:
         """Ctr tasks start."""
         self._ctr("tasks", "start", "--detach", "--null-io", container, action="start a container")
         merged = self.state / "state" / "io.containerd.runtime.v2.task" / NAMESPACE / container / "rootfs"
         if self.driver == "native":
-            return Placed(merged, None, merged)
+            return ContainerPaths(merged, None, merged)
         entry = mounts.mount_entry(merged)
         upper = next(
             Path(option.removeprefix("upperdir="))
             for option in entry.options.split(",")
             if option.startswith("upperdir=")
         )
-        return Placed(merged, upper, upper.parent)
+        return ContainerPaths(merged, upper, upper.parent)
 
     def halt(self, container: str) -> None:
         """Ctr tasks delete --force."""

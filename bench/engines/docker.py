@@ -15,7 +15,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from bench.engines import api
-from bench.engines.base import OWN_PATHS, Engine, Placed, Storage
+from bench.engines.base import OWN_PATHS, ContainerPaths, Engine, Storage
 from bench.engines.images import chain_ids, top_layer
 from bench.errors import BenchError
 from bench.host import cgroups
@@ -113,17 +113,17 @@ class Docker(Engine):
         """Docker create."""
         return self._docker("create", "--network=none", image, action=f"create a container of {image}")
 
-    def run(self, container: str) -> Placed:
+    def run(self, container: str) -> ContainerPaths:
         """Docker start."""
         self._docker("start", container, action="start a container")
-        return self.placed(container)
+        return self.container_paths(container)
 
-    def placed(self, container: str) -> Placed:
+    def container_paths(self, container: str) -> ContainerPaths:
         """Return the paths of a container."""
         mount_id = self.root / "image" / self.driver / "layerdb" / "mounts" / container / "mount-id"
         directory, _, merged, upper = self.PLACES[self.driver]
         path = self.root / self.driver / directory.format(id=mount_id.read_text(encoding="ascii"))
-        return Placed(path / merged, path / upper if upper else None, path)
+        return ContainerPaths(path / merged, path / upper if upper else None, path)
 
     def halt(self, container: str) -> None:
         """Docker kill, and docker wait, after which it is unmounted."""

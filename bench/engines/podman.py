@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bench.engines.base import Engine, Placed, Storage
+from bench.engines.base import ContainerPaths, Engine, Storage
 from bench.engines.images import top_layer
 from bench.errors import BenchError
 from bench.host import cgroups
@@ -92,16 +92,16 @@ class Podman(Engine):
         group = f"--cgroup-parent=/{cgroups.NAME}"
         return self._podman("create", "--network=none", "--pull=never", group, image, action=f"create one of {image}")
 
-    def run(self, container: str) -> Placed:
+    def run(self, container: str) -> ContainerPaths:
         """Podman start."""
         self._podman("start", container, action="start a container")
         output = self._podman("inspect", "--type=container", container, action="tell of a container")
         data = answered("podman inspect", output, lambda document: document[0]["GraphDriver"]["Data"] or {})
         if "MergedDir" in data:
             upper = Path(data["UpperDir"])
-            return Placed(Path(data["MergedDir"]), upper, upper.parent)
+            return ContainerPaths(Path(data["MergedDir"]), upper, upper.parent)
         merged = Path(self._podman("mount", container, action="tell where a container is mounted"))
-        return Placed(merged, None, merged)
+        return ContainerPaths(merged, None, merged)
 
     def halt(self, container: str) -> None:
         """Podman stop without a grace period, which waits until it is unmounted."""

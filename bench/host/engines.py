@@ -17,7 +17,7 @@ from bench.host.fingerprint import tool_version
 from bench.kernel import mounts
 from bench.model import Support
 
-__all__ = ["ENGINES", "InstalledEngine", "InstalledStorage", "recommended", "storage"]
+__all__ = ["ENGINES", "InstalledEngine", "InstalledStorage", "recommend_driver", "storage"]
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def running(engine: InstalledEngine) -> bool | None:
 SNAPSHOTTING = ("btrfs", "zfs")
 
 
-def recommended(distribution: str | None, filesystem: str | None, *, overlay: Support, fuse: Support) -> Support:
+def recommend_driver(distribution: str | None, filesystem: str | None, *, overlay: Support, fuse: Support) -> Support:
     """Recommend a storage driver, with reasons, for the distribution, the root's file system and the kernel.
 
     `overlay` and `fuse`: whether the kernel mounts overlay, and whether fuse-overlayfs works.
@@ -135,7 +135,7 @@ def recommended(distribution: str | None, filesystem: str | None, *, overlay: Su
 def storage(engine: InstalledEngine, *, root: Path = Path("/"), home: Path | None = None) -> InstalledStorage:
     """Return the engine's storage according to its files below `root`."""
     problems: list[str] = []
-    below = _placing(root, home or Path.home())
+    below = _resolver(root, home or Path.home())
     settings: dict[str, Any] = {}
     for name in engine.configurations:
         file = below(name)
@@ -157,7 +157,7 @@ def storage(engine: InstalledEngine, *, root: Path = Path("/"), home: Path | Non
     return InstalledStorage(place, driver, _present(engine, place, problems), _filesystem(place), tuple(problems))
 
 
-def _placing(root: Path, home: Path) -> Callable[[str], Path]:
+def _resolver(root: Path, home: Path) -> Callable[[str], Path]:
     def place(name: str) -> Path:
         return home / name[2:] if name.startswith("~/") else root / name.lstrip("/")
 

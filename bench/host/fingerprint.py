@@ -79,8 +79,8 @@ def conditions(*, proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> Condi
         idle=idle,
         total=busy + steal + idle + interrupts,
         context_switches=psutil.cpu_stats().ctx_switches,
-        swapped=_swapped(proc),
-        throttled=_throttled(sys),
+        swapped=_swapped_bytes(proc),
+        throttled=_throttle_events(sys),
         governors=_governors(sys),
         pressure=_pressure(proc),
     )
@@ -238,12 +238,12 @@ def _container(proc: Path) -> str | None:
     return os.environ.get("container")  # noqa: SIM112 - set so by LXC and systemd-nspawn
 
 
-def _swapped(proc: Path) -> int:
+def _swapped_bytes(proc: Path) -> int:
     fields = dict(line.split() for line in (_read(proc / "vmstat") or "").splitlines() if len(line.split()) == 2)
     return (int(fields.get("pswpin", 0)) + int(fields.get("pswpout", 0))) * _PAGE
 
 
-def _throttled(sys: Path) -> int | None:
+def _throttle_events(sys: Path) -> int | None:
     """Sum of the throttling events of cores and packages (a package counts once per core); None: not available."""
     files = (sys / "devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count")
     counts = [int(text) for file in files if (text := _read(file)) and text.isdigit()]

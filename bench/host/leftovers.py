@@ -169,10 +169,10 @@ def _opened(path: Path) -> Iterator[tuple[int, str]]:
             yield -1, f"its {OWNER} cannot be opened ({error.strerror})"
             return
         try:
-            states = [os.fstat(directory), os.fstat(descriptor)]
-            if any(state.st_uid != os.geteuid() for state in states):
-                yield -1, f"it belongs to user {states[0].st_uid}"
-            elif not stat.S_ISREG(states[1].st_mode):
+            statuses = [os.fstat(directory), os.fstat(descriptor)]
+            if any(status.st_uid != os.geteuid() for status in statuses):
+                yield -1, f"it belongs to user {statuses[0].st_uid}"
+            elif not stat.S_ISREG(statuses[1].st_mode):
                 yield -1, f"its {OWNER} is not a file"
             else:
                 yield descriptor, ""

@@ -31,14 +31,14 @@ def check(path: Path) -> Path:
         raise BenchError(what, why="it is a symbolic link", fix=f"give the directory itself: {os.path.realpath(path)}")
     resolved = path.resolve()
     try:
-        state = resolved.stat()
+        status = resolved.stat()
     except FileNotFoundError as error:
         raise BenchError(what, why="it does not exist", fix=f"`mkdir {resolved}`, or {_OTHER}") from error
     except OSError as error:
         raise BenchError(what, why=error.strerror or str(error), fix=_OTHER) from error
-    if not stat.S_ISDIR(state.st_mode):
+    if not stat.S_ISDIR(status.st_mode):
         raise BenchError(what, why="it is not a directory", fix=_OTHER)
-    _require_ours(what, state)
+    _require_ours(what, status)
     if os.statvfs(resolved).f_flag & os.ST_RDONLY:
         raise BenchError(what, why="its file system is mounted read-only", fix=f"mount it read-write, or {_OTHER}")
     if not os.access(resolved, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
@@ -58,17 +58,17 @@ def require_space(path: Path, needed: int) -> None:
         )
 
 
-def _require_ours(what: str, state: os.stat_result) -> None:
+def _require_ours(what: str, status: os.stat_result) -> None:
     """Raise BenchError for a directory in which another user could replace files."""
-    sticky = bool(state.st_mode & stat.S_ISVTX)
+    sticky = bool(status.st_mode & stat.S_ISVTX)
     user = os.geteuid()
-    if state.st_uid != user and not (state.st_uid == 0 and sticky):
+    if status.st_uid != user and not (status.st_uid == 0 and sticky):
         raise BenchError(
             what,
-            why=f"it belongs to user {state.st_uid}, who could replace files in it, and this is user {user}",
+            why=f"it belongs to user {status.st_uid}, who could replace files in it, and this is user {user}",
             fix="give a --workdir of your own",
         )
-    if state.st_mode & stat.S_IWOTH and not sticky:
+    if status.st_mode & stat.S_IWOTH and not sticky:
         raise BenchError(
             what,
             why="everybody may rename and delete everybody's files in it",

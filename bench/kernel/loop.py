@@ -100,7 +100,7 @@ def fill(descriptor: int, size: int) -> None:
         os.close(writer)
 
 
-def _refused(path: str, error: OSError) -> BenchError:
+def _refusal(path: str, error: OSError) -> BenchError:
     """Return the error for a device that cannot be opened, with a remedy."""
     number = path.removeprefix("/dev/loop")
     if isinstance(error, PermissionError):
@@ -144,7 +144,7 @@ class LoopDevice:
         try:
             control = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
-            raise _refused(CONTROL, error) from error
+            raise _refusal(CONTROL, error) from error
         end = time.monotonic() + CLAIM_SECONDS
         try:
             while True:
@@ -161,7 +161,7 @@ class LoopDevice:
                     return number, device
                 except OSError as error:
                     if error.errno not in PASSING or time.monotonic() > end:
-                        raise _refused(path, error) from error
+                        raise _refusal(path, error) from error
                 time.sleep(CLAIM_PAUSE)
         finally:
             os.close(control)

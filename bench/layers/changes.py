@@ -92,10 +92,10 @@ def naive(before: Path, after: Path) -> Iterator[Change]:
     equal if one has no nanoseconds. A directory with changes in it is present too, so that the layer has its metadata.
     Docker compares only the attribute `security.capability`; here all attributes that an archive keeps are compared.
     """
-    yield from _compared(str(before), str(after), "")
+    yield from _compare(str(before), str(after), "")
 
 
-def _compared(before: str, after: str, prefix: str) -> Iterator[Change]:
+def _compare(before: str, after: str, prefix: str) -> Iterator[Change]:
     old, new = (_entries(f"{top}/{prefix}") for top in (before, after))
     for name in sorted(old.keys() | new.keys()):
         path = f"{prefix}{name}"
@@ -116,7 +116,7 @@ def _compared(before: str, after: str, prefix: str) -> Iterator[Change]:
             if directory:
                 yield from _all(after, f"{path}/")
             continue
-        nested = list(_compared(before, after, f"{path}/")) if directory else []
+        nested = list(_compare(before, after, f"{path}/")) if directory else []
         if nested or not _same(new_stat, old_stat) or attributes(f"{after}/{path}") != attributes(f"{before}/{path}"):
             yield Change(path, PRESENT)
         yield from nested

@@ -215,7 +215,7 @@ def materialise(entries: Iterable[Entry], target: Path, seed: int, opaque: str =
             elif isinstance(entry, Deleted):
                 _delete(name, parents[head], marked=bool(opaque))
             elif isinstance(entry, Link):
-                _replacing(name, parents[head], partial(os.symlink, entry.target, dir_fd=parents[head]))
+                _replace(name, parents[head], partial(os.symlink, entry.target, dir_fd=parents[head]))
             elif isinstance(entry, HardLink):
                 _hard_link(entry, name, base, parents[head])
             else:
@@ -255,7 +255,7 @@ def _delete(name: str, parent: int, *, marked: bool) -> None:
         os.unlink(name, dir_fd=parent)
 
 
-def _replacing(name: str, parent: int, make: Callable[[str], T]) -> T:
+def _replace(name: str, parent: int, make: Callable[[str], T]) -> T:
     """Make `name`; an existing file of a layer below is replaced, not overwritten, because it may have other names."""
     try:
         return make(name)
@@ -266,12 +266,12 @@ def _replacing(name: str, parent: int, make: Callable[[str], T]) -> T:
 
 def _hard_link(link: HardLink, name: str, base: int, parent: int) -> None:
     make = partial(os.link, link.target, src_dir_fd=base, dst_dir_fd=parent, follow_symlinks=False)
-    _replacing(name, parent, make)
+    _replace(name, parent, make)
 
 
 def _write(file: File, name: str, parent: int, seed: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    descriptor = _replacing(name, parent, partial(os.open, flags=flags, mode=file.mode, dir_fd=parent))
+    descriptor = _replace(name, parent, partial(os.open, flags=flags, mode=file.mode, dir_fd=parent))
     try:
         offset = 0
         for piece in pieces(file, seed):

@@ -17,7 +17,7 @@ from typing import IO, Self
 from bench.errors import BenchError
 from bench.layers.changes import MARKS_OF_DRIVERS, OPAQUE_FILE, WHITEOUT
 
-__all__ = ["XATTR", "Kind", "Member", "clean", "damaged", "leads_out", "members", "opened", "refused"]
+__all__ = ["XATTR", "Kind", "Member", "clean", "damaged", "leads_out", "members", "open_archive", "refused"]
 
 XATTR = "SCHILY.xattr."  # prefix of extended attributes in pax headers, as written by tar(1) and Docker
 NOT_OF_A_FILE = ("trusted.overlay.", *MARKS_OF_DRIVERS)  # attributes with which a driver would hide lower files
@@ -61,7 +61,7 @@ class _Header(tarfile.TarInfo):
             raise ReadError(str(error)) from error
 
 
-def opened(source: IO[bytes]) -> tarfile.TarFile:
+def open_archive(source: IO[bytes]) -> tarfile.TarFile:
     """Open an archive for sequential reading; raises BenchError if it is none."""
     try:
         return tarfile.open(fileobj=source, mode="r|", tarinfo=_Header)

@@ -17,7 +17,7 @@ from typing import IO
 
 from bench.errors import BenchError
 from bench.layers.changes import attributes
-from bench.layers.members import XATTR, Kind, Member, clean, damaged, leads_out, members, opened, refused
+from bench.layers.members import XATTR, Kind, Member, clean, damaged, leads_out, members, open_archive, refused
 
 __all__ = ["apply"]
 
@@ -34,7 +34,7 @@ def apply(source: IO[bytes], tree: Path, *, devices: bool = False) -> None:
     with tempfile.TemporaryDirectory(prefix=".unpack-", dir=tree) as directory:
         layer = _Layer(directory, str(tree))
         try:
-            with opened(source) as archive:
+            with open_archive(source) as archive:
                 for member in members(archive, devices=devices):
                     layer.add(archive, member)
         except (tarfile.TarError, EOFError) as error:

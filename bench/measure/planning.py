@@ -9,7 +9,7 @@ from bench.errors import BenchError
 from bench.host.packages import install_hint
 from bench.measure.plan import Plan
 from bench.measure.request import Request
-from bench.measure.selection import UNASKED, arms_of, cells_of, check_depths, unasked, volumes_of
+from bench.measure.selection import LEFT_OUT, arms_of, cells_of, check_depths, profile_skip, volumes_of
 from bench.measure.sizing import lay_out
 from bench.model import NATIVE, Skip
 from bench.volumes.base import require_program
@@ -35,7 +35,7 @@ def make(request: Request) -> Plan:
             plan.skips.append(Skip(f"scenario {scenario.name}", why, install_hint(lacking[0]), scenario=scenario.name))
             continue
         if not tuple(scenario.grids(request.profile)):
-            left_out = unasked(f"scenario {scenario.name}", "standard", "", request)
+            left_out = profile_skip(f"scenario {scenario.name}", "standard", "", request)
             plan.skips.append(replace(left_out, scenario=scenario.name))
             continue
         if scenario.needs_engine and not any(driver.daemon for _, driver in arms):
@@ -47,7 +47,7 @@ def make(request: Request) -> Plan:
         if cells:
             plan.cells[scenario.name] = cells
     if not any(cell.arm.driver != NATIVE for cells in plan.cells.values() for cell in cells):
-        ranked = sorted(plan.skips, key=lambda skip: (skip.by_choice, skip.reason.endswith(UNASKED)))
+        ranked = sorted(plan.skips, key=lambda skip: (skip.by_choice, skip.reason.endswith(LEFT_OUT)))
         reasons = "; ".join(f"{skip.what}: {skip.reason}" for skip in ranked[:3])
         raise BenchError(
             "nothing to measure", why=reasons or "the choice leaves no cell", fix="see `python -m bench doctor`"

@@ -173,7 +173,7 @@ class Runner:
             self.errors += len(units)
             cell = turns.active.cell
             self.listener.problem(f"{scenario.name} {cell.arm.name} depth {cell.depth}: {problem}")
-        samples = [self._sample(unit, block, started, turns.failed(unit, failure)) for unit in units]
+        samples = [self._sample(unit, block, started, turns.error_text(unit, failure)) for unit in units]
         for sample in samples:
             self.add(sample)
         if isinstance(failure, LostVolumeError):

@@ -17,10 +17,10 @@ from bench.measure.support import arm_support, cell_support, driver_of
 from bench.model import NATIVE, Arm, Cell, Param, Skip, Support, Temperature
 from bench.scenario.contract import Grid, Scenario
 
-__all__ = ["MAX_DEPTH", "UNASKED", "arms_of", "cells_of", "check_depths", "unasked", "volumes_of"]
+__all__ = ["LEFT_OUT", "MAX_DEPTH", "arms_of", "cells_of", "check_depths", "profile_skip", "volumes_of"]
 
 MAX_DEPTH = 500  # for drivers without a limit: that of overlayfs, beyond which there is nothing to compare
-UNASKED = "leaves it out"  # the end of a skip's reason: it was not named
+LEFT_OUT = "leaves it out"  # the end of a skip's reason: it was not named
 
 
 def volumes_of(plan: Plan) -> list[str]:
@@ -36,8 +36,8 @@ def volumes_of(plan: Plan) -> list[str]:
             if request.rootless:
                 plan.skips.append(Skip(f"volume {recipe.name}", "loop devices and mounts need root", "run as root"))
             continue
-        if not request.volumes and not _included(recipe.profile, request):
-            plan.skips.append(unasked(f"volume {recipe.name}", recipe.profile, f"--volume {recipe.name}", request))
+        if not request.volumes and not _includes_profile(recipe.profile, request):
+            plan.skips.append(profile_skip(f"volume {recipe.name}", recipe.profile, f"--volume {recipe.name}", request))
             continue
         support = recipe.probe()
         if support.ok:
@@ -52,7 +52,7 @@ def volumes_of(plan: Plan) -> list[str]:
 def arms_of(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
     """Return the requested arms on these volumes that work here; add skips for the others."""
     request = plan.request
-    requested = [parse_driver(text) for text in request.drivers] or _usual(plan)
+    requested = [parse_driver(text) for text in request.drivers] or _default_drivers(plan)
     if NATIVE not in {name for name, _ in requested}:
         requested.insert(0, (NATIVE, ()))
     arms: list[tuple[Arm, Driver]] = []
@@ -62,9 +62,9 @@ def arms_of(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
         for volume in volumes:
             arm = Arm(name, volume, options)
             driver = driver_of(arm, rootless=request.rootless)
-            usual = _usual_arm(driver, volume) or (request.drivers and request.volumes)
+            usual = _is_default_arm(driver, volume) or (request.drivers and request.volumes)
             if not request.drivers and not usual:
-                plan.skips.append(unasked(f"arm {arm.name}", request.profile, f"--driver {name}", request))
+                plan.skips.append(profile_skip(f"arm {arm.name}", request.profile, f"--driver {name}", request))
                 continue
             support = arm_support(arm, rootless=request.rootless)
             if not support.ok:
@@ -74,7 +74,7 @@ def arms_of(plan: Plan, volumes: Iterable[str]) -> list[tuple[Arm, Driver]]:
             else:
                 unusual.append((arm, driver))
         if name in {arm.driver for arm, _ in arms}:
-            skips = [unasked(f"arm {arm.name}", "", f"--volume {arm.volume}", request) for arm, _ in unusual]
+            skips = [profile_skip(f"arm {arm.name}", "", f"--volume {arm.volume}", request) for arm, _ in unusual]
             plan.skips += skips
         else:
             arms += unusual
@@ -97,33 +97,33 @@ def _affordable(arm: Arm, driver: Driver, grid: Grid) -> bool:
     return not costly or grid.costly or not {arm.driver, *of_volume}.isdisjoint(grid.drivers or ())
 
 
-def _usual_arm(driver: Driver, volume: str) -> bool:
+def _is_default_arm(driver: Driver, volume: str) -> bool:
     """Tell whether the two are measured together by default."""
     drivers, volumes = discovery.volume(volume).drivers, driver.usual_volumes
     return (not drivers or driver.name in {NATIVE, *drivers}) and (not volumes or volume in volumes)
 
 
-def _usual(plan: Plan) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+def _default_drivers(plan: Plan) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
     """Return the drivers that the profile measures by default; add skips, by choice, for the others."""
     chosen: list[tuple[str, tuple[tuple[str, str], ...]]] = []
     for name, kind in discovery.drivers().items():
-        if _included(kind.profile, plan.request):
+        if _includes_profile(kind.profile, plan.request):
             chosen.append((name, ()))
         else:
-            plan.skips.append(unasked(f"driver {name}", kind.profile, f"--driver {name}", plan.request))
+            plan.skips.append(profile_skip(f"driver {name}", kind.profile, f"--driver {name}", plan.request))
     return chosen
 
 
-def _included(profile: str, request: Request) -> bool:
+def _includes_profile(profile: str, request: Request) -> bool:
     """Tell whether the request's profile is at least as thorough."""
     order = list(PROFILES)
     return order.index(profile) <= order.index(request.profile)
 
 
-def unasked(what: str, profile: str, option: str, request: Request) -> Skip:
+def profile_skip(what: str, profile: str, option: str, request: Request) -> Skip:
     """Return the skip of something that the profile leaves out by default."""
     fix = ", or ".join(part for part in (profile and f"--profile {profile}", option) if part)
-    return Skip(what, f"profile {request.profile} {UNASKED}", fix, by_choice=True)
+    return Skip(what, f"profile {request.profile} {LEFT_OUT}", fix, by_choice=True)
 
 
 def check_depths(request: Request, arms: Iterable[tuple[Arm, Driver]]) -> None:

@@ -102,7 +102,7 @@ def resume(directory: Path, session: RunContext) -> tuple[Path, int]:
     if used >= request.seconds:
         raise BenchError(f"run {directory.name} has used its {request.seconds:.0f} s", fix="start a new one")
     continued = dataclasses.replace(session, started=session.started - used)
-    return directory, _run(make(request), continued, directory, Survey(_observed(earlier)), {})
+    return directory, _run(make(request), continued, directory, Survey(_observed_cells(earlier)), {})
 
 
 def extend(run: Run, plan: Plan, session: RunContext, work: Workload, **facts: Any) -> tuple[Path, int]:
@@ -130,7 +130,7 @@ def _require_unpacked(run: Run) -> None:
         raise BenchError(f"run {run.id} is packed", fix=f"`unxz {run.samples}`")
 
 
-def _observed(run: Run) -> list[dict[str, Any]]:
+def _observed_cells(run: Run) -> list[dict[str, Any]]:
     """Return the cell of each unit of an earlier part of the run."""
     import pandas as pd
 
@@ -165,7 +165,7 @@ def _run(plan: Plan, session: RunContext, directory: Path, workload: Workload, f
 
 
 def _left_out(plan: Plan) -> list[str]:
-    """Return a line for each reason why something is left out, with its fix, if it has one."""
+    """Return a line for each reason with a fix why something is left out, except by choice."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for skip in plan.skips:
         if skip.fix and not skip.by_choice:

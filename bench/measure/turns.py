@@ -43,7 +43,7 @@ class Turns:
             self._operate()
             return
         with ExitStack() as created:
-            for unit in self._each():
+            for unit in self._activate_each():
                 nanoseconds, unit.container = once(unit.driver.create_read_write, unit.container.stack, unit.depth)
                 created.callback(self._remove, unit)
                 unit.container.took["create"] = nanoseconds
@@ -51,20 +51,20 @@ class Turns:
                     unit.container.how["operations"] = TURNS
                 self.scenario.before(unit)
             with ExitStack() as entered:
-                for unit in self._each():
+                for unit in self._activate_each():
                     unit.merged = entered.enter_context(self._mounted(unit))
                 self._operate()
-            for unit in self._each():
+            for unit in self._activate_each():
                 self.scenario.after(unit)
 
-    def failed(self, unit: Unit, problem: Exception | None) -> str:
+    def error_text(self, unit: Unit, problem: Exception | None) -> str:
         """Return the error text for a unit's row; empty if there was no `problem`."""
         if problem is None:
             return ""
         text = f"{type(problem).__name__}: {problem}"
         return text if unit is self.active else f"the unit that it takes turns with failed: {text}"
 
-    def _each(self) -> Iterator[Unit]:
+    def _activate_each(self) -> Iterator[Unit]:
         for unit in self.units:
             self.active = unit
             yield unit
@@ -94,7 +94,7 @@ class Turns:
                 running = [(unit, steps) for unit, steps in running if unit not in finished]
                 if not running:
                     break
-        for unit in self._each():
+        for unit in self._activate_each():
             self.scenario.prove(unit)
 
     def _steps(self, unit: Unit) -> Iterator[None]:

@@ -14,7 +14,7 @@ from bench.drivers.base import Difference
 from bench.oracle.access import ABSENT, Seen
 from bench.oracle.operations import Look, Operation, Result
 
-__all__ = ["Disagreement", "Replay", "compared", "replay", "tree"]
+__all__ = ["Disagreement", "Replay", "compare", "replay", "tree"]
 
 TREE_EVERY = 250  # operations between comparisons of the whole trees; they are also compared at the end
 
@@ -41,7 +41,7 @@ class Replay:
     mismatch: Disagreement | None = None
 
 
-def compared(
+def compare(
     operations: Iterable[Operation], shown: Path, plain: Path, differences: Sequence[Difference] = ()
 ) -> Replay:
     """Run each operation below `shown` and below `plain`, until an undeclared difference.
@@ -49,7 +49,7 @@ def compared(
     If the driver refuses an operation as declared, it is not run in the plain directory, so that both stay equal.
     """
     outcome = Replay()
-    with _opened(shown) as driver_fd, _opened(plain) as plain_fd:
+    with _open_directory(shown) as driver_fd, _open_directory(plain) as plain_fd:
         image = {path: seen[0].kind for path, (_, seen) in _tree(plain_fd).items() if isinstance(seen, tuple)}
         for operation in operations:
             known = [entry for entry in differences if entry.concerns(operation.name)]
@@ -104,7 +104,7 @@ def tree(path: Path, *, links: bool = True) -> dict[str, object]:
 
     Without `links`, the link count is left out.
     """
-    with _opened(path) as root:
+    with _open_directory(path) as root:
         return {name: result if links else _without(result, "links") for name, result in _tree(root).items()}
 
 
@@ -142,7 +142,7 @@ def _tree(root: int) -> dict[str, Result]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[int]:
+def _open_directory(path: Path) -> Iterator[int]:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield descriptor

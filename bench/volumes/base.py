@@ -170,9 +170,9 @@ class _Mounted:
     def usage(self) -> Usage:
         self.sync()
         self.recipe.settle(self.path)
-        state = os.statvfs(self.path)
-        inodes = state.f_files - state.f_ffree if state.f_files else None
-        return Usage(inodes, (state.f_blocks - state.f_bfree) * state.f_frsize)
+        status = os.statvfs(self.path)
+        inodes = status.f_files - status.f_ffree if status.f_files else None
+        return Usage(inodes, (status.f_blocks - status.f_bfree) * status.f_frsize)
 
 
 class LoopVolume(_Mounted):

@@ -214,8 +214,8 @@ def prove(unit: Unit) -> None:
     allocated = shared = 0
     for file in files:
         with open(unit.merged / file.path, "rb", buffering=0) as merged:
-            same = read_equals(merged.fileno(), file, unit.seed, head=PAYLOAD)
-        unit.require_proof(same, "content is the page written and, after it, the image's bytes")
+            matches = read_equals(merged.fileno(), file, unit.seed, head=PAYLOAD)
+        unit.require_proof(matches, "content is the page written and, after it, the image's bytes")
         original = unit.driver.layer_path(unit.container, index) / file.path
         with open(original, "rb", buffering=0) as lower:
             unit.require_proof(read_equals(lower.fileno(), file, unit.seed), "the image's file is unchanged")

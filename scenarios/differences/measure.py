@@ -22,7 +22,7 @@ from bench.model import Difference, Temperature
 from bench.oracle.contents import CreateLong, CreateMarked
 from bench.oracle.entries import MakeWhiteout, Unlink, WriteLinked
 from bench.oracle.operations import Look, Operation
-from bench.oracle.replay import compared, tree
+from bench.oracle.replay import compare, tree
 from bench.oracle.streams import stream
 from bench.oracle.unusual import CreateHidden, SetMark
 from bench.scenario.contract import Grid, Params, Scenario, Unit
@@ -122,7 +122,7 @@ def operate(unit: Unit) -> None:
     drawn = islice(stream(unit.random, MOST, DIRECTORIES, NAMES), int(unit.params["length"]))
     operations = [*drawn, *once()]
     start = perf_counter_ns()
-    outcome = compared(operations, unit.merged / TREE, plain(unit) / TREE, declared(unit))
+    outcome = compare(operations, unit.merged / TREE, plain(unit) / TREE, declared(unit))
     unit.record("operation", [(perf_counter_ns() - start) / max(outcome.operations, 1)], calls=outcome.operations)
     unit.notes["outcome"] = outcome
 

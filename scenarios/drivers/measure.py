@@ -169,8 +169,8 @@ def _prove(unit: Unit, side: MountedSide) -> None:
         for number in range(count):
             file = File(f"{name}/{number}", size)
             with open(side.merged / file.path, "rb", buffering=0) as merged:
-                same = read_equals(merged.fileno(), file, unit.seed, head=PAYLOAD)
-            unit.require_proof(same, "content is the page written and, after it, the image's bytes")
+                matches = read_equals(merged.fileno(), file, unit.seed, head=PAYLOAD)
+            unit.require_proof(matches, "content is the page written and, after it, the image's bytes")
             with open(bottom / file.path, "rb", buffering=0) as lower:
                 unit.require_proof(read_equals(lower.fileno(), file, unit.seed), "the image's file is unchanged")
     unit.require_proof(not any((side.merged / "victims").iterdir()), "the deleted files are gone")

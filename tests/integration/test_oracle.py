@@ -16,7 +16,7 @@ from bench import discovery
 from bench.layers.content import File, materialise
 from bench.layers.tree import flatten
 from bench.oracle import attributes, contents, entries, operations, unusual
-from bench.oracle.replay import Replay, compared
+from bench.oracle.replay import Replay, compare
 from bench.oracle.streams import stream
 from scenarios.differences.measure import DEPTH, DIRECTORIES, MARKED, NAMES, TREE, layer, once
 from tests.host.isolated import isolated
@@ -57,7 +57,7 @@ def beside(driver: Driver, volume: LoopVolume, operations: Sequence[Operation], 
     try:
         with driver.mount(container) as merged:
             known = (*driver.differences, *volume.recipe.differences)
-            return compared(operations, merged / TREE, plain / TREE, known if declared else ())
+            return compare(operations, merged / TREE, plain / TREE, known if declared else ())
     finally:
         driver.remove(container)
 

@@ -13,7 +13,7 @@ from bench import discovery
 from bench.errors import BenchError
 from bench.measure import session
 from bench.measure.request import Request
-from bench.measure.session import _observed, _volume_warnings
+from bench.measure.session import _observed_cells, _volume_warnings
 from bench.measure.workshop import RunContext, _continue
 from bench.model import Temperature
 from tests.builders import make_sample, read_back, write_run
@@ -55,7 +55,7 @@ def make_session(path: Path) -> RunContext:
 
 def resumed(monkeypatch: pytest.MonkeyPatch, directory: Path, have: list[Sample]) -> tuple[Runner, list[Sample]]:
     """Return a runner that goes on after `have`, which were written and read back."""
-    rows = _observed(read_back(directory, have))
+    rows = _observed_cells(read_back(directory, have))
     runner, samples, _ = make_runner(monkeypatch, [], CELLS)
     _continue(runner, rows)
     return runner, samples
