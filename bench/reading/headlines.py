@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.model import NATIVE, Arm, Cell, Param
-from bench.quantities import interval
+from bench.quantities import interval, quantity
 from bench.stats.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Count", "Headline", "HeadlineFigure", "Slope", "Source", "Time", "TimesNative", "figures"]
 
 EXACT = "counted, the same in every unit"
+BOUND = 0.5  # half an interval as a share of the value, above which only what it is below is worth saying
 COUNTED = "counted, median and range of the units"
 
 
@@ -137,7 +138,7 @@ class Slope:
         return (slope.high - slope.low) / 2 / max(abs(slope.value), level / span)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Headline:
     """A headline figure. `key` is stable; `label` says in three to six words what it is, `unit` of what."""
 
@@ -167,6 +168,19 @@ class HeadlineFigure:
         """The value and its interval with its unit."""
         unit = self.headline.unit.removeprefix("1")
         return interval(self.estimate.value, self.estimate.low, self.estimate.high, unit)
+
+    @property
+    def short(self) -> str:
+        """The value and half its interval as a share: `451 µs ±3.7 %`; only a bound where the interval is that wide."""
+        unit, share = self.headline.unit.removeprefix("1"), self.estimate.relative_half_width
+        value = quantity(self.estimate.value, unit)
+        if self.exact:
+            return value
+        if not self.estimate.has_interval:
+            return f"{value} (one unit)"
+        if share > BOUND:
+            return f"below {quantity(max(self.estimate.high, 0.0), unit)}"
+        return f"{value} ±{100 * share:.2g} %"
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values; what is not known is null (docs/headlines.schema.json)."""

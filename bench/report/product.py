@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +14,16 @@ from bench.errors import BenchError
 from bench.reading.analysis import Analysis
 from bench.reading.claims import Answer
 from bench.reading.contract import Reading
+from bench.reading.headlines import HeadlineFigure, figures
 from bench.reading.verdicts import ClaimVerdict, verdicts
 from bench.report import page, summary
 from bench.stats.compared import Compared, compared
 from bench.store.reader import Run
 
 __all__ = ["Product", "answers", "place", "publish"]
+
+
+HEADLINES_SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Product:
     units: int
     errors: int
     lines: list[str]
+    headlines: list[HeadlineFigure]
     answers: list[Answer]
     verdicts: list[ClaimVerdict]
     comparisons: list[Compared]
@@ -42,6 +48,7 @@ class Product:
             "page": str(self.page),
             "complete": self.run.provenance.complete,
             "units": self.units,
+            "headlines": [figure.as_json() for figure in self.headlines],
             "errors": self.errors,
             "answers": [
                 {"text": item.text, "where": str(item.where), "scenario": item.scenario} for item in self.answers
@@ -80,11 +87,16 @@ def publish(run: Run, reports: Path, *, suites: bool = False) -> Product:
     claim_verdicts = verdicts(analysis, readings)
     with place(reports):
         target = page.render_analysis(analysis, readings, reports / f"{run.id}.html", comparisons)
+    headlines = figures(analysis, readings)
+    if suites:
+        _write_headlines(run, headlines)
     lines = [f"{item.scenario} {item.name}: {item.sentence()}" for item in comparisons]
     if len(analysis.run.units):
-        lines += summary.lines(analysis, claim_verdicts)
+        lines += summary.lines(analysis, headlines, claim_verdicts)
     errors = int((run.units["error"] != "").sum())
-    return Product(run, target, len(run.units), errors, lines, answers(analysis), claim_verdicts, comparisons)
+    return Product(
+        run, target, len(run.units), errors, lines, headlines, answers(analysis), claim_verdicts, comparisons
+    )
 
 
 @contextmanager
@@ -97,6 +109,21 @@ def place(reports: Path) -> Iterator[None]:
         raise BenchError(
             f"cannot write the page to {reports}", why=error.strerror or str(error), fix="give another --reports"
         ) from error
+
+
+def _write_headlines(run: Run, headlines: Iterable[HeadlineFigure]) -> None:
+    """Write results/<run>/headlines.json (docs/headlines.schema.json)."""
+    document = {
+        "schema": HEADLINES_SCHEMA,
+        "run": run.id,
+        "version": run.provenance.version,
+        "headlines": [figure.as_json() for figure in headlines],
+    }
+    path = run.directory / "headlines.json"
+    try:
+        path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BenchError(f"cannot write {path}", why=error.strerror or str(error), fix="make room") from error
 
 
 def _write_suites(run: Run, readings: Iterable[Reading]) -> None:

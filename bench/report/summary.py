@@ -2,49 +2,54 @@
 
 from __future__ import annotations
 
-import operator
+import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from io import StringIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from bench.reading.analysis import Analysis
-from bench.reading.claims import Answer
-from bench.reading.contract import Reading
+from bench.reading.headlines import HeadlineFigure
 from bench.reading.verdicts import ClaimVerdict
-from bench.report import rows
 from bench.report.sections import SUBJECT
 
-__all__ = ["lines"]
+__all__ = ["foremost", "lines"]
 
-FOREMOST = 2  # the first scenarios, which have an answer for each volume; others have one answer
+WIDTH = 1_000_000  # columns of the console, so that it wraps no line
+
 CLAIMS = ("C6", "C8")  # the claims whose verdict is surprising
 
 
-def lines(
-    analysis: Analysis, verdicts: Iterable[ClaimVerdict], readings: Mapping[str, Reading] | None = None
-) -> list[str]:
-    """Return the most important answers, the verdicts on CLAIMS, and lines on how reliable they are.
-
-    `readings` are by name; by default all that are installed.
-    """
-    if readings is None:
-        from bench import discovery
-
-        readings = discovery.readings()
-    texts = [*_answers(analysis, readings), *(_verdict(verdict) for verdict in verdicts if verdict.claim.id in CLAIMS)]
-    texts += [line for line in (_counters(analysis), _precision(analysis, readings), _trouble(analysis)) if line]
-    return texts
+def lines(analysis: Analysis, headlines: Sequence[HeadlineFigure], verdicts: Iterable[ClaimVerdict]) -> list[str]:
+    """Return the table of headline figures, the claims that surprise, and how far to trust them."""
+    text = [*_table(headlines), *(_verdict(verdict) for verdict in verdicts if verdict.claim.id in CLAIMS)]
+    text += [line for line in (_counters(analysis), _precision(headlines), _trouble(analysis)) if line]
+    return text
 
 
-def _answers(analysis: Analysis, readings: Mapping[str, Reading]) -> list[str]:
-    answers: list[Answer] = []
-    for index, name in enumerate(name for name in analysis.scenarios if name in readings):
-        by_volume: dict[str, Answer] = {}
-        for answer in readings[name].answers(analysis):
-            if answer.where.driver == SUBJECT:
-                by_volume.setdefault(answer.where.volume, answer)
-        answers += list(by_volume.values())[: None if index < FOREMOST else 1]
-    width = max((len(str(answer.where)) for answer in answers), default=0)
-    return [f"{answer.where!s:<{width}}  {answer.text}" for answer in answers]
+def foremost(headlines: Iterable[HeadlineFigure]) -> list[HeadlineFigure]:
+    """Return the figures of the subject without options, or, where a run has none, of all stacks."""
+    every = list(headlines)
+    return [figure for figure in every if figure.arm.stack == SUBJECT] or every
+
+
+def _table(headlines: Sequence[HeadlineFigure]) -> Iterator[str]:
+    """One table a stack: a row a figure, a column a volume, and in each cell the value and half its interval."""
+    for stack in dict.fromkeys(figure.arm.stack for figure in foremost(headlines)):
+        own = [figure for figure in headlines if figure.arm.stack == stack]
+        volumes = sorted({figure.arm.volume for figure in own})
+        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="none")
+        for heading in (stack, *volumes):
+            table.add_column(Text(heading), no_wrap=True)
+        for headline in dict.fromkeys(figure.headline for figure in own):
+            cells = {figure.arm.volume: figure.short for figure in own if figure.headline == headline}
+            table.add_row(*map(Text, (headline.label, *(cells.get(volume, "–") for volume in volumes))))
+        console = Console(file=StringIO(), width=WIDTH, color_system=None)
+        console.print(table)
+        yield from (line.rstrip() for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
 
 
 def _verdict(verdict: ClaimVerdict) -> str:
@@ -67,20 +72,16 @@ def _counters(analysis: Analysis) -> str:
     return f"Counters: {matching:,} of {units:,} were as expected." if units else ""
 
 
-def _precision(analysis: Analysis, readings: Mapping[str, Reading]) -> str:
-    measured = []
-    for name in analysis.scenarios:
-        if name in readings:
-            cells = rows.matching(rows.of(analysis.cells, name), {"metric": readings[name].judged_metric})
-            measured += [(width, name, row) for row in cells if (width := rows.half_width(row)) is not None]
-    if not measured:
-        return "Precision: no figure has an interval yet; give the run more time."
-    median = statistics.median(width for width, *_ in measured)
-    worst, name, row = max(measured, key=operator.itemgetter(0))
-    cell = f"{name} of {row['arm']}, {rows.cell_words(row, analysis.run.parameters)}"
+def _precision(headlines: Sequence[HeadlineFigure]) -> str:
+    estimated = [figure for figure in foremost(headlines) if not figure.exact]
+    known = [figure for figure in estimated if not math.isnan(figure.precision)]
+    if not known:
+        return "Precision: no headline figure has an interval yet; give the run more time." if estimated else ""
+    middle = statistics.median(figure.precision for figure in known)
+    worst = max(known, key=lambda figure: figure.precision)
     return (
-        f"Precision: half a headline figure's 95 % interval is ±{median:.1%} in the median, "
-        f"±{worst:.0%} at worst ({cell})."
+        f"Precision: half a headline figure's 95 % interval is ±{middle:.1%} in the median, "
+        f"±{worst.precision:.1%} at worst ({worst.headline.label}, {worst.arm})."
     )
 
 

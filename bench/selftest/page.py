@@ -31,7 +31,7 @@ def publish(run: Run, reports: Path) -> Product:
     with place(reports):
         target = _render(results, tools, run, reports / f"{run.id}.html")
     units, failed = results.records.units, results.records.failed
-    return Product(run, target, units, failed, as_lines(results, run, tools), [], [], [])
+    return Product(run, target, units, failed, as_lines(results, run, tools), [], [], [], [])
 
 
 def _render(results: Trusted, tools: Sequence[Tool], run: Run, target: Path) -> Path:

@@ -75,7 +75,7 @@ READING = Reading(
         Metric("engine", "the engine's own commit and export of the layer"),
     ),
     judged_metric="layer",
-    headlines=(Headline("commit", "changes into a layer", "ns", Time("layer", {"files": TYPICAL})),),
+    headlines=(Headline("commit", "turning changes into a layer", "ns", Time("layer", {"files": TYPICAL})),),
     laws=(
         Law("find", "files", "finding the changes against files of the image", {}, per_name="file"),
         Law("naive", "files", "comparing everything against files of the image", {}, per_name="file"),

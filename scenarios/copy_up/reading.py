@@ -114,9 +114,9 @@ READING = Reading(
     ),
     judged_metric="first_write",
     headlines=(
-        Headline("first_write_4k", "first write to a 4 KiB file", "ns", Time("first_write", SMALL_FILE)),
-        Headline("first_write_mib", "each MiB more", "ns", Slope("first_write", "size")),
-        Headline("first_write_times_native", "times a plain write", "×", TimesNative("first_write", SMALL_FILE)),
+        Headline("first_write_4k", "first write, 4 KiB file", "ns", Time("first_write", SMALL_FILE)),
+        Headline("first_write_mib", "first write, each MiB more", "ns", Slope("first_write", "size")),
+        Headline("first_write_times_native", "first write, times native", "×", TimesNative("first_write", SMALL_FILE)),
     ),
     laws=(
         Law(

@@ -130,8 +130,8 @@ READING = Reading(
     judged_metric="bottom",
     headlines=(
         Headline("lookup_layer_cold", "a layer, per cold lookup", "ns", Slope("bottom", "depth", COLD)),
-        Headline("lookup_layer_new", "a layer, per lookup in a new container", "ns", Slope("bottom", "depth", NEW)),
-        Headline("lookup_hot_times_native", "a hot lookup, times native", "×", TimesNative("bottom", HOT_DEEP)),
+        Headline("lookup_layer_new", "a layer, per lookup, new container", "ns", Slope("bottom", "depth", NEW)),
+        Headline("lookup_hot_times_native", "hot lookup, times native", "×", TimesNative("bottom", HOT_DEEP)),
     ),
     laws=tuple(
         Law(metric, "depth", f"{title}, {temperature}", {"temperature": temperature.value}, per_name="layer")

@@ -57,8 +57,8 @@ READING = Reading(
     ),
     judged_metric="p50",
     headlines=(
-        Headline("read_times_native", "a read of the image, times native", "×", TimesNative("p50", READ)),
-        Headline("write_times_native", "a write after copy-up, times native", "×", TimesNative("p50", WRITTEN)),
+        Headline("read_times_native", "read of the image, times native", "×", TimesNative("p50", READ)),
+        Headline("write_times_native", "write after copy-up, times native", "×", TimesNative("p50", WRITTEN)),
     ),
     answers=answers,
 )
