@@ -13,6 +13,7 @@ from bench import discovery
 from bench.measure.arms import recipe_name
 from bench.measure.plan import Plan
 from bench.measure.runner import Listener, Runner
+from bench.measure.schedule import LEAST_BLOCKS
 from bench.measure.steering import Steering
 from bench.model import Cell, Temperature
 from bench.store.writer import RunWriter
@@ -128,16 +129,19 @@ def _continue(runner: Runner, rows: Sequence[Mapping[str, Any]]) -> None:
         key = (row["arm"], row["depth"], row["temperature"], tuple(sorted(row["params"].items())))
         observed.setdefault((row["scenario"], row["block"]), set()).add(key)
         runner.sequence = max(runner.sequence, row["sequence"] + 1)
-    # Only the last block of a scenario can lack cells: which ones it was to have is decided again.
     finished: dict[str, int] = {}
-    for scenario, block in observed:
-        finished[scenario] = max(finished.get(scenario, 0), block)
-    partial = {
-        (name, block, cell)
-        for name, block in finished.items()
-        for cell in runner.plan.cells.get(name, ())
-        if _key(cell) in observed[name, block]
-    }
+    partial: set[tuple[str, int, Cell]] = set()
+    for name, cells in runner.plan.cells.items():
+        blocks = sorted(block for scenario, block in observed if scenario == name)
+        for block in blocks:
+            selected = [cell for cell in cells if cell.max_blocks is None or block < cell.max_blocks]
+            present = [cell for cell in selected if _key(cell) in observed[name, block]]
+            # Of later blocks it was decided which cells they have; only the last one can have been cut short.
+            whole = len(present) == len(selected) or LEAST_BLOCKS <= block < blocks[-1]
+            if whole and finished.get(name, 0) == block:
+                finished[name] = block + 1
+            else:
+                partial.update((name, block, cell) for cell in present)
     runner.finished, runner.partial = finished, frozenset(partial)
 
 

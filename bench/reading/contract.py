@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bench.reading.analysis import Analysis
     from bench.reading.claims import Answer, Finding, Table
-    from bench.reading.headlines import Headline
+    from bench.reading.headlines import Glance, Headline
     from bench.reading.laws import Law, Metric
 
 __all__ = ["Judge", "Reading"]
@@ -37,6 +37,8 @@ class Reading:
     metrics: tuple[Metric, ...]
     judged_metric: str  # represents the scenario in summaries and gates
     headlines: tuple[Headline, ...] = ()
+    glance: Glance | None = None
+    costs: tuple[Headline, ...] = ()  # ratios to native: columns of the matrix of drivers
     laws: tuple[Law, ...] = ()
     answers: Callable[[Analysis], Iterable[Answer]] = lambda analysis: ()
     claims: Mapping[str, Judge] = field(default_factory=dict)

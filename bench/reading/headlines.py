@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bench.model import NATIVE, Arm, Cell, Param
 from bench.quantities import interval, quantity
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.reading.contract import Reading
     from bench.reading.laws import Law
 
-__all__ = ["Count", "Headline", "HeadlineFigure", "Slope", "Source", "Time", "TimesNative", "figures"]
+__all__ = ["Count", "Glance", "Headline", "HeadlineFigure", "Slope", "Source", "Time", "TimesNative", "figures"]
 
 EXACT = "counted, the same in every unit"
 BOUND = 0.5  # half an interval as a share of the value, above which only what it is below is worth saying
@@ -146,6 +146,19 @@ class Headline:
     label: str
     unit: str
     source: Source
+
+
+@dataclass(frozen=True)
+class Glance:
+    """The chart that stands for a scenario at the head of a page: its laws of the metric `name` over `x`.
+
+    `by`: a line for each temperature, or for each volume and a plain directory.
+    """
+
+    title: str
+    name: str
+    x: str
+    by: Literal["temperature", "volume"]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ __all__ = ["Axis", "sweep_axis", "value_axis"]
 LOG_X_SPAN = 1000.0
 LOG_Y_SPAN = 100.0  # two decades: marks less than a hundredth of the height apart look the same
 MOST_TICKS = 7
+X_ROOM = 1.04  # an axis of what is varied ends this factor beyond its last value
 ROOM = 1.12  # an axis ends this factor beyond its last value
 WHISKER_ROOM = 1.8  # whiskers may extend an axis by this factor; longer ones are cut off
 SHORT_DECADES = 1.5  # up to this length a logarithmic axis has ticks between the decades too
@@ -96,10 +97,9 @@ def sweep_axis(name: str, values: Sequence[float]) -> Axis:
     sized = "size" in name or "bytes" in name
     title = {"depth": "depth (layers)", "size": "file size"}.get(name, name.replace("_", " "))
     if not _wide(distinct, LOG_X_SPAN):
-        if not sized:
-            return Axis(title, "")
-        unit, factor = scale(max(distinct, default=0.0), "bytes")
-        return Axis(title, unit, factor)
+        unit, factor = scale(max(distinct, default=0.0), "bytes") if sized else ("", 1.0)
+        reach = (0.0, distinct[-1] / factor * X_ROOM) if distinct and distinct[0] >= 0 < distinct[-1] else None
+        return Axis(title, unit, factor, linear_range=reach)
     zero, edge = _zero(distinct)
     places = [(zero if value == 0 else value, value) for value in distinct]
     tick_text = format_size if sized else _plain

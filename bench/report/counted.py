@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bench.reading.analysis import Analysis, Row
 from bench.reading.contract import Reading
 from bench.reading.laws import Law
 from bench.report import marks, rows
 from bench.report.axes import sweep_axis, value_axis
-from bench.report.figures import PANEL_HEIGHT, Chart, Panel
-from bench.report.palette import Palette
+from bench.report.figures import PANEL_HEIGHT, SUBJECT, Chart, Panel
+from bench.report.palette import Palette, split
 
 __all__ = ["counter_figure", "counter_unit"]
 
@@ -36,7 +38,11 @@ def counter_figure(analysis: Analysis, reading: Reading, palette: Palette) -> Ch
     shown = {name: group for name, group in by_name.items() if _grows(group, law.x)}
     if not shown:
         return None
-    panels = tuple(_panel(name, group, law, palette, analysis.run.parameters) for name, group in shown.items())
+    panels = tuple(
+        _panel(name, volume, [row for row in group if row["volume"] == volume], law, palette, analysis.run.parameters)
+        for name, group in shown.items()
+        for volume in dict.fromkeys(str(row["volume"]) for row in group)
+    )
     names = ", ".join(f"counters.{name}" for name in shown)
     condition = rows.pairs_words(law.where.items())
     units = sum(int(row["units"]) for group in shown.values() for row in group)
@@ -44,8 +50,7 @@ def counter_figure(analysis: Analysis, reading: Reading, palette: Palette) -> Ch
     notes = ["Medians of the units; whiskers are the whole range. Most are exact, so whiskers vanish in the mark."]
     if any(panel.layout["meta"]["zero"] for panel in panels):
         notes.append("Zero stands apart, beyond the dotted line: a logarithmic axis has no zero.")
-    arms = tuple(dict.fromkeys(str(row["arm"]) for group in shown.values() for row in group))
-    return Chart(f"what was counted against {law.x}", panels, source, tuple(notes), arms)
+    return Chart(f"what was counted against {law.x}", panels, source, tuple(notes))
 
 
 def _grows(group: Sequence[Row], x: str) -> bool:
@@ -59,19 +64,28 @@ def _grows(group: Sequence[Row], x: str) -> bool:
     return False
 
 
-def _panel(name: str, group: Sequence[Row], law: Law, palette: Palette, parameters: Sequence[str]) -> Panel:
+def _panel(
+    name: str, volume: str, group: Sequence[Row], law: Law, palette: Palette, parameters: Sequence[str]
+) -> Panel:
     unit = counter_unit(name)
+    stacks = marks.foremost((str(row["stack"]) for row in group), SUBJECT)
+    group = [row for row in group if row["stack"] in stacks]
     x = sweep_axis(law.x, [float(row[law.x]) for row in group])
     y = value_axis("", unit, *([rows.number(row, key) for row in group] for key in ("median", "maximum")))
-    data = []
+    data, ends = [], []
     for arm in dict.fromkeys(str(row["arm"]) for row in group):
         arm_rows = [row for row in group if row["arm"] == arm]
         labels = [_hover(row, parameters, unit) for row in arm_rows]
-        keys = ("median", "minimum", "maximum")
-        trace = marks.point_trace(arm, arm_rows, law.x, palette.style(arm), (x, y), labels, keys)
+        style = replace(palette.style(arm), symbol="circle")
+        trace = marks.point_trace(arm, arm_rows, law.x, style, (x, y), labels, ("median", "minimum", "maximum"))
         trace["hovertemplate"] = marks.COUNTED
-        data.append(trace | {"mode": "lines+markers", "line": {"width": 1, "dash": palette.style(arm).dash}})
-    return Panel(name.replace("_", " "), data, marks.layout(x, y, PANEL_HEIGHT), "yaxis" if y.switchable else "")
+        data.append(trace | {"mode": "lines+markers", "line": {"width": 1}})
+        last = max(arm_rows, key=lambda row: float(row[law.x]))
+        places = x.place(float(last[law.x])), y.place(rows.number(last, "median"))
+        if places[0] is not None and places[1] is not None:
+            ends.append((split(arm)[1], style.colour, math.log10(places[0]) if x.log else places[0], places[1]))
+    layout = marks.layout(x, y, PANEL_HEIGHT) | marks.end_labels(ends, y, PANEL_HEIGHT)
+    return Panel(f"{name.replace('_', ' ')}, {volume}", data, layout)
 
 
 def _hover(row: Row, parameters: Sequence[str], unit: str) -> list[str]:

@@ -7,33 +7,33 @@ draws with plotly.js, so that making a page needs no plotly object per mark.
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.model import Temperature
 from bench.quantities import quantity
 from bench.reading.analysis import Analysis, FittedLaw, Row
 from bench.reading.contract import Reading
 from bench.reading.laws import Law
 from bench.report import marks, rows
-from bench.report.axes import sweep_axis, value_axis
-from bench.report.palette import Palette
+from bench.report.axes import Axis, sweep_axis, value_axis
+from bench.report.palette import Palette, split
 
-__all__ = ["Chart", "Panel", "fit_words", "law_figures", "law_unit"]
+__all__ = ["SUBJECT", "Chart", "Panel", "Series", "fit_words", "law_figures", "law_unit", "line_panel"]
 
-OPEN = 2  # figures of a scenario that are open at first; further ones are collapsed
-PANEL_HEIGHT = 340
+SUBJECT = "overlay2"  # the driver that the questions are about
+PANEL_HEIGHT = 260
+PLAIN = ("circle", "circle-open")  # markers of drivers without and with options
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart: plotly's `data` and `layout`; `axis` is the one that can switch between linear and logarithmic."""
+    """One chart: plotly's `data` and `layout`. What each mark is, is written beside it."""
 
     title: str
     data: list[dict[str, Any]]
     layout: dict[str, Any]
-    axis: str = ""
     height: int = PANEL_HEIGHT
 
 
@@ -45,8 +45,6 @@ class Chart:
     panels: tuple[Panel, ...]
     source: str
     notes: tuple[str, ...] = ()
-    arms: tuple[str, ...] = ()
-    folded: bool = False
     id: str = ""  # on the page
 
 
@@ -65,49 +63,89 @@ def fit_words(fitted: FittedLaw, unit: str) -> str:
 
 
 def law_figures(analysis: Analysis, reading: Reading, palette: Palette) -> list[Chart]:
-    """Return one chart for each set of laws that differ by temperature only, with one panel per temperature."""
+    """Return one chart for each set of laws that differ by temperature only: a panel per temperature and volume."""
     cells = rows.of(analysis.cells, reading.name)
     groups: dict[tuple[Any, ...], list[Law]] = {}
     for law in reading.laws:
         others = tuple(sorted((key, value) for key, value in law.where.items() if key != "temperature"))
         groups.setdefault((law.metric, law.x, others), []).append(law)
-    figures: list[Chart] = []
+    charts: list[Chart] = []
     for (metric, x, others), laws in groups.items():
         laws_with_cells = [(law, _cells_of(cells, law)) for law in laws]
         laws_with_cells = [(law, law_cells) for law, law_cells in laws_with_cells if law_cells]
         if not laws_with_cells:
             continue
         unit = reading.metric(metric).unit
-        panels = tuple(_law_panel(analysis, law, law_cells, unit, palette) for law, law_cells in laws_with_cells)
+        panels = tuple(
+            panel
+            for law, law_cells in laws_with_cells
+            for panel in _law_panels(analysis, law, law_cells, unit, palette)
+        )
         title = laws_with_cells[0][0].title if len(laws) == 1 else f"{reading.metric(metric).title} against {x}"
         units = sum(int(row["n"]) for _, law_cells in laws_with_cells for row in law_cells)
         condition = rows.pairs_words(others)
         source = f"scenario = {reading.name}, metrics.{metric}{', ' + condition if condition else ''}; n = {units:,}"
-        arms = tuple(dict.fromkeys(str(row["arm"]) for _, law_cells in laws_with_cells for row in law_cells))
-        figures.append(Chart(title, panels, source, _notes(panels), arms, folded=len(figures) >= OPEN))
-    return figures
+        stacks = {str(row["stack"]) for _, law_cells in laws_with_cells for row in law_cells}
+        charts.append(Chart(title, panels, source, _notes(panels, stacks)))
+    return charts
 
 
 def _cells_of(cells: Sequence[Row], law: Law) -> list[Row]:
     return [row for row in rows.matching(cells, law.where) if row["metric"] == law.metric and law.x in row]
 
 
-def _law_panel(analysis: Analysis, law: Law, cells: Sequence[Row], unit: str, palette: Palette) -> Panel:
-    x = sweep_axis(law.x, [float(row[law.x]) for row in cells])
-    y = value_axis("", unit, *([rows.number(row, key) for row in cells] for key in ("value", "high")))
-    fitted = {str(fit.arm): fit for fit in analysis.laws if fit.law == law and fit.scenario == cells[0]["scenario"]}
-    data = []
-    for arm in dict.fromkeys(str(row["arm"]) for row in cells):
-        style = palette.style(arm)
-        arm_cells = [row for row in cells if row["arm"] == arm]
-        if arm in fitted:
-            words = f"<b>{html.escape(arm)}</b>, fitted<br>{html.escape(fit_words(fitted[arm], unit))}"
-            data.append(marks.fit_trace(arm, fitted[arm].line, style, (x, y), words))
-        labels = [hover(row, analysis.run.parameters, unit) for row in arm_cells]
-        data.append(marks.point_trace(arm, arm_cells, law.x, style, (x, y), labels))
-    temperature = law.where.get("temperature")
-    title = str(temperature) if temperature in set(Temperature) else ""
-    return Panel(title, data, marks.layout(x, y, PANEL_HEIGHT), "yaxis" if y.switchable else "")
+def _law_panels(analysis: Analysis, law: Law, cells: Sequence[Row], unit: str, palette: Palette) -> Iterator[Panel]:
+    """Yield a panel per volume, all with the same axes."""
+    shown = [row for row in cells if row["stack"] in marks.foremost((str(row["stack"]) for row in cells), SUBJECT)]
+    x = sweep_axis(law.x, [float(row[law.x]) for row in shown])
+    y = value_axis("", unit, *([rows.number(row, key) for row in shown] for key in ("value", "high")))
+    temperature = str(law.where.get("temperature") or "")
+    for volume in dict.fromkeys(str(row["volume"]) for row in shown):
+        arms = dict.fromkeys(str(row["arm"]) for row in shown if row["volume"] == volume)
+        series = [Series(law, arm, split(arm)[1], [row for row in shown if row["arm"] == arm]) for arm in arms]
+        title = ", ".join(part for part in (volume, temperature) if part)
+        yield line_panel(analysis, title, series, (x, y), unit, palette)
+
+
+@dataclass(frozen=True)
+class Series:
+    """The cells of a law on an arm, and what is written at the end of their line."""
+
+    law: Law
+    arm: str
+    label: str
+    cells: Sequence[Row]
+    colour: str = ""  # the arm's, if empty
+
+
+def line_panel(
+    analysis: Analysis,
+    title: str,
+    series: Sequence[Series],
+    axes: tuple[Axis, Axis],
+    unit: str,
+    palette: Palette,
+    height: int = PANEL_HEIGHT,
+) -> Panel:
+    """Return a chart of laws: points with whiskers, fitted lines, and at the end of each what it shows."""
+    x, y = axes
+    data, ends = [], []
+    for line in series:
+        style = palette.style(line.arm)
+        colour = line.colour or style.colour
+        style = replace(style, colour=colour, symbol=PLAIN[style.variant > 0], dash="solid")
+        for fitted in (fit for fit in analysis.laws if fit.law == line.law and str(fit.arm) == line.arm):
+            words = f"<b>{html.escape(line.arm)}</b>, fitted<br>{html.escape(fit_words(fitted, unit))}"
+            data.append(marks.fit_trace(line.arm, fitted.line, style, axes, words))
+        labels = [hover(row, analysis.run.parameters, unit) for row in line.cells]
+        data.append(marks.point_trace(line.arm, line.cells, line.law.x, style, axes, labels))
+        last = max(line.cells, key=lambda row: float(row[line.law.x]))
+        places = x.place(float(last[line.law.x])), y.place(rows.number(last, "value"))
+        if places[0] is not None and places[1] is not None:
+            at = math.log10(places[0]) if x.log else places[0]
+            ends.append((line.label, style.colour, at, places[1]))
+    layout = marks.layout(x, y, height) | marks.end_labels(ends, y, height)
+    return Panel(title, data, layout, height)
 
 
 def hover(row: Row, parameters: Sequence[str], unit: str) -> list[str]:
@@ -118,11 +156,13 @@ def hover(row: Row, parameters: Sequence[str], unit: str) -> list[str]:
     return [cell, rows.estimate_text(row, unit), f"{int(row['n']):,}", calls, spread, f"{row['outliers']}"]
 
 
-def _notes(panels: Sequence[Panel]) -> tuple[str, ...]:
+def _notes(panels: Sequence[Panel], stacks: Collection[str]) -> tuple[str, ...]:
     notes = [
         "Whiskers are 95 % intervals, and may leave the frame; lines are fits of a + b·x, drawn where an arm has "
         "three values of x."
     ]
     if any(panel.layout["meta"]["zero"] for panel in panels):
         notes.append("Zero stands apart, left of the dotted line: a logarithmic axis has no zero.")
+    if len(stacks) > marks.MOST_STACKS:
+        notes.append(f"{len(stacks) - marks.MOST_STACKS} more drivers are in the tables.")
     return tuple(notes)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from bench.model import NATIVE
 from bench.reading.analysis import Row
 from bench.report.axes import Axis
 from bench.report.palette import ArmStyle, split
 from bench.report.rows import number
 from bench.stats.fit import Line
 
-__all__ = ["fit_trace", "layout", "point_trace", "whiskers"]
+__all__ = ["MOST_STACKS", "end_labels", "fit_trace", "foremost", "layout", "point_trace", "whiskers"]
 
+MOST_STACKS = 7  # in one chart: as many colours as everybody can tell apart; the tables have the others
+LABEL_PIXELS = 13  # the least distance of two labels at the ends of lines
+LETTER_PIXELS = 6.4  # the width of a letter of a label, on average
 FIT_POINTS = 32  # of a fitted line, which is curved on logarithmic axes
 STUB = 1.6  # the value of a line at zero is drawn from zero / STUB to zero * STUB on a logarithmic axis
-MARKER_PIXELS = 8
+MARKER_PIXELS = 7
+MARGIN = {"l": 52, "r": 12, "t": 8, "b": 44}  # pixels around a plot
 WHISKER_OPACITY = 0.6
 HOVER = (
     "<b>%{fullData.name}</b><br>%{customdata[0]}<br><b>%{customdata[1]}</b><br>n = %{customdata[2]} units, "
@@ -42,7 +47,7 @@ def layout(x: Axis, y: Axis, height: int) -> dict[str, Any]:
     ranges = {"linear": y.linear_range, "log": y.log_range}
     return {
         "height": height,
-        "margin": {"l": 52, "r": 12, "t": 8, "b": 44},
+        "margin": dict(MARGIN),
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "showlegend": False,
@@ -54,6 +59,42 @@ def layout(x: Axis, y: Axis, height: int) -> dict[str, Any]:
         "shapes": shapes,
         "meta": {"zero": x.zero is not None or y.zero is not None, "ranges": ranges, "decades": y.decades},
     }
+
+
+def foremost(stacks: Iterable[str], subject: str) -> list[str]:
+    """Return the stacks that a chart shows: native and the subject first, then as many others as have a colour."""
+    every = sorted(set(stacks), key=lambda stack: (stack != NATIVE, not stack.startswith(subject), stack))
+    return every[:MOST_STACKS]
+
+
+def end_labels(ends: Sequence[tuple[str, str, float, float]], y: Axis, height: int) -> dict[str, Any]:
+    """Return the part of a layout that writes (text, colour, x, y) beside the last points, none over another.
+
+    x and y are positions on the axes; the margin at the right has the room.
+    """
+    low, high = (y.log_range if y.log else y.linear_range) or (0.0, 1.0)
+    plot = height - MARGIN["t"] - MARGIN["b"]
+    annotations = []
+    below = math.inf  # pixels from the bottom at which the label above begins
+    for text, colour, x_place, y_place in sorted(ends, key=lambda end: -end[3]):
+        position = math.log10(y_place) if y.log else y_place
+        pixels = (position - low) / (high - low) * plot
+        shifted = min(pixels, below - LABEL_PIXELS)
+        below = shifted
+        annotations.append(
+            {
+                "text": html.escape(text, quote=False),
+                "x": x_place,
+                "y": position,
+                "xanchor": "left",
+                "xshift": 6,
+                "yshift": round(shifted - pixels, 1),
+                "showarrow": False,
+                "font": {"color": colour, "size": 11},
+            }
+        )
+    widest = max((len(text) for text, *_ in ends), default=0)
+    return {"annotations": annotations, "margin": MARGIN | {"r": round(12 + LETTER_PIXELS * widest)}}
 
 
 def _trace(arm: str) -> dict[str, Any]:

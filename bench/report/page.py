@@ -14,8 +14,9 @@ from bench import __version__
 from bench.reading.analysis import Analysis
 from bench.reading.claims import Outcome
 from bench.reading.contract import Reading
+from bench.reading.headlines import figures
 from bench.reading.verdicts import verdicts
-from bench.report import origin, sections
+from bench.report import origin, overview, sections
 from bench.report.figures import Chart
 from bench.report.palette import DARK, LIGHT, Palette, split
 from bench.report.sheets import comparison_sheet
@@ -85,8 +86,12 @@ def context(
     run = analysis.run
     units = run.units
     palette = Palette(str(arm) for arm in units["arm"].unique())
-    scenario_sections = [sections.section(analysis, name, readings.get(name), palette) for name in analysis.scenarios]
+    headlines = figures(analysis, readings)
+    scenario_sections = [
+        sections.section(analysis, name, readings.get(name), palette, headlines) for name in analysis.scenarios
+    ]
     skips = run.provenance.skips
+    overview_charts = overview.glances(analysis, readings, palette)
     return {
         "run": run,
         "version": __version__,
@@ -99,11 +104,15 @@ def context(
         "failed": int((units["error"] != "").sum()) + sum(comparison.failed for comparison in comparisons),
         "comparisons": comparison_sheet(comparisons) if comparisons else None,
         "mismatched": int((units["mismatches"] != "").sum()),
-        "answers": sections.answers(analysis, readings),
+        "headlines": overview.tables(headlines),
+        "glances": overview_charts,
+        "matrix": overview.matrix(analysis, readings),
+        "answers": {group.scenario: group for group in sections.answers(analysis, readings)},
         "verdicts": [(verdict, sections.evidence(verdict.findings)) for verdict in verdicts(analysis, readings)],
         "signs": {outcome.value: sign for outcome, sign in SIGNS.items()},
         "sections": scenario_sections,
-        "charts": charts(figure for section in scenario_sections for figure in section.figures),
+        "charts": charts(figure for section in scenario_sections for figure in section.figures)
+        | {glance.id: {"data": glance.panel.data, "layout": glance.panel.layout} for glance in overview_charts},
         "folds": folds(scenario_sections, FOLD_CHARACTERS),
         "skips": [skip for skip in skips if skip.scenario not in analysis.scenarios],
         "skipped": len(skips),

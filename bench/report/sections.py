@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +14,11 @@ from bench.model import NATIVE, Skip
 from bench.reading.analysis import Analysis
 from bench.reading.claims import Answer, Finding
 from bench.reading.contract import Reading
+from bench.reading.headlines import HeadlineFigure
 from bench.report import sheets
 from bench.report.counted import counter_figure
 from bench.report.dots import headline_figure, metrics_figure
-from bench.report.figures import Chart, law_figures
+from bench.report.figures import SUBJECT, Chart, law_figures
 from bench.report.palette import Palette, split
 from bench.report.sheets import Sheet
 from bench.store.rows import PACKED
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AnswerGroup", "Evidence", "Failure", "Section", "answers", "evidence", "failures", "section"]
 
-SUBJECT = "overlay2"  # the driver that the questions are about, which comes first
 MOST_FAILURES = 200  # listed; further ones are only counted
 
 
@@ -89,9 +89,12 @@ class Section:
     units: int
     failed: int
     query: str
+    headlines: tuple[tuple[str, str], ...] = ()  # label and value, of the first of the arms that have them
 
 
-def section(analysis: Analysis, name: str, reading: Reading | None, palette: Palette) -> Section:
+def section(
+    analysis: Analysis, name: str, reading: Reading | None, palette: Palette, headlines: Sequence[HeadlineFigure] = ()
+) -> Section:
     """Return the section of a scenario; a scenario without a reading has tables only."""
     units = analysis.units(name)
     failed = units[units["error"] != ""]
@@ -99,10 +102,8 @@ def section(analysis: Analysis, name: str, reading: Reading | None, palette: Pal
     tables: list[Sheet | None] = []
     if reading is not None:
         if reading.laws:
-            laws = law_figures(analysis, reading, palette)
-            figures += [figure for figure in laws if not figure.folded]
+            figures += law_figures(analysis, reading, palette)
             figures += [counter_figure(analysis, reading, palette), metrics_figure(analysis, reading, palette)]
-            figures += [figure for figure in laws if figure.folded]
         else:
             figures.append(headline_figure(analysis, reading, palette))
         tables += [sheets.from_table(table.title, table.columns, table.rows) for table in reading.tables(analysis)]
@@ -126,7 +127,16 @@ def section(analysis: Analysis, name: str, reading: Reading | None, palette: Pal
         units=len(units),
         failed=len(failed),
         query=query(name, analysis.run.samples),
+        headlines=tuple(_headlines(name, headlines)),
     )
+
+
+def _headlines(name: str, headlines: Sequence[HeadlineFigure]) -> Iterator[tuple[str, str]]:
+    """Yield the scenario's figures on the subject's first volume."""
+    own = [figure for figure in headlines if figure.scenario == name and figure.arm.stack == SUBJECT]
+    for figure in own:
+        if figure.arm == own[0].arm:
+            yield f"{figure.headline.label}, {figure.arm.volume}", figure.short
 
 
 def query(name: str, samples: Path) -> str:

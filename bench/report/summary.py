@@ -14,7 +14,7 @@ from rich.text import Text
 from bench.reading.analysis import Analysis
 from bench.reading.headlines import HeadlineFigure
 from bench.reading.verdicts import ClaimVerdict
-from bench.report.sections import SUBJECT
+from bench.report.figures import SUBJECT
 
 __all__ = ["foremost", "lines"]
 

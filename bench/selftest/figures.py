@@ -41,7 +41,7 @@ def power_figure(results: Trusted) -> Chart | None:
                 if streams:
                     data.append(_power_trace(operation, streams, style, x, real=real))
         if data:
-            panels.append(Panel(volume, data, _layout(x, SHARES, POWER), "", HEIGHT + LEGEND_PIXELS))
+            panels.append(Panel(volume, data, _layout(x, SHARES, POWER), HEIGHT + LEGEND_PIXELS))
     notes = (
         f"The dotted line is {POWER:.0%}. Whiskers are exact {CONFIDENCE:.0%} intervals of the share. Open marks: B "
         "does more work; others: a delay, and at 0 equal arms, whose comparisons are cut by the longest procedure.",
@@ -63,7 +63,7 @@ def tools_figure(tools: Sequence[Tool]) -> Chart | None:
                 named = [tool for tool in label_tools if tool.name == name and share in tool.rates]
                 if named:
                     data.append(_tool_trace(name, named, share, _style(position), x))
-        panels.append(Panel(label, data, _layout(x, SHARES, POWER), "", HEIGHT + LEGEND_PIXELS))
+        panels.append(Panel(label, data, _layout(x, SHARES, POWER), HEIGHT + LEGEND_PIXELS))
     if not panels or not shares:
         return None
     notes = (

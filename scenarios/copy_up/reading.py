@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench.model import NATIVE, Param, Temperature, format_size
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
-from bench.reading.headlines import Headline, Slope, Time, TimesNative
+from bench.reading.headlines import Glance, Headline, Slope, Time, TimesNative
 from bench.reading.laws import Law, Metric
 
 if TYPE_CHECKING:
@@ -117,6 +117,11 @@ READING = Reading(
         Headline("first_write_4k", "first write, 4 KiB file", "ns", Time("first_write", SMALL_FILE)),
         Headline("first_write_mib", "first write, each MiB more", "ns", Slope("first_write", "size")),
         Headline("first_write_times_native", "first write, times native", "×", TimesNative("first_write", SMALL_FILE)),
+    ),
+    glance=Glance("a first write against the file's size", "first_write", "size", "volume"),
+    costs=(
+        Headline("first_write_4k", "first write, 4 KiB", "×", TimesNative("first_write", SMALL_FILE)),
+        Headline("first_write_1m", "first write, 1 MiB", "×", TimesNative("first_write", SMALL_FILE | {"size": MIB})),
     ),
     laws=(
         Law(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench.quantities import quantity
 from bench.reading.claims import Answer, Table
 from bench.reading.contract import Reading
+from bench.reading.headlines import Headline, TimesNative
 from bench.reading.laws import Metric
 
 if TYPE_CHECKING:
@@ -207,6 +208,11 @@ READING = Reading(
         *(Metric(f"{CONTROL}{base.name}", f"{base.title}, by hand once more") for base in METRICS if base.name in SAME),
     ),
     judged_metric="lookup",
+    costs=tuple(
+        Headline(metric.name, metric.title, "×", TimesNative(metric.name, {"depth": DEPTH}))
+        for metric in METRICS
+        if metric.name not in ADDED
+    ),
     answers=answers,
     tables=tables,
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench.model import NATIVE, Arm, Param, Temperature
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
-from bench.reading.headlines import Headline, Slope, TimesNative
+from bench.reading.headlines import Glance, Headline, Slope, TimesNative
 from bench.reading.laws import Law, Metric
 
 if TYPE_CHECKING:
@@ -133,6 +133,8 @@ READING = Reading(
         Headline("lookup_layer_new", "a layer, per lookup, new container", "ns", Slope("bottom", "depth", NEW)),
         Headline("lookup_hot_times_native", "hot lookup, times native", "×", TimesNative("bottom", HOT_DEEP)),
     ),
+    glance=Glance("a lookup against the number of layers", "bottom", "depth", "temperature"),
+    costs=(Headline("lookup", "lookup", "×", TimesNative("bottom", NEW | {"depth": 32})),),
     laws=tuple(
         Law(metric, "depth", f"{title}, {temperature}", {"temperature": temperature.value}, per_name="layer")
         for metric, title in (

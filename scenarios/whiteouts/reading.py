@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench.model import Param, format_size
 from bench.reading.claims import Answer, Finding, Outcome
 from bench.reading.contract import Reading
-from bench.reading.headlines import Headline, Slope, Time
+from bench.reading.headlines import Glance, Headline, Slope, Time, TimesNative
 from bench.reading.laws import Law, Metric
 
 if TYPE_CHECKING:
@@ -100,6 +100,11 @@ READING = Reading(
     headlines=(
         Headline("unlink", "deleting a file of the image", "ns", Time("unlink", MANY)),
         Headline("whiteout_listing", "a whiteout, per later listing", "ns", Slope("list", "deletions")),
+    ),
+    glance=Glance("listing a directory after deletions", "list", "deletions", "volume"),
+    costs=(
+        Headline("unlink", "deletion", "×", TimesNative("unlink", MANY)),
+        Headline("list", "listing after 1,000 deletions", "×", TimesNative("list", MANY)),
     ),
     laws=(
         Law("list", "deletions", "listing the emptied directory against deletions", AT, per_name="deleted file"),

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.model import Temperature
+from bench.model import Param, Temperature
 from bench.reading.claims import Answer, Finding, Outcome, Table
+from bench.reading.headlines import Count, Glance, Headline, Slope, Time, TimesNative
 from bench.reading.laws import Law, Metric
 from tests.builders import make_reading, make_samples, read_back
 
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 
 ARMS = ("native@ext4", "overlay2@ext4", "overlay2,metacopy=on@ext4", "overlay2@xfs")
 SIZES = (0, 4096, 1 << 20, 128 << 20)
+SMALL: dict[str, Param] = {"temperature": Temperature.HOT.value, "size": 4096}
+HEADLINES = (
+    Headline("mib", "each MiB more", "ns", Slope("time", "size", {"temperature": Temperature.HOT.value})),
+    Headline("small", "a hot one of 4 KiB", "ns", Time("time", SMALL)),
+    Headline("ratio", "times native", "×", TimesNative("time", SMALL)),
+    Headline("written", "written, 1 MiB", "bytes", Count("written_bytes", SMALL | {"size": 1 << 20})),
+)
 HOST = {
     "cpu_model": "A CPU",
     "cores": {"logical": 2},
@@ -52,6 +60,9 @@ def make_known() -> dict[str, Reading]:
     metrics = (Metric("time", "the whole time"), Metric("part", "a part of it"))
     sweep = make_reading(
         "sweep", laws=laws, metrics=metrics, answers=_answers, claims={"C6": _judge},
+        headlines=HEADLINES,
+        glance=Glance("the time against size", "time", "size", "volume"),
+        costs=HEADLINES[2:3],
         tables=lambda analysis: [Table("A table of its own", ("arm", "value"), (("overlay2@ext4", "42"),))],
     )  # fmt: skip
     return {"sweep": sweep, "single": make_reading("single", order=2)}

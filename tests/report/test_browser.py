@@ -110,19 +110,6 @@ def test_every_chart_is_drawn_without_an_error_or_a_request(browser: Any, any_pa
     assert {url for url in asked if not url.startswith(("data:", "blob:"))} == {page.as_uri()}
 
 
-def test_keys_hide_arms_in_every_chart(browser: Any, page: Path) -> None:
-    show(browser, page)
-    shown = "return [...document.querySelectorAll('.plot')].flatMap((plot) => plot.data ?? [])"
-    shown += ".filter((trace) => trace.visible !== false).length"
-    before = browser.execute_script(shown)
-    browser.execute_script("document.querySelector('.key button[data-name=\"native\"]').click()")
-    assert 0 < browser.execute_script(shown) < before
-    pressed = browser.execute_script(
-        "return [...document.querySelectorAll('.key button[data-name=\"native\"]')].map((key) => key.ariaPressed)"
-    )
-    assert set(pressed) == {"false"}
-
-
 def test_a_phone_does_not_scroll_sideways(browser: Any, any_page: Path) -> None:
     show(browser, any_page, phone=True)
     width = browser.execute_script("return document.documentElement.scrollWidth")

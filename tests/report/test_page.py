@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 from bench import discovery
 from bench.model import Mismatch, RunWarning
 from bench.reading.analysis import Analysis
+from bench.reading.headlines import figures
 from bench.reading.verdicts import verdicts
 from bench.report.page import prose, render
 from bench.report.summary import lines
@@ -70,8 +71,9 @@ def test_it_loads_nothing(text: str) -> None:
 
 
 def test_it_says_what_was_asked_in_order(text: str) -> None:
-    marks = ["<h1>", "complete", "The answers", 'id="claims"', 'id="scenario-sweep"', 'id="scenario-single"']
-    places = [text.lower().index(mark.lower()) for mark in [*marks, 'id="provenance"']]
+    marks = ["<h1>", "Every counter", "Headline figures of overlay2", 'id="overview"', 'id="claims"']
+    marks += ['id="scenario-sweep"', 'id="scenario-single"', 'id="provenance"']
+    places = [text.lower().index(mark.lower()) for mark in marks]
     assert places == sorted(places)
     assert "A CPU, 2 CPUs, 8 GiB, Linux 6.1, Debian" in text
 
@@ -112,7 +114,7 @@ def test_an_empty_run(tmp_path: Path) -> None:
     known = discovery.readings()
     page = render(run, known, tmp_path / "page.html").read_text()
     assert "This run has no unit yet" in page
-    assert lines(Analysis(run, known), verdicts(Analysis(run, known), known))
+    assert lines(Analysis(run, known), [], verdicts(Analysis(run, known), known))
 
 
 def test_an_incomplete_run_says_so(run: Run, known: dict[str, Reading], tmp_path: Path) -> None:
@@ -184,15 +186,21 @@ def test_failed_units_and_counters_are_told_first(known: dict[str, Reading], tmp
     assert "✗ 1 of 1 not as expected" in page
 
 
-def test_summary_answers_in_about_ten_lines(run: Run, known: dict[str, Reading]) -> None:
+def test_the_summary_is_a_table_of_headline_figures(run: Run, known: dict[str, Reading]) -> None:
     analysis = Analysis(run, known)
-    told = lines(analysis, verdicts(analysis, known), known)
+    told = lines(analysis, figures(analysis, known), verdicts(analysis, known))
     assert len(told) <= 14
-    assert any("per MiB" in line for line in told)
+    assert re.split(r" {2,}", told[0]) == ["overlay2", "ext4", "xfs"]
+    rows = {cells[0]: cells[1:] for line in told[1:] if len(cells := re.split(r" {2,}", line)) == 3}
+    assert set(rows) == {"each MiB more", "a hot one of 4 KiB", "times native", "written, 1 MiB"}
+    assert re.fullmatch(r"1\.\d\d µs ±[\d.]+ %", rows["each MiB more"][0])
+    assert rows["each MiB more"][1].startswith("below ")
+    assert rows["written, 1 MiB"] == ["1.00 MiB", "1.00 MiB"]
+    assert not any("metacopy" in line for line in told[:6])
     assert any(line.startswith("C6") and "refuted on overlay2@ext4" in line for line in told)
     assert any(re.fullmatch(r"Counters: ([\d,]+) of \1 were as expected\.", line) for line in told)
     [precision] = [line for line in told if line.startswith("Precision: ")]
-    assert re.search(r"±\d+% at worst \(\w+ of \S+@\S+, depth \d+, .+\)\.$", precision)
+    assert re.search(r"±[\d.]+% at worst \(.+, overlay2@\S+\)\.$", precision)
     assert all("\n" not in line for line in told)
 
 

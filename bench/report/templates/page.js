@@ -9,7 +9,6 @@
   const PRINT_WIDTH = 690; // of the text on A4, shared by the charts of a figure
   const PRINT_GAP = 12;
   const plots = [...document.querySelectorAll(".plot")];
-  const hidden = { stack: new Set(), volume: new Set() };
   let printing = false;
 
   const config = {
@@ -39,8 +38,6 @@
     };
   };
 
-  const shown = (trace) => !hidden.stack.has(trace.meta.stack) && !hidden.volume.has(trace.meta.volume);
-
   const draw = (plot) => {
     if (plot.dataset.drawn) return;
     plot.dataset.drawn = "yes";
@@ -51,8 +48,7 @@
       const last = names.pop();
       names.reduce((part, name) => (part[name] ??= {}), layout)[last] = value;
     }
-    const data = chart.data.map((trace) => ({ ...trace, visible: shown(trace) }));
-    Plotly.newPlot(plot, data, layout, config);
+    Plotly.newPlot(plot, chart.data, layout, config);
   };
 
   // Long tables are kept column by column, each distinct text once, and made when they are first opened.
@@ -102,35 +98,6 @@
     });
   }
 
-  // The keys of all charts are one: hiding a driver or a volume hides it everywhere.
-  for (const button of document.querySelectorAll(".key button")) {
-    button.addEventListener("click", () => {
-      const { kind, name } = button.dataset;
-      const set = hidden[kind];
-      set.has(name) ? set.delete(name) : set.add(name);
-      for (const other of document.querySelectorAll(".key button")) {
-        if (other.dataset.kind === kind && other.dataset.name === name) {
-          other.setAttribute("aria-pressed", String(!set.has(name)));
-        }
-      }
-      for (const plot of drawn()) Plotly.restyle(plot, { visible: plot.data.map(shown) });
-    });
-  }
-
-  for (const button of document.querySelectorAll(".switch")) {
-    button.addEventListener("click", () => {
-      for (const plot of button.closest("figure").querySelectorAll(".plot")) {
-        const { axis } = plot.dataset;
-        if (!axis || !plot.dataset.drawn) continue;
-        const type = plot.layout[axis].type === "log" ? "linear" : "log";
-        const range = plot.layout.meta.ranges[type];
-        const change = range ? { [`${axis}.range`]: [...range] } : { [`${axis}.autorange`]: true };
-        const dtick = (type === "log" && plot.layout.meta.decades) || null;
-        Plotly.relayout(plot, { [`${axis}.type`]: type, [`${axis}.dtick`]: dtick, ...change });
-      }
-    });
-  }
-
   dark.addEventListener("change", repaint);
 
   addEventListener("beforeprint", () => {
@@ -142,7 +109,7 @@
     }
     plots.forEach(draw);
     for (const plot of plots) {
-      const beside = Number(plot.closest(".panels").style.getPropertyValue("--beside"));
+      const beside = Number(plot.closest(".panels")?.style.getPropertyValue("--beside") ?? 2);
       Plotly.relayout(plot, { ...colours(), autosize: false, width: PRINT_WIDTH / beside - PRINT_GAP });
     }
   });
