@@ -17,7 +17,7 @@ from bench.report.figures import SUBJECT, Panel, Series, line_panel
 from bench.report.palette import OKABE_ITO, Palette
 from bench.report.summary import foremost
 
-__all__ = ["Glance", "HeadlineTable", "Matrix", "glances", "matrix", "tables"]
+__all__ = ["GlanceChart", "HeadlineTable", "Matrix", "glances", "matrix", "tables"]
 
 GLANCE_HEIGHT = 230
 WARM = {Temperature.HOT: "hot", Temperature.NEW: "new container", Temperature.COLD: "cold"}
@@ -45,7 +45,7 @@ class HeadlineTable:
 
 
 @dataclass(frozen=True)
-class Glance:
+class GlanceChart:
     """A chart of one question, with the sentence that it shows."""
 
     scenario: str
@@ -90,7 +90,7 @@ def _bar(figure: HeadlineFigure, most: float) -> Bar:
     return Bar(figure.short, figure.text, share(value), share(low), share(high))
 
 
-def glances(analysis: Analysis, readings: Mapping[str, Reading], palette: Palette) -> list[Glance]:
+def glances(analysis: Analysis, readings: Mapping[str, Reading], palette: Palette) -> list[GlanceChart]:
     """Return the chart of each scenario that declares one, if the run has it of the subject."""
     made = []
     for name in (name for name in analysis.scenarios if name in readings):
@@ -108,7 +108,7 @@ def glances(analysis: Analysis, readings: Mapping[str, Reading], palette: Palett
         panel = line_panel(analysis, "", series, (x, y), unit, palette, GLANCE_HEIGHT)
         text = next((answer.text for answer in reading.answers(analysis) if answer.where == arms[0]), "")
         title = f"{reading.glance.title}{f', {arms[0].volume}' if reading.glance.by == 'temperature' else ''}"
-        made.append(Glance(name, title, text, panel, f"glance-{name}"))
+        made.append(GlanceChart(name, title, text, panel, f"glance-{name}"))
     return made
 
 

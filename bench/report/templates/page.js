@@ -5,6 +5,9 @@
   const themes = read("themes");
   const sheets = read("sheets");
   const dark = matchMedia("(prefers-color-scheme: dark)");
+  const narrow = matchMedia("(max-width: 40rem)");
+  const TALL = 260; // up to this height a chart is lower on a phone; taller ones have a line for each mark
+  const LOW = 200;
   const coarse = matchMedia("(pointer: coarse)");
   const PRINT_WIDTH = 690; // of the text on A4, shared by the charts of a figure
   const PRINT_GAP = 12;
@@ -43,6 +46,10 @@
     plot.dataset.drawn = "yes";
     const chart = charts[plot.id];
     const layout = { ...chart.layout, dragmode: coarse.matches ? false : "zoom" };
+    if (narrow.matches && layout.height <= TALL) {
+      layout.height = LOW;
+      plot.style.height = `${LOW}px`;
+    }
     for (const [path, value] of Object.entries(colours())) {
       const names = path.split(".");
       const last = names.pop();
