@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -28,7 +29,7 @@ def main() -> NoReturn:
     """Run the command line; turn errors into a message and an exit status."""
     try:
         # Not cli.main(), which exits with status 1 and no message if standard output was closed.
-        with cli.make_context("python -m bench", sys.argv[1:]) as context:
+        with cli.make_context(_program(), sys.argv[1:]) as context:
             status = cli.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as stop:
@@ -56,6 +57,12 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         status = 130
     sys.exit(status or 0)
+
+
+def _program() -> str:
+    """Return what the user called: the installed command, or the module."""
+    name = Path(sys.argv[0]).name
+    return name if name == "layer-bench" else "python -m bench"
 
 
 def _silence() -> None:

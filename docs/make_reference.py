@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from bench import discovery
 from bench.cli import cli
 from bench.store.records import PaceRecord, Provenance, Row
 
@@ -59,6 +60,18 @@ def record_part(title: str, kind: type) -> str:
     return "\n\n".join([f"### {title}", about, "\n".join(["| field | type | |", "|---|---|---|", *rows])])
 
 
+def headlines_part() -> str:
+    """Return the table of headline figures."""
+    rows = [
+        f"| `{headline.key}` | {headline.label} | {headline.unit} | `{reading.name}` |"
+        for reading in sorted(discovery.readings().values(), key=lambda reading: (reading.order, reading.name))
+        for headline in reading.headlines
+    ]
+    about = "`headlines.json` and `--json` have them for each arm ([schema](headlines.schema.json)). Keys are stable."
+    table = "\n".join(["| key | what | unit | scenario |", "|---|---|---|---|", *rows])
+    return f"### Headline figures\n\n{about}\n\n{table}"
+
+
 def reference() -> str:
     """Return the whole page."""
     parts = [
@@ -70,6 +83,7 @@ def reference() -> str:
         record_part("A row", Row),
         record_part("Its pace", PaceRecord),
         record_part("run.json", Provenance),
+        headlines_part(),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -16,9 +16,10 @@ from bench.model import Arm, Cell
 if TYPE_CHECKING:
     from bench.reading.headlines import HeadlineFigure
 
-__all__ = ["SUBJECT", "Steering"]
+__all__ = ["LEAST_UNITS", "SUBJECT", "Steering"]
 
 SUBJECT = "overlay2"  # the driver whose headline figures a run is about, unless it names others
+LEAST_UNITS = 6  # of a figure before it may rest: fewer are narrow by chance now and then, and all of one minute
 GROWN = 1.1  # times the blocks at the last look: then the figures of a scenario are looked at again
 
 
@@ -55,7 +56,7 @@ class Steering:
         cells = list(self.plan.cells[scenario])
         if block < LEAST_BLOCKS or scenario not in self.readings:
             return cells
-        wanted = frozenset[Cell]().union(*(self.needs[key] for key in self._short(scenario)))
+        wanted = frozenset[Cell]().union(*(self.needs[key] for key in self._short(scenario, block)))
         return [cell for cell in cells if cell in wanted]
 
     def gains(self, begun: Mapping[str, int]) -> Mapping[str, float | None]:
@@ -70,7 +71,7 @@ class Steering:
         if scenario not in self.readings:
             return None
         precisions = {(figure.headline.key, figure.arm): figure.precision for figure in self.figures.get(scenario, ())}
-        short = [precisions.get(key[1:], math.inf) for key in self._short(scenario)]
+        short = [precisions.get(key[1:], math.inf) for key in self._short(scenario, blocks)]
         return sum(min(1.0, precision) / 2 / max(blocks, 1) for precision in short)
 
     def look(self, scenario: str, blocks: int) -> None:
@@ -97,9 +98,17 @@ class Steering:
         reached = len(self.needs) - sum(1 for name in self.readings for _ in self._short(name))
         return f"{reached} of {len(self.needs)} figures within {100 * self.target:g} %" if self.needs else ""
 
-    def _short(self, scenario: str) -> Iterable[tuple[str, str, Arm]]:
-        """The figures of a scenario that are not as precise as they should be."""
-        known: Mapping[tuple[str, Arm], float] = {
-            (figure.headline.key, figure.arm): figure.precision for figure in self.figures.get(scenario, ())
+    def _short(self, scenario: str, block: int = 0) -> Iterable[tuple[str, str, Arm]]:
+        """The figures of a scenario that are not as precise as they should be, and whose cells may be in this block."""
+        precise = {
+            (figure.headline.key, figure.arm)
+            for figure in self.figures.get(scenario, ())
+            if figure.exact or (figure.precision <= self.target and figure.estimate.n >= LEAST_UNITS)
         }
-        return [key for key in self.needs if key[0] == scenario and not known.get(key[1:], math.inf) <= self.target]
+        return [
+            key
+            for key, cells in self.needs.items()
+            if key[0] == scenario
+            and key[1:] not in precise
+            and any(cell.max_blocks is None or block < cell.max_blocks for cell in cells)
+        ]

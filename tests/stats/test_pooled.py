@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,15 +12,10 @@ from scipy import stats
 
 from bench.stats.estimate import CONFIDENCE
 from bench.stats.pooled import HUBER, OWN_FROM, Pool
+from tests.stats.coverage import CELLS, of_ratios, simulated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy.typing as npt
-
-CELLS = 5
-DEPTHS = np.array([1.0, 4.0, 16.0, 64.0, 128.0])
-TIMES = 1000 + 30 * DEPTHS
 
 pools = st.lists(
     st.tuples(st.floats(1.0, 1e9), st.integers(0, 3), st.integers(0, 5)), min_size=2, max_size=40
@@ -120,43 +114,18 @@ def test_what_has_no_logarithm_or_no_cell_is_refused(values: list[float]) -> Non
         Pool(values, np.zeros(2 * bool(values), int), np.zeros(2 * bool(values), int))
 
 
-def disturbed(random: np.random.Generator, number: int) -> npt.NDArray[np.float64]:
-    """Normal, but one unit in ten is slowed by something, by a third in the median."""
-    slowed = np.abs(random.normal(0.3, 0.4, number))
-    return np.where(random.random(number) < 0.1, slowed, random.normal(0, 0.1, number))
-
-
-def skewed(random: np.random.Generator, number: int) -> npt.NDArray[np.float64]:
-    """No fastest time is exceeded by less than half of the others."""
-    return random.exponential(0.12, number)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("blocks", [3, 6, 30])
 def test_intervals_cover_what_they_should_as_often_as_promised(blocks: int) -> None:
     """Of cells, of ratios of two, and of slopes: 93 to 97 %, with slow units and drift between blocks."""
-    random = np.random.default_rng(blocks)
-    cells, of_block = survey(blocks)
-    weights = (np.where(cells == 0, 1.0, 0.0) - np.where(cells == 1, 1.0, 0.0)) / blocks
-    rounds, hits = 300, np.zeros(3)
-    kinds: list[Callable[[np.random.Generator, int], npt.NDArray[np.float64]]] = [disturbed, skewed]
-    for kind, drift in product(kinds, (0.0, 0.1)):
-        many = np.stack([kind(random, 2000) for _ in range(20)])
-        centre = np.mean([Pool(np.exp(row), np.zeros(2000, int), np.arange(2000)).centres[0] for row in many])
-        for _ in range(rounds):
-            logs = np.log(TIMES)[cells] + kind(random, len(cells)) + random.normal(0, drift, blocks)[of_block]
-            pool = Pool(np.exp(logs), cells, of_block)
-            cell = pool.centre(0)
-            ratio = pool.factor(pool.combination(weights, float(pool.centres[0] - pool.centres[1])), blocks)
-            ends, of_ends = pool.ends(DEPTHS)
-            (low, high), span = np.exp(ends), np.ptp(DEPTHS)
-            slope = (high - low) / span
-            half = pool.combination(np.array([-low, high]) / span @ of_ends, slope).half()
-            hits += (
-                cell.low <= TIMES[0] * np.exp(centre) <= cell.high,
-                ratio.low <= TIMES[0] / TIMES[1] <= ratio.high,
-                abs(slope - 30 * np.exp(centre)) <= half,
-            )
-    coverage = hits / (4 * rounds)
+    coverage = simulated(blocks, 300)
     assert (coverage >= 0.93 - 0.01).all(), coverage  # 0.01: more than one standard error of 1,200 rounds
     assert (coverage <= 0.97 + 0.01).all(), coverage
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [6, 12, 30])
+def test_ratios_of_real_pieces_cover_the_whole_they_are_cut_from(length: int) -> None:
+    held, pieces = of_ratios(length)
+    assert pieces > 3000
+    assert 0.93 <= held / pieces <= 0.97

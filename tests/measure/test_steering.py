@@ -1,0 +1,131 @@
+"""What a run spends its time on: three blocks of all cells, then what headline figures still need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from bench.measure.planning import make
+from bench.measure.request import Request, parse_precision
+from bench.measure.schedule import LEAST_BLOCKS, Schedule
+from bench.measure.steering import LEAST_UNITS, Steering
+from bench.model import Cell, Sample
+from tests.builders import make_sample, write_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOOKUP = Request(scenarios=("lookup",), volumes=("ext4",), drivers=("overlay2",))
+
+
+def rows(cells: list[Cell], blocks: int, spread: float) -> list[Sample]:
+    """Units of these cells, whose times scatter by so much around a line over the depth."""
+    random = np.random.default_rng(1)
+    samples: list[Sample] = []
+    for block in range(blocks):
+        for cell in cells:
+            factor = random.lognormal(0, spread)
+            samples.append(
+                make_sample(
+                    len(samples),
+                    cell.arm.name,
+                    block=block,
+                    scenario=cell.scenario,
+                    depth=cell.depth,
+                    temperature=cell.temperature,
+                    params=dict(cell.params),
+                    metrics={"bottom": (1000 + 100 * cell.depth) * factor},
+                )
+            )
+    return samples
+
+
+def steering(
+    path: Path, spread: float, request: Request = LOOKUP, blocks: int = LEAST_UNITS
+) -> tuple[Steering, list[Cell]]:
+    plan = make(request)
+    cells = list(plan.cells["lookup"])
+    write_run(path, rows(cells, blocks, spread))
+    made = Steering(plan, path)
+    made.look("lookup", blocks)
+    return made, cells
+
+
+def test_the_first_blocks_have_all_cells(tmp_path: Path) -> None:
+    made, cells = steering(tmp_path / "run", 0.001)
+    assert all(made.cells("lookup", block) == cells for block in range(LEAST_BLOCKS))
+
+
+def test_what_is_precise_enough_rests(tmp_path: Path) -> None:
+    made, _ = steering(tmp_path / "run", 0.001)
+    assert made.cells("lookup", LEAST_UNITS) == []
+    assert made.gains({"lookup": LEAST_UNITS}) == {"lookup": 0}
+    assert made.words == "3 of 3 figures within 5 %"
+
+
+def test_few_units_that_agree_by_chance_are_not_enough(tmp_path: Path) -> None:
+    made, _ = steering(tmp_path / "run", 0.001, blocks=LEAST_BLOCKS)
+    assert made.words == "2 of 3 figures within 5 %"  # the slopes have three units of each of their depths
+    assert {cell.depth for cell in made.cells("lookup", LEAST_BLOCKS)} == {32}
+
+
+def test_what_may_not_be_measured_again_is_not_waited_for(tmp_path: Path) -> None:
+    plan = make(Request(scenarios=("inodes",), volumes=("ext4",), drivers=("overlay2",)))
+    write_run(tmp_path / "run", [])
+    made = Steering(plan, tmp_path / "run")
+    most = max(cell.max_blocks or 0 for cell in plan.cells["inodes"])
+    assert [(made.gains({"inodes": blocks})["inodes"] or 0) > 0 for blocks in (most - 1, most)] == [True, False]
+
+
+def test_what_is_not_is_measured_again_with_all_that_it_needs(tmp_path: Path) -> None:
+    made, cells = steering(tmp_path / "run", 0.3)
+    assert made.words == "0 of 3 figures within 5 %"
+    wanted = made.cells("lookup", LEAST_UNITS)
+    assert {cell.arm.name for cell in wanted} == {"overlay2@ext4", "native@ext4"}
+    assert [cell for cell in wanted if cell.arm.name == "native@ext4"] == [
+        cell for cell in cells if (cell.arm.name, cell.depth, cell.temperature) == ("native@ext4", 32, "hot")
+    ]
+    gains = made.gains({"lookup": LEAST_UNITS})
+    assert gains["lookup"] is not None
+    assert gains["lookup"] > 0
+
+
+def test_a_figure_that_cannot_be_made_is_not_waited_for(tmp_path: Path) -> None:
+    """Two depths are no slope."""
+    request = Request(scenarios=("lookup",), volumes=("ext4",), drivers=("overlay2",), depths=(1, 32))
+    made, _ = steering(tmp_path / "run", 0.001, request)
+    assert made.words == "1 of 1 figures within 5 %"
+    assert made.cells("lookup", LEAST_UNITS) == []
+
+
+def test_others_than_overlay2_matter_if_they_are_named(tmp_path: Path) -> None:
+    request = Request(scenarios=("lookup",), volumes=("ext4",), drivers=("fuse-overlayfs",))
+    made, _ = steering(tmp_path / "run", 0.3, request)
+    assert {arm.driver for _, _, arm in made.needs} == {"fuse-overlayfs"}
+    made, _ = steering(tmp_path / "other", 0.3, Request(scenarios=("lookup",), volumes=("ext4",)))
+    assert {arm.driver for _, _, arm in made.needs} == {"overlay2"}
+
+
+def chosen(gains: dict[str, float | None], blocks: int, last: dict[str, float]) -> str | None:
+    plan = make(LOOKUP)
+    schedule = Schedule(dict.fromkeys(gains, plan.cells["lookup"]), dict.fromkeys(gains, 0.5))
+    for _ in range(blocks):
+        for name in gains:
+            schedule.ran(name, last[name])
+    following = schedule.next(100.0, gains)
+    return following[0] if following else None
+
+
+def test_next_is_what_gains_most_in_a_second() -> None:
+    assert chosen({"a": 0.1, "b": 0.2}, LEAST_BLOCKS, {"a": 1.0, "b": 1.5}) == "b"
+    assert chosen({"a": 0.1, "b": 0.2}, LEAST_BLOCKS, {"a": 1.0, "b": 3.0}) == "a"
+    assert chosen({"a": 0.0, "b": None}, LEAST_BLOCKS, {"a": 1.0, "b": 3.0}) == "b"
+    assert chosen({"a": 0.0, "b": 0.0}, LEAST_BLOCKS, {"a": 1.0, "b": 3.0}) is None
+    assert chosen({"a": 0.0, "b": 0.0}, LEAST_BLOCKS - 1, {"a": 1.0, "b": 3.0}) is not None
+
+
+@pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("0.05", 0.05), (" 2.5 %", 0.025)])
+def test_a_precision_is_a_share(text: str, share: float) -> None:
+    assert parse_precision(text) == pytest.approx(share)

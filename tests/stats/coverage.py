@@ -1,0 +1,140 @@
+"""How often intervals of 95 % hold what they should: simulated, and on pieces of real runs against the whole.
+
+`python -m tests.stats.coverage [RUN]` prints the tables of docs/method.md; RUN is a long survey.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from bench import discovery
+from bench.reading.analysis import Analysis
+from bench.reading.headlines import figures
+from bench.selftest.pairs import records
+from bench.stats.pooled import Pool
+from bench.store.reader import Run, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from bench.reading.contract import Reading
+    from bench.reading.headlines import HeadlineFigure
+
+__all__ = ["BLOCKS", "of_ratios", "of_survey", "simulated"]
+
+Floats = npt.NDArray[np.float64]
+
+TRUST = Path(__file__).parents[2] / "results" / "trust"
+BLOCKS = (3, 6, 12, 30)
+CELLS = 5
+DEPTHS = np.array([1.0, 4.0, 16.0, 64.0, 128.0])
+TIMES = 1000 + 30 * DEPTHS
+
+
+def disturbed(random: np.random.Generator, number: int) -> Floats:
+    """Normal, but one unit in ten is slowed by something, by a third in the median."""
+    slowed = np.abs(random.normal(0.3, 0.4, number))
+    return np.where(random.random(number) < 0.1, slowed, random.normal(0, 0.1, number))
+
+
+def skewed(random: np.random.Generator, number: int) -> Floats:
+    """Exponential: no unit is much faster than the others."""
+    return random.exponential(0.12, number)
+
+
+def simulated(blocks: int, rounds: int) -> Floats:
+    """Return the coverage of a cell's time, of the ratio of two and of a slope, over tails and drifts of both kinds."""
+    random = np.random.default_rng(blocks)
+    cells, of_block = np.tile(np.arange(CELLS), blocks), np.repeat(np.arange(blocks), CELLS)
+    weights = (np.where(cells == 0, 1.0, 0.0) - np.where(cells == 1, 1.0, 0.0)) / blocks
+    hits = np.zeros(3)
+    for kind, drift in product((disturbed, skewed), (0.0, 0.1)):
+        many = np.stack([kind(random, 2000) for _ in range(20)])
+        centre = np.mean([Pool(np.exp(row), np.zeros(2000, int), np.arange(2000)).centres[0] for row in many])
+        for _ in range(rounds):
+            logs = np.log(TIMES)[cells] + kind(random, len(cells)) + random.normal(0, drift, blocks)[of_block]
+            pool = Pool(np.exp(logs), cells, of_block)
+            cell = pool.centre(0)
+            ratio = pool.factor(pool.combination(weights, float(pool.centres[0] - pool.centres[1])), blocks)
+            ends, of_ends = pool.ends(DEPTHS)
+            (low, high), span = np.exp(ends), np.ptp(DEPTHS)
+            slope = (high - low) / span
+            half = pool.combination(np.array([-low, high]) / span @ of_ends, slope).half()
+            hits += (
+                cell.low <= TIMES[0] * np.exp(centre) <= cell.high,
+                ratio.low <= TIMES[0] / TIMES[1] <= ratio.high,
+                abs(slope - 30 * np.exp(centre)) <= half,
+            )
+    return hits / (4 * rounds)
+
+
+def of_ratios(length: int) -> tuple[int, int]:
+    """Return (held, all) of the ratios of pieces of so many pairs of results/trust.
+
+    Of streams of eight pieces or more: the whole of a shorter one is not much better known than a piece.
+    """
+    held = pieces = 0
+    for stream in records(load(TRUST)).streams.values():
+        for a, b in stream.parts:
+            if len(a) < 8 * length:
+                continue
+            whole = _centre(a / b)
+            for start in range(0, len(a) - length + 1, length):
+                piece = Pool(
+                    a[start : start + length] / b[start : start + length], np.zeros(length, int), np.arange(length)
+                ).centre(0)
+                held, pieces = held + (piece.low <= whole <= piece.high), pieces + 1
+    return held, pieces
+
+
+def of_survey(run: Run, length: int) -> Iterator[tuple[bool, bool]]:
+    """Yield (is it a time, does it hold the whole's) of each headline figure of each piece of so many blocks."""
+    readings = discovery.readings()
+    whole = {(figure.headline.key, figure.arm): figure for figure in _figures(run, readings)}
+    last = int(run.times["block"].max())
+    for start in range(0, last - length + 2, length):
+        for figure in _figures(run, readings, range(start, start + length)):
+            reference = whole[figure.headline.key, figure.arm]
+            if figure.estimate.has_interval and not figure.exact:
+                held = figure.estimate.low <= reference.estimate.value <= figure.estimate.high
+                yield "Time(" in repr(figure.headline.source), held
+
+
+def _figures(run: Run, readings: Mapping[str, Reading], blocks: Iterable[int] = ()) -> list[HeadlineFigure]:
+    if blocks:
+        times, units, counters = (
+            frame[frame["block"].isin(list(blocks))] for frame in (run.times, run.units, run.counters)
+        )
+        run = replace(run, times=times, units=units, counters=counters)
+    return figures(Analysis(run, readings), readings)
+
+
+def _centre(values: Floats) -> float:
+    return Pool(values, np.zeros(len(values), int), np.arange(len(values))).centre(0).value
+
+
+def main() -> None:
+    """Print the tables."""
+    for blocks in BLOCKS:
+        print(f"| {blocks} | " + " | ".join(f"{share:.1%}" for share in simulated(blocks, 1000)) + " |")
+    run = load(Path(sys.argv[1])) if len(sys.argv) > 1 else None
+    for length in BLOCKS:
+        held, pieces = of_ratios(length)
+        cells = [f"{held / pieces:.1%} of {pieces:,}"]
+        if run is not None:
+            outcomes = list(of_survey(run, length))
+            for times in (False, True):
+                own = [hit for is_time, hit in outcomes if is_time == times]
+                cells.append(f"{np.mean(own):.1%} of {len(own):,}" if own else "–")
+        print(f"| {length} | " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()
