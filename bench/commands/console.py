@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Console"]
 
 PLAIN_SECONDS = 10.0  # between plain lines
+LEFT_COLUMNS = 36  # `36 of 36 figures within 5 %, 105 s left`, or nearly
 PROBLEMS_SHOWN = 5  # further ones are in the rows only
 
 
@@ -35,14 +36,20 @@ class Console:
         if sys.stderr.isatty() and not self.quiet:
             from rich.console import Console as RichConsole
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+            from rich.table import Column
+
+            def still(text: str, width: int | None = None) -> TextColumn:
+                """A column that keeps its place, whatever it says."""
+                return TextColumn(text, table_column=Column(width=width, ratio=None if width else 1, no_wrap=True))
 
             columns = (
-                TextColumn("{task.fields[where]}"),
+                still("{task.fields[where]}"),
                 BarColumn(bar_width=24),
-                TextColumn("{task.percentage:>3.0f} %  {task.fields[left]}"),
+                still("{task.percentage:>3.0f} %", 5),
+                still("{task.fields[left]}", LEFT_COLUMNS),
                 TimeElapsedColumn(),
             )
-            self._live = Progress(*columns, console=RichConsole(stderr=True), transient=True)
+            self._live = Progress(*columns, console=RichConsole(stderr=True), transient=True, expand=True)
             self._task = self._live.add_task("run", total=self.seconds, where="starting", left="")
             self._live.start()
         return self
@@ -71,11 +78,13 @@ class Console:
         position = f"{cell.scenario} {cell.arm.name} depth {cell.depth} {cell.temperature} block {block + 1}"
         left = max(left, 0.0)
         end = time.strftime("%H:%M:%S", time.localtime(time.time() + left))
-        progress = f"{done} units, {f'{self._figures}, ' if self._figures else ''}{left:.0f} s left, ends {end}"
+        reached = self._figures or f"{done} units"
         if self._live is not None and self._task is not None:
-            self._live.update(self._task, where=position, left=progress, completed=self.seconds - left)
+            short = f"{reached}, {left:.0f} s left"
+            self._live.update(self._task, where=position, left=short, completed=self.seconds - left)
         elif not self.quiet and self._due():
-            self._line(f"{progress}; now {position}")
+            units = f"{done} units, " if self._figures else ""
+            self._line(f"{units}{reached}, {left:.0f} s left, ends {end}; now {position}")
 
     def figures(self, text: str) -> None:
         """Take note of how precise the headline figures are, which the next lines say."""

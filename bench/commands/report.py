@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -38,6 +41,13 @@ def report(runs: tuple[str, ...], results: Path, reports: Path, as_json: bool) -
         finish(directory, reports, as_json=as_json)
 
 
+def wrapped(line: str) -> str:
+    """Break a line at words where a terminal would break it anywhere; rows of a table stay as they are."""
+    if not sys.stdout.isatty() or "   " in line:
+        return line
+    return textwrap.fill(line, shutil.get_terminal_size().columns, subsequent_indent="  ", break_long_words=False)
+
+
 def finish(directory: Path, reports: Path, *, as_json: bool, suites: bool = False) -> None:
     """Write the page and the pyperf suites of a run and print its summary."""
     from bench.report import product
@@ -54,5 +64,5 @@ def finish(directory: Path, reports: Path, *, as_json: bool, suites: bool = Fals
         print_json(published.as_json())
         return
     for line in published.lines:
-        click.echo(line)
+        click.echo(wrapped(line))
     click.echo(f"page: {published.page}")

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.reading.analysis import Analysis
+from bench.reading.claims import Outcome
 from bench.reading.headlines import HeadlineFigure
 from bench.reading.verdicts import ClaimVerdict
 from bench.report.figures import SUBJECT
@@ -25,7 +26,7 @@ CLAIMS = ("C6", "C8")  # the claims whose verdict is surprising
 
 def lines(analysis: Analysis, headlines: Sequence[HeadlineFigure], verdicts: Iterable[ClaimVerdict]) -> list[str]:
     """Return the table of headline figures, the claims that surprise, and how far to trust them."""
-    text = [*_table(headlines), *(_verdict(verdict) for verdict in verdicts if verdict.claim.id in CLAIMS)]
+    text = [*_table(headlines), *map(_verdict, filter(_surprises, verdicts))]
     text += [line for line in (_counters(analysis), _precision(headlines), _trouble(analysis)) if line]
     return text
 
@@ -50,6 +51,10 @@ def _table(headlines: Sequence[HeadlineFigure]) -> Iterator[str]:
         console = Console(file=StringIO(), width=WIDTH, color_system=None)
         console.print(table)
         yield from (line.rstrip() for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
+
+
+def _surprises(verdict: ClaimVerdict) -> bool:
+    return verdict.claim.id in CLAIMS and verdict.outcome is not Outcome.UNTESTED
 
 
 def _verdict(verdict: ClaimVerdict) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bench import discovery
 from bench.report.page import render
 from bench.selftest.page import publish
 from bench.store.reader import load
@@ -16,14 +19,15 @@ from tests.selftest.streams import write_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from bench.reading.contract import Reading
     from bench.store.reader import Run
 
 pytestmark = pytest.mark.browser
 
+ROOT = Path(__file__).parents[2]
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+WIDE = {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False}
 DRAWN_WITHIN = 60.0
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -72,10 +76,7 @@ def any_page(request: pytest.FixtureRequest) -> Path:
 
 def show(browser: Any, page: Path, *, phone: bool = False, dark: bool = False) -> None:
     """Open the page and wait until every chart that is not folded away is drawn."""
-    if phone:
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
-    else:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE if phone else WIDE)
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
     browser.get(page.as_uri())
@@ -114,6 +115,55 @@ def test_a_phone_does_not_scroll_sideways(browser: Any, any_page: Path) -> None:
     show(browser, any_page, phone=True)
     width = browser.execute_script("return document.documentElement.scrollWidth")
     assert width <= PHONE["width"]
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return render(
+        load(ROOT / "results/example"), discovery.readings(), tmp_path_factory.mktemp("pages") / "example.html"
+    )
+
+
+@pytest.mark.parametrize(("phone", "most"), [(False, 10_000), (True, 16_000)])
+def test_it_is_short_before_anything_is_unfolded(browser: Any, example: Path, phone: bool, most: int) -> None:
+    show(browser, example, phone=phone)
+    assert browser.execute_script("return document.documentElement.scrollHeight") <= most
+
+
+def test_the_first_screen_has_all_headline_figures(browser: Any, example: Path) -> None:
+    show(browser, example)
+    ends = browser.execute_script(
+        "return [...document.querySelectorAll('.headlines tbody tr')].map((row) => row.getBoundingClientRect().bottom)"
+    )
+    assert len(ends) > 8
+    assert max(ends) <= 800
+
+
+def test_headings_are_in_order_and_tables_have_headers(browser: Any, example: Path) -> None:
+    show(browser, example)
+    browser.execute_script("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    levels = browser.execute_script(
+        "return [...document.querySelectorAll('h1, h2, h3, h4')].map((heading) => Number(heading.tagName[1]))"
+    )
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert browser.execute_script("return [...document.querySelectorAll('table')].every((table) => table.tHead)")
+    assert browser.execute_script("return [...document.querySelectorAll('.plot')].every((plot) => plot.ariaLabel)")
+
+
+def test_no_chart_has_a_legend_and_every_line_and_row_has_a_name(browser: Any, example: Path) -> None:
+    show(browser, example)
+    browser.execute_script("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    time.sleep(1)
+    named = browser.execute_script(
+        """return [...document.querySelectorAll('.plot')].map((plot) => {
+          const texts = (plot.layout.annotations ?? []).map((note) => note.text.replace(/<.*?>/g, ''));
+          const rows = plot.layout.yaxis.ticktext ?? [];
+          return [plot.layout.showlegend, texts.length + rows.length, new Set(plot.data.map((one) => one.name)).size];
+        })"""
+    )
+    assert named
+    assert all(not legend and names >= arms for legend, names, arms in named)
 
 
 def test_charts_follow_the_dark(browser: Any, page: Path) -> None:
