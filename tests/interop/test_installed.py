@@ -43,7 +43,7 @@ def run(site: Path, directory: Path, *arguments: str) -> subprocess.CompletedPro
     module, _, function = entries["console_scripts"]["layer-bench"].partition(":")
     script = directory / "layer-bench"
     script.write_text(f"from {module} import {function}\n{function}()\n")
-    command = [sys.executable, "-P", script, *arguments]
+    command = [sys.executable, "-P", str(script), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(site)}
     return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
 

@@ -114,7 +114,7 @@ def test_an_empty_run(tmp_path: Path) -> None:
     known = discovery.readings()
     page = render(run, known, tmp_path / "page.html").read_text()
     assert "This run has no unit yet" in page
-    assert lines(Analysis(run, known), [], verdicts(Analysis(run, known), known))
+    assert lines(Analysis(run, known), [], verdicts(Analysis(run, known), known)) == []
 
 
 def test_an_incomplete_run_says_so(run: Run, known: dict[str, Reading], tmp_path: Path) -> None:
