@@ -97,7 +97,7 @@ def law_sheet(analysis: Analysis, reading: Reading) -> Sheet | None:
         *("worst residual", "cells", "n units"),
     )
     note = (
-        "Fitted to all units, on logarithms (Huber's loss); intervals of 95 % from the spread of units. Shape is of the "
+        "Fitted to all units, on logarithms (Huber's loss); intervals are of 95 %. Shape is of the "
         "change over the whole range of x: flat where its interval stays within ±10 %, undecided where that and zero "
         "are both possible."
     )
@@ -217,7 +217,7 @@ def precision(analysis: Analysis, reading: Reading) -> str:
     bare = f"; {without} have one unit and no interval" if without else ""
     return (
         f"{text}; half their 95 % interval is {_width(statistics.median(widths))} of the value in the median, "
-        f"{_width(max(widths))} at worst{bare}. What no headline figure needs is measured just often enough for its chart."
+        f"{_width(max(widths))} at worst{bare}. What no headline figure needs is measured for its chart only."
     )
 
 
