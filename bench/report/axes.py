@@ -53,11 +53,6 @@ class Axis:
         return value / self.factor
 
     @property
-    def switchable(self) -> bool:
-        """Whether the reader can switch the axis between linear and logarithmic."""
-        return self.zero is None and not self.ticks
-
-    @property
     def decades(self) -> int:
         """The distance in decades between the ticks of a logarithmic axis; 0: plotly chooses."""
         low, high = self.log_range or (0.0, 0.0)

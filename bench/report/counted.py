@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from bench.reading.analysis import Analysis, Row
 from bench.reading.contract import Reading
@@ -76,7 +75,7 @@ def _panel(
     for arm in dict.fromkeys(str(row["arm"]) for row in group):
         arm_rows = [row for row in group if row["arm"] == arm]
         labels = [_hover(row, parameters, unit) for row in arm_rows]
-        style = replace(palette.style(arm), symbol="circle")
+        style = palette.style(arm)
         trace = marks.point_trace(arm, arm_rows, law.x, style, (x, y), labels, ("median", "minimum", "maximum"))
         trace["hovertemplate"] = marks.COUNTED
         data.append(trace | {"mode": "lines+markers", "line": {"width": 1}})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from bench.model import NATIVE, Temperature
@@ -12,7 +11,7 @@ from bench.reading.analysis import Analysis, Row
 from bench.reading.contract import Reading
 from bench.report import marks, rows
 from bench.report.axes import Axis, value_axis
-from bench.report.figures import PLAIN, SUBJECT, Chart, Panel, hover
+from bench.report.figures import SUBJECT, Chart, Panel, hover
 from bench.report.palette import Palette
 
 __all__ = ["headline_figure", "metrics_figure"]
@@ -110,7 +109,6 @@ def _panel(
         own = [(label, row) for label, row in labelled if row["stack"] == stack]
         arm = str(own[0][1]["arm"])
         style = palette.style(arm)
-        style = replace(style, symbol=PLAIN[style.variant > 0])
         heights = [places[label, stack] for label, _ in own]
         cells = [row for _, row in own]
         data.append(marks.dot_trace(arm, cells, heights, style, axis, [hover(row, parameters, unit) for row in cells]))

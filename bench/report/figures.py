@@ -24,7 +24,6 @@ __all__ = ["SUBJECT", "Chart", "Panel", "Series", "fit_words", "law_figures", "l
 
 SUBJECT = "overlay2"  # the driver that the questions are about
 PANEL_HEIGHT = 260
-PLAIN = ("circle", "circle-open")  # markers of drivers without and with options
 
 
 @dataclass(frozen=True)
@@ -132,8 +131,7 @@ def line_panel(
     data, ends = [], []
     for line in series:
         style = palette.style(line.arm)
-        colour = line.colour or style.colour
-        style = replace(style, colour=colour, symbol=PLAIN[style.variant > 0], dash="solid")
+        style = replace(style, colour=line.colour or style.colour)
         for fitted in (fit for fit in analysis.laws if fit.law == line.law and str(fit.arm) == line.arm):
             words = f"<b>{html.escape(line.arm)}</b>, fitted<br>{html.escape(fit_words(fitted, unit))}"
             data.append(marks.fit_trace(line.arm, fitted.line, style, axes, words))

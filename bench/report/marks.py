@@ -44,7 +44,6 @@ def layout(x: Axis, y: Axis, height: int) -> dict[str, Any]:
         shapes.append(dotted | {"x0": x.edge, "x1": x.edge, "y0": 0, "y1": 1, "yref": "paper"})
     if y.edge is not None:
         shapes.append(dotted | {"y0": y.edge, "y1": y.edge, "x0": 0, "x1": 1, "xref": "paper"})
-    ranges = {"linear": y.linear_range, "log": y.log_range}
     return {
         "height": height,
         "margin": dict(MARGIN),
@@ -57,7 +56,7 @@ def layout(x: Axis, y: Axis, height: int) -> dict[str, Any]:
         "xaxis": x.layout(),
         "yaxis": y.layout(),
         "shapes": shapes,
-        "meta": {"zero": x.zero is not None or y.zero is not None, "ranges": ranges, "decades": y.decades},
+        "meta": {"zero": x.zero is not None or y.zero is not None},
     }
 
 
@@ -112,7 +111,7 @@ def marker(style: ArmStyle) -> dict[str, Any]:
         "color": style.colour,
         "symbol": style.symbol,
         "size": MARKER_PIXELS,
-        "line": {"width": 0 if style.variant == 0 else 1.5},
+        "line": {"width": 1.5 if style.symbol.endswith("open") else 0},
     }
 
 

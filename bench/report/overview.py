@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.model import NATIVE, Arm, Temperature
+from bench.model import NATIVE, Arm
 from bench.quantities import quantity
 from bench.reading.analysis import Analysis
 from bench.reading.contract import Reading
@@ -20,7 +20,6 @@ from bench.report.summary import foremost
 __all__ = ["GlanceChart", "HeadlineTable", "Matrix", "glances", "matrix", "tables"]
 
 GLANCE_HEIGHT = 230
-WARM = {Temperature.HOT: "hot", Temperature.NEW: "new container", Temperature.COLD: "cold"}
 DEEPEST = 100.0  # the ratio from which on a cell of the matrix has the full colour
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from bench.report import marks
 from bench.report.axes import Axis
 from bench.report.figures import Chart, Panel
-from bench.report.palette import DASHES, GREY, OKABE_ITO, SYMBOLS, ArmStyle
+from bench.report.palette import GREY, OKABE_ITO, ArmStyle
 from bench.selftest import WORK
 from bench.selftest.peers import Tool
 from bench.selftest.rates import CONFIDENCE, POWER, interval, rate
@@ -18,6 +18,9 @@ from bench.selftest.results import Streamed, Trusted
 
 __all__ = ["power_figure", "tools_figure"]
 
+# Of the operations of one chart, by their place.
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "cross", "star", "hexagon", "x")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 HEIGHT = 340
 LEGEND = {"orientation": "h", "y": -0.22, "x": 0, "yanchor": "top"}
 LEGEND_PIXELS = 90
@@ -142,7 +145,7 @@ def _seconds_axis(values: Sequence[float]) -> Axis:
 
 def _style(position: int) -> ArmStyle:
     colour = position % len(OKABE_ITO)
-    return ArmStyle(OKABE_ITO[colour], SYMBOLS[position % len(SYMBOLS)], DASHES[position % len(DASHES)], "", 0)
+    return ArmStyle(OKABE_ITO[colour], SYMBOLS[position % len(SYMBOLS)], DASHES[position % len(DASHES)])
 
 
 def _split(label: str) -> tuple[str, str]:
