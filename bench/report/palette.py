@@ -2,7 +2,7 @@
 
 They are those of Okabe and Ito (Color Universal Design, 2008), which people with any common colour blindness can
 distinguish. Colour is never the only channel: every mark has its driver's name beside it, and volumes have panels of
-their own. The driver of an engine has the colour of the driver that it corresponds to, and open markers, as options have.
+their own. The driver of an engine has the colour of the one that it corresponds to, and open markers, as options have.
 """
 
 from __future__ import annotations
