@@ -200,7 +200,7 @@ def engine_driver(engine: type[Engine], storage: Storage, counterpart: type[Driv
         "usual_volumes": storage.volumes,
         "engine": engine,
         "storage": storage.name,
-        "beside": counterpart,
+        "counterpart": counterpart,
         "cumulative": storage.cumulative,
         "max_depth": engine.most_layers or counterpart.max_depth,
         "packages": (),

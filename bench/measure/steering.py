@@ -54,7 +54,7 @@ class Steering:
     def cells(self, scenario: str, block: int) -> list[Cell]:
         """Return the cells of a block: all of the first ones; later those that a figure still needs."""
         cells = list(self.plan.cells[scenario])
-        if block < LEAST_BLOCKS or scenario not in self.readings:
+        if block < LEAST_BLOCKS or not self._has_figures(scenario):
             return cells
         wanted = frozenset[Cell]().union(*(self.needs[key] for key in self._short(scenario, block)))
         return [cell for cell in cells if cell in wanted]
@@ -66,13 +66,16 @@ class Steering:
     def _gain(self, scenario: str, blocks: int) -> float | None:
         """Return by how much its figures become more precise with one more block: their sum falls as 1/sqrt(blocks).
 
-        None where it has no headline figures.
+        None where it has no headline figures of the cells of this run.
         """
-        if scenario not in self.readings:
+        if not self._has_figures(scenario):
             return None
         precisions = {(figure.headline.key, figure.arm): figure.precision for figure in self.figures.get(scenario, ())}
         short = [precisions.get(key[1:], math.inf) for key in self._short(scenario, blocks)]
         return sum(min(1.0, precision) / 2 / max(blocks, 1) for precision in short)
+
+    def _has_figures(self, scenario: str) -> bool:
+        return any(name == scenario for name, *_ in self.needs)
 
     def look(self, scenario: str, blocks: int) -> None:
         """Read the rows and make the scenario's figures again, if it has a tenth more blocks than at the last look.

@@ -7,21 +7,22 @@ what a run spends its time on. Their keys are stable: runs of other dates, hosts
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from bench.model import NATIVE, Arm, Cell, Param
 from bench.quantities import interval, quantity
-from bench.stats.estimate import Estimate
 
 if TYPE_CHECKING:
     from bench.reading.analysis import Analysis
     from bench.reading.contract import Reading
     from bench.reading.laws import Law
+    from bench.stats.estimate import Estimate
 
 __all__ = ["Count", "Glance", "Headline", "HeadlineFigure", "Slope", "Source", "Time", "TimesNative", "figures"]
 
+T = TypeVar("T")
 EXACT = "counted, the same in every unit"
 BOUND = 0.5  # half an interval as a share of the value, above which only what it is below is worth saying
 COUNTED = "counted, median and range of the units"
@@ -38,6 +39,14 @@ class Source(Protocol):
 
     def precision(self, estimate: Estimate, analysis: Analysis, reading: Reading, arm: Arm) -> float:
         """Return half the interval as a share; 0 where it is exact, NaN where there is no interval."""
+
+
+def _one(look_up: Callable[..., T | None], *names: Any, **where: Param) -> T | None:
+    """Return what a look-up of an analysis finds; None where several cells match, as in a run of other depths."""
+    try:
+        return look_up(*names, **where)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ class Time(_OfCell):
 
     def estimate(self, analysis: Analysis, reading: Reading, arm: Arm) -> Estimate | None:
         """Return the cell's estimate."""
-        return analysis.cell(reading.name, arm, self.name, **self.where)
+        return _one(analysis.cell, reading.name, arm, self.name, **self.where)
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ class TimesNative(_OfCell):
 
     def estimate(self, analysis: Analysis, reading: Reading, arm: Arm) -> Estimate | None:
         """Return the cell's ratio to native."""
-        return analysis.ratio(reading.name, arm, self.name, **self.where)
+        return _one(analysis.ratio, reading.name, arm, self.name, **self.where)
 
     def uses(self, reading: Reading, arm: Arm, cell: Cell) -> bool:
         """The cell and its native twin."""
@@ -91,7 +100,9 @@ class Count(_OfCell):
 
     def estimate(self, analysis: Analysis, reading: Reading, arm: Arm) -> Estimate | None:
         """Return the counter's median, with the range of the units as its interval."""
-        row = analysis.counter(reading.name, arm, self.name, **self.where)
+        from bench.stats.estimate import Estimate
+
+        row = _one(analysis.counter, reading.name, arm, self.name, **self.where)
         if row is None:
             return None
         middle, low, high = (float(row[key]) / self.per for key in ("median", "minimum", "maximum"))

@@ -100,6 +100,13 @@ def test_a_figure_that_cannot_be_made_is_not_waited_for(tmp_path: Path) -> None:
     assert made.cells("lookup", LEAST_UNITS) == []
 
 
+def test_cells_without_any_figure_take_all_the_time(tmp_path: Path) -> None:
+    request = Request(scenarios=("lookup",), volumes=("ext4",), drivers=("overlay2",), depths=(1, 2))
+    made, cells = steering(tmp_path / "run", 0.001, request)
+    assert made.cells("lookup", LEAST_UNITS) == cells
+    assert made.gains({"lookup": LEAST_UNITS}) == {"lookup": None}
+
+
 def test_others_than_overlay2_matter_if_they_are_named(tmp_path: Path) -> None:
     request = Request(scenarios=("lookup",), volumes=("ext4",), drivers=("fuse-overlayfs",))
     made, _ = steering(tmp_path / "run", 0.3, request)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bench.model import Sample
 
-__all__ = ["Block", "one_block", "small"]
+__all__ = ["Block", "one_block", "small", "thinned"]
 
 DEPTHS, SIZES = (1, 4), (0, 4096, parse_size("1MiB"))
 
@@ -69,6 +69,11 @@ def one_block(plan: Plan, place: Path, keep: Callable[[Cell], bool] = lambda cel
                 if keep(cell) and (compiled.ok or cell.values.get("clock") != "c"):
                     runner.observe(discovery.scenario(name), cell, 0)
     return Block(samples, listener.problems)
+
+
+def thinned(cell: Cell) -> bool:
+    """Leave out what only takes longer: more deletions, or files, show nothing new."""
+    return int(cell.values.get("deletions", 0)) <= 1000 and int(cell.values.get("files", 0)) <= 2000
 
 
 def small(scenario: str, volume: str, *drivers: str, **rest: Any) -> Plan:

@@ -22,7 +22,7 @@ from scenarios.copy_up.reading import FILES
 from tests.host.isolated import isolated
 from tests.integration.places import BY_HAND, LOOPED, own_volume, require
 from tests.measure.fakes import FOREVER, Quiet
-from tests.scenarios.blocks import one_block, small
+from tests.scenarios.blocks import one_block, small, thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,25 +43,23 @@ def profile_of(scenario: str) -> str:
     return next(name for name in PROFILES if tuple(discovery.scenario(scenario).grids(name)))
 
 
-def thinned(cell: Cell) -> bool:
-    """Leave out what only takes longer: more deletions show nothing new."""
-    return int(cell.values.get("deletions", 0)) <= 1000
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("volume", LOOPED)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_it_runs_without_an_error_or_a_mismatch(scenario: str, volume: str, place: Path) -> None:
     require(volume=volume)
     usual = {name: kind for name, kind in discovery.drivers().items() if kind.profile == "quick"}
-    asked = {"drivers": tuple(usual), "mounting": MOUNTED}.get(scenario, ())  # the others' profile has none but these
+    # the profile of these has the usual drivers and others
+    asked = {"drivers": (*usual,), "commit": (*usual,), "mounting": MOUNTED}.get(scenario, ())
+        scenario, ()
+    )  # the others' profile has none but these
     plan = small(scenario, volume, *asked, profile=profile_of(scenario))
     if scenario not in plan.cells:
         pytest.skip("; ".join(skip.reason for skip in plan.skips))
     working = {name for name, kind in usual.items() if kind().probe(discovery.volume(volume)).ok}
     two = {"native", "overlay2"}
     seen = {cell.arm.driver for cell in plan.cells[scenario]}
-    own = {"limits": {"overlay2"}, "harness": two, "steady": two, "commit": {*two, "vfs"}, "mounting": {*MOUNTED}}
+    own = {"limits": {"overlay2"}, "harness": two, "steady": two, "mounting": {*MOUNTED}}
     assert seen == own.get(scenario, working)
 
     def work() -> None:
