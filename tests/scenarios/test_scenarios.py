@@ -51,8 +51,6 @@ def test_it_runs_without_an_error_or_a_mismatch(scenario: str, volume: str, plac
     usual = {name: kind for name, kind in discovery.drivers().items() if kind.profile == "quick"}
     # the profile of these has the usual drivers and others
     asked = {"drivers": (*usual,), "commit": (*usual,), "mounting": MOUNTED}.get(scenario, ())
-        scenario, ()
-    )  # the others' profile has none but these
     plan = small(scenario, volume, *asked, profile=profile_of(scenario))
     if scenario not in plan.cells:
         pytest.skip("; ".join(skip.reason for skip in plan.skips))

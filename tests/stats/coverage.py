@@ -94,17 +94,23 @@ def of_ratios(length: int) -> tuple[int, int]:
     return held, pieces
 
 
-def of_survey(run: Run, length: int) -> Iterator[tuple[bool, bool]]:
-    """Yield (is it a time, does it hold the whole's) of each headline figure of each piece of so many blocks."""
+def of_survey(run: Run, length: int, *, spread: bool) -> Iterator[bool]:
+    """Yield whether a headline figure of a piece of so many blocks of its scenario holds the whole's.
+
+    `spread`: the piece's blocks are spread over the whole time, as those of a run are; else they succeed each other.
+    """
     readings = discovery.readings()
-    whole = {(figure.headline.key, figure.arm): figure for figure in _figures(run, readings)}
-    last = int(run.times["block"].max())
-    for start in range(0, last - length + 2, length):
-        for figure in _figures(run, readings, range(start, start + length)):
-            reference = whole[figure.headline.key, figure.arm]
-            if figure.estimate.has_interval and not figure.exact:
-                held = figure.estimate.low <= reference.estimate.value <= figure.estimate.high
-                yield "Time(" in repr(figure.headline.source), held
+    for name in run.times["scenario"].unique():
+        part = run.only(str(name), set(run.arms.values()))
+        whole = {(figure.headline.key, figure.arm): figure for figure in _figures(part, readings)}
+        blocks = int(part.times["block"].max()) + 1
+        pieces = blocks // length
+        for piece in range(pieces):
+            chosen = range(piece, pieces * length, pieces) if spread else range(piece * length, (piece + 1) * length)
+            for figure in _figures(part, readings, chosen):
+                value = whole[figure.headline.key, figure.arm].estimate.value
+                if figure.estimate.has_interval and not figure.exact:
+                    yield figure.estimate.low <= value <= figure.estimate.high
 
 
 def _figures(run: Run, readings: Mapping[str, Reading], blocks: Iterable[int] = ()) -> list[HeadlineFigure]:
@@ -129,9 +135,8 @@ def main() -> None:
         held, pieces = of_ratios(length)
         cells = [f"{held / pieces:.1%} of {pieces:,}"]
         if run is not None:
-            outcomes = list(of_survey(run, length))
-            for times in (False, True):
-                own = [hit for is_time, hit in outcomes if is_time == times]
+            for spread in (True, False):
+                own = list(of_survey(run, length, spread=spread))
                 cells.append(f"{np.mean(own):.1%} of {len(own):,}" if own else "–")
         print(f"| {length} | " + " | ".join(cells) + " |")
 
