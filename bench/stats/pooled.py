@@ -34,6 +34,7 @@ OWN_FROM = 6  # units from which a cell's own spread is estimated, where cells d
 UNEQUAL = 0.01  # the p-value of Fligner and Killeen's test below which cells do not share a spread
 STRETCHES = 6  # of a run, to see whether it drifts over minutes
 DRIFTS = 0.05  # the p-value of the F test below which the blocks of a pool drift
+NOTHING = 1e-9  # a share that is only a rounding error
 STEPS = 60  # of the M-estimate, which changes little after ten
 METHOD = "Huber's estimate of logarithms"
 BARE = "one unit a cell, no interval"
@@ -224,7 +225,10 @@ class Pool:
         if products == 0 or freedom < 1 or rest < 1:
             return 0.0
         explained = float((sums**2 / members).sum())
-        if total <= explained or stats.f.sf(explained / freedom / (total - explained) * rest, freedom, rest) >= DRIFTS:
+        if (
+            total - explained <= NOTHING * total
+            or stats.f.sf(explained / freedom / (total - explained) * rest, freedom, rest) >= DRIFTS
+        ):
             return 0.0
         # The centres have taken a share of it: 1 of as many as there are blocks.
         shared = float((sums**2).sum() - total) / products * number / freedom
