@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ __all__ = ["Schedule", "block_order"]
 
 NO_GAINS: Mapping[str, float | None] = {}
 LEAST_BLOCKS = 3  # of every cell, for its chart: pooled, three units have an interval of some 15 %
+LEAST_SHARE = 0.25  # of the time left, that the first blocks of a scenario may take before others come to their gains
 ESTIMATE_MARGIN = 1.15  # a block starts if this multiple of its scenario's last block fits in the remaining time
 
 
@@ -35,9 +37,9 @@ class Schedule:
     def next(self, remaining: float, gains: Mapping[str, float | None] = NO_GAINS) -> tuple[str, int] | None:
         """Return the scenario and block number to run with `remaining` seconds left; None if none fits or is needed.
 
-        Every scenario gets one block first, and with `gains` LEAST_BLOCKS; then that is next whose figures gain most in
-        precision per second, and when none gains anything, of those without figures (None, or not in `gains`) the one
-        with the smallest part of its share.
+        Every scenario gets one block first, and with `gains` LEAST_BLOCKS where these are cheap; then that is next whose
+        figures gain most in precision per second, and when none gains anything, of those without figures (None, or not
+        in `gains`) the one with the smallest part of its share.
         """
         fitting: list[tuple[int, float, int, str, int]] = []
         for scenario, cells in self.cells.items():
@@ -49,7 +51,8 @@ class Schedule:
                 continue
             share = self.spent.get(scenario, 0.0) / self.weights[scenario] if block else -1.0
             gain = gains.get(scenario)
-            if not block or (gains and block < LEAST_BLOCKS):
+            missing = (LEAST_BLOCKS - block) * self.last.get(scenario, 0.0)
+            if not block or (gains and 0 < missing <= (math.inf if gain is None else remaining * LEAST_SHARE)):
                 fitting.append((0, share, len(fitting), scenario, block))
             elif gain is None:
                 fitting.append((2, share, len(fitting), scenario, block))

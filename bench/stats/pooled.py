@@ -225,10 +225,10 @@ class Pool:
         if products == 0 or freedom < 1 or rest < 1:
             return 0.0
         explained = float((sums**2 / members).sum())
-        if (
-            total - explained <= NOTHING * total
-            or stats.f.sf(explained / freedom / (total - explained) * rest, freedom, rest) >= DRIFTS
-        ):
+        residual = total - explained
+        if residual <= NOTHING * total:
+            return 0.0
+        if stats.f.sf(explained / freedom / residual * rest, freedom, rest) >= DRIFTS:
             return 0.0
         # The centres have taken a share of it: 1 of as many as there are blocks.
         shared = float((sums**2).sum() - total) / products * number / freedom

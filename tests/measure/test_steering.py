@@ -132,6 +132,12 @@ def test_next_is_what_gains_most_in_a_second() -> None:
     assert chosen({"a": 0.0, "b": 0.0}, LEAST_BLOCKS - 1, {"a": 1.0, "b": 3.0}) is not None
 
 
+def test_first_blocks_that_would_take_the_time_of_others_wait_for_their_gain() -> None:
+    assert chosen({"a": 0.1, "b": 0.1}, LEAST_BLOCKS - 1, {"a": 1.0, "b": 26.0}) == "a"
+    assert chosen({"a": 0.1, "b": 0.1}, LEAST_BLOCKS - 1, {"a": 26.0, "b": 26.0}) == "a"
+    assert chosen({"a": 0.1, "b": None}, LEAST_BLOCKS - 1, {"a": 26.0, "b": 26.0}) == "b"
+
+
 @pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("0.05", 0.05), (" 2.5 %", 0.025)])
 def test_a_precision_is_a_share(text: str, share: float) -> None:
     assert parse_precision(text) == pytest.approx(share)
