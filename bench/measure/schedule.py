@@ -37,9 +37,9 @@ class Schedule:
     def next(self, remaining: float, gains: Mapping[str, float | None] = NO_GAINS) -> tuple[str, int] | None:
         """Return the scenario and block number to run with `remaining` seconds left; None if none fits or is needed.
 
-        Every scenario gets one block first, and with `gains` LEAST_BLOCKS where these are cheap; then that is next whose
-        figures gain most in precision per second, and when none gains anything, of those without figures (None, or not
-        in `gains`) the one with the smallest part of its share.
+        Every scenario gets one block first, and with `gains` LEAST_BLOCKS where these are cheap. Then comes the one
+        whose figures gain most in precision per second, and when none gains anything, of those without figures (None,
+        or not in `gains`) the one with the smallest part of its share.
         """
         fitting: list[tuple[int, float, int, str, int]] = []
         for scenario, cells in self.cells.items():
