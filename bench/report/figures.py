@@ -10,6 +10,7 @@ import html
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 from bench.quantities import quantity
@@ -62,7 +63,7 @@ def fit_words(fitted: FittedLaw, unit: str) -> str:
 
 
 def law_figures(analysis: Analysis, reading: Reading, palette: Palette) -> list[Chart]:
-    """Return one chart for each set of laws that differ by temperature only: a panel per temperature and volume."""
+    """Return one chart for each set of laws that differ by temperature only: a panel per volume and temperature."""
     cells = rows.of(analysis.cells, reading.name)
     groups: dict[tuple[Any, ...], list[Law]] = {}
     for law in reading.laws:
@@ -75,11 +76,8 @@ def law_figures(analysis: Analysis, reading: Reading, palette: Palette) -> list[
         if not laws_with_cells:
             continue
         unit = reading.metric(metric).unit
-        panels = tuple(
-            panel
-            for law, law_cells in laws_with_cells
-            for panel in _law_panels(analysis, law, law_cells, unit, palette)
-        )
+        by_law = [list(_law_panels(analysis, *pair, unit, palette)) for pair in laws_with_cells]
+        panels = tuple(panel for volume in zip_longest(*by_law) for panel in volume if panel)
         title = laws_with_cells[0][0].title if len(laws) == 1 else f"{reading.metric(metric).title} against {x}"
         units = sum(int(row["n"]) for _, law_cells in laws_with_cells for row in law_cells)
         condition = rows.pairs_words(others)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AnswerGroup", "Evidence", "Failure", "Section", "answers", "evidence", "failures", "section"]
 
+MOST_ROWS = 60  # of a table that is not folded
+LOW = 420  # pixels of a chart that a section shows before anything is unfolded
 MOST_FAILURES = 200  # listed; further ones are only counted
 
 
@@ -91,6 +93,11 @@ class Section:
     query: str
     headlines: tuple[tuple[str, str], ...] = ()  # label and value, of the first of the arms that have them
 
+    @property
+    def open_charts(self) -> tuple[Chart, ...]:
+        """The first chart, if it is low; of one with a row for each of many drivers, the matrix says the same first."""
+        return tuple(chart for chart in self.figures[:1] if all(panel.height <= LOW for panel in chart.panels))
+
 
 def section(
     analysis: Analysis, name: str, reading: Reading | None, palette: Palette, headlines: Sequence[HeadlineFigure] = ()
@@ -119,7 +126,9 @@ def section(
             replace(figure, id=f"{anchor(name)}-{number}")
             for number, figure in enumerate((figure for figure in figures if figure is not None), 1)
         ),
-        sheets=tuple(sheet for sheet in tables if sheet is not None),
+        sheets=tuple(
+            replace(sheet, folded=sheet.folded or len(sheet.rows) > MOST_ROWS) for sheet in tables if sheet is not None
+        ),
         precision=sheets.precision(analysis, reading) if reading else "",
         skips=tuple(skip for skip in analysis.run.provenance.skips if skip.scenario == name),
         mismatches=tuple(failures(units[units["mismatches"] != ""], "mismatches")),
