@@ -19,7 +19,7 @@ class Profile:
     stack_bytes: int
 
 
-PRECISION = 0.05  # the default target: what tells 10 % of difference between two runs
+PRECISION = 0.05  # the default target, which two minutes reach on a virtual machine with two CPUs
 PROFILES = {
     profile.name: profile
     for profile in (

@@ -12,7 +12,7 @@ from bench.model import Cell
 __all__ = ["Schedule", "block_order"]
 
 NO_GAINS: Mapping[str, float | None] = {}
-LEAST_BLOCKS = 3  # of every cell, for its chart: pooled, three units have an interval of some 15 %
+LEAST_BLOCKS = 3  # of every cell, for its chart: in results/example such cells have ±9 % in the median
 LEAST_SHARE = 0.25  # of the time left, that the first blocks of a scenario may take before others come to their gains
 ESTIMATE_MARGIN = 1.15  # a block starts if this multiple of its scenario's last block fits in the remaining time
 

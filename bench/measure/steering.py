@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_UNITS", "SUBJECT", "Steering"]
 
 SUBJECT = "overlay2"  # the driver whose headline figures a run is about, unless it names others
-# Of a figure before it may rest. Fewer are narrow by chance now and then, and tell nothing of the drift within minutes:
-# with six units, figures of five runs differed by more than their intervals twice as often as with these.
+# Of a figure before it may rest. Fewer are narrow by chance now and then (of three, a deletion had ±0.4 %), and too few
+# to see a drift within minutes. How often figures of several runs agree with these numbers was not measured.
 LEAST_UNITS = 12
 LEAST_LOOKED = 6  # blocks
 GROWN = 1.1  # times the blocks at the last look: then the figures of a scenario are looked at again

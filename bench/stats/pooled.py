@@ -27,8 +27,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 HUBER = 2.0
-"""Residuals beyond this times the scale count as this. With the usual 1.345, intervals of skewed times covered 91 % of
-what they should; with 2, 94 % (tests/stats/test_pooled.py). On normal times it gives away 1 % of precision."""
+"""Residuals beyond this times the scale count as this. The usual value is 1.345; simulated intervals of skewed times
+cover as often with it (tests/stats/coverage.py). With 2 the estimate is nearer to the mean."""
 NORMAL = math.sqrt(2) * 0.6744897501960817  # the median difference of two normal values, over their deviation
 OWN_FROM = 6  # units from which a cell's own spread is estimated, where cells do not share one
 UNEQUAL = 0.01  # the p-value of Fligner and Killeen's test below which cells do not share a spread
