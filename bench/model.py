@@ -190,6 +190,9 @@ class Skip:
     scenario: str = ""
 
 
+DISTURBED = "disturbed"  # the code of the warning that the host was busy
+
+
 @dataclass(frozen=True)
 class RunWarning:
     """A reason to doubt a run's figures: a stable code, a sentence, and its subject (an arm, a volume)."""

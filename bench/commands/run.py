@@ -37,7 +37,7 @@ __all__ = ["run"]
     default="5%",
     show_default=True,
     metavar="SHARE",
-    help="End before that if all headline figures are so precise.",
+    help="End before that if the units make all headline figures so precise.",
 )
 @click.option("--scenario", metavar="NAME,…", help="Only these scenarios.")
 @click.option(

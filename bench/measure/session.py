@@ -35,7 +35,7 @@ from bench.measure.planning import make
 from bench.measure.request import Request
 from bench.measure.runner import Listener, Runner, interruption
 from bench.measure.workshop import RunContext, Survey, Workload, Workshop
-from bench.model import RunWarning, Skip
+from bench.model import DISTURBED, RunWarning, Skip
 from bench.scenario import reference
 from bench.store.writer import RunWriter
 
@@ -325,7 +325,7 @@ def _disturbed_warnings(runners: Sequence[Runner]) -> list[RunWarning]:
         return []
     waited = f"{PATIENCE / 1e6:.0f} ms"
     text = f"{share:.0%} of the units found no undisturbed CPU within {waited} (bound: {DISTURBED_SHARE:.0%})"
-    return [RunWarning("disturbed", text)]
+    return [RunWarning(DISTURBED, text)]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

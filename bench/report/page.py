@@ -20,6 +20,7 @@ from bench.report import origin, overview, sections
 from bench.report.figures import Chart
 from bench.report.palette import DARK, LIGHT, Palette, split
 from bench.report.sheets import comparison_sheet
+from bench.report.summary import between_runs
 from bench.stats.compared import Compared
 from bench.store.reader import Run
 
@@ -100,6 +101,7 @@ def context(
         "command": origin.command(run),
         "complete": run.provenance.complete,
         "warnings": [*run.provenance.warnings, *run.warnings],
+        "between_runs": between_runs(analysis),
         "units": len(units) + sum(comparison.units for comparison in comparisons),
         "failed": int((units["error"] != "").sum()) + sum(comparison.failed for comparison in comparisons),
         "comparisons": comparison_sheet(comparisons) if comparisons else None,

@@ -17,7 +17,7 @@ from bench.reading.headlines import HeadlineFigure
 from bench.reading.verdicts import ClaimVerdict
 from bench.report.figures import SUBJECT
 
-__all__ = ["foremost", "lines"]
+__all__ = ["between_runs", "foremost", "lines"]
 
 WIDTH = 1_000_000  # columns of the console, so that it wraps no line
 
@@ -27,7 +27,11 @@ CLAIMS = ("C6", "C8")  # the claims whose verdict is surprising
 def lines(analysis: Analysis, headlines: Sequence[HeadlineFigure], verdicts: Iterable[ClaimVerdict]) -> list[str]:
     """Return the table of headline figures, the claims that surprise, and how far to trust them."""
     text = [*_table(headlines), *map(_verdict, filter(_surprises, verdicts))]
-    text += [line for line in (_counters(analysis), _precision(headlines), _trouble(analysis)) if line]
+    text += [
+        line
+        for line in (_counters(analysis), _precision(headlines), between_runs(analysis), _trouble(analysis))
+        if line
+    ]
     return text
 
 
@@ -87,6 +91,16 @@ def _precision(headlines: Sequence[HeadlineFigure]) -> str:
     return (
         f"Precision: half a headline figure's 95 % interval is ±{middle:.1%} in the median, "
         f"±{worst.precision:.1%} at worst ({worst.headline.label}, {worst.arm})."
+    )
+
+
+def between_runs(analysis: Analysis) -> str:
+    """Return the sentence on what intervals of times allow for a busy host; empty if they allow nothing."""
+    if not analysis.between_runs:
+        return ""
+    return (
+        f"Runs of a host as busy as this one differ by {analysis.between_runs:.0%} (standard deviation); intervals of "
+        "times include it, ratios and counts hold without it."
     )
 
 

@@ -57,17 +57,18 @@ class _Groups:
         return (self.take(group) for group in range(len(self)))
 
 
-def cell_frame(times: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
+def cell_frame(times: pd.DataFrame, parameters: Sequence[str], between_runs: float = 0.0) -> pd.DataFrame:
     """Return one row per cell and metric of `Run.times`.
 
     Columns: KEYS, the parameters, metric, value, low, high, n, method (the estimate, in the
     metric's unit), minimum, maximum, median, outliers, operations (timed calls in all units together).
+    `between_runs` is the variance of the logarithm of times between runs of this host; see `Pool`.
     """
     groups = _Groups(times, [*KEYS, *parameters, "metric"])
     values, operations = _floats(times["value"]), times["operations"].to_numpy(dtype=np.int64)
     units = [(values[index], times["block"].to_numpy(dtype=np.int64)[index]) for index in groups]
     rows = []
-    for estimate, index in zip(_pooled(groups.keys, units), groups, strict=True):
+    for estimate, index in zip(_pooled(groups.keys, units, between_runs), groups, strict=True):
         range_ = spread(values[index])
         rows.append(
             (
@@ -157,7 +158,7 @@ def _floats(column: pd.Series[Any]) -> Floats:
     return column.to_numpy(dtype=np.float64)
 
 
-def _pooled(keys: pd.DataFrame, units: Sequence[tuple[Floats, Ints]]) -> list[Estimate]:
+def _pooled(keys: pd.DataFrame, units: Sequence[tuple[Floats, Ints]], between_runs: float = 0.0) -> list[Estimate]:
     """Return the centre of each cell, whose units are given by values and blocks; see `Pool`.
 
     Where a value is not positive (a difference may be lost in noise) there are no logarithms: such a cell is by itself.
@@ -168,7 +169,7 @@ def _pooled(keys: pd.DataFrame, units: Sequence[tuple[Floats, Ints]]) -> list[Es
         if positive:
             values, blocks = (np.concatenate([units[cell][part] for cell in positive]) for part in (0, 1))
             indices = np.repeat(np.arange(len(positive)), [len(units[cell][0]) for cell in positive])
-            pool = Pool(values, indices, blocks)
+            pool = Pool(values, indices, blocks, between_runs)
             estimates |= {cell: pool.centre(index) for index, cell in enumerate(positive)}
         estimates |= {int(cell): centre(units[cell][0]) for cell in cells if cell not in positive}
     return [estimates[cell] for cell in range(len(units))]

@@ -38,6 +38,7 @@ NOTHING = 1e-9  # a share that is only a rounding error
 STEPS = 60  # of the M-estimate, which changes little after ten
 METHOD = "Huber's estimate of logarithms"
 BARE = "one unit a cell, no interval"
+BETWEEN = ", and between runs of a busy host"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,14 @@ class Combination:
     value: float
     variance: float
     freedom: float
+
+    def plus(self, known: float) -> Combination:
+        """Add a variance that is known, not estimated."""
+        if not known or math.isnan(self.variance):
+            return self
+        variance = self.variance + known
+        freedom = self.freedom * (variance / self.variance) ** 2 if self.variance else math.inf
+        return Combination(self.value, variance, freedom)
 
     def half(self, confidence: float = CONFIDENCE) -> float:
         """Return half the width of the interval of `confidence`; NaN where the variance is not known."""
@@ -69,11 +78,16 @@ class Pool:
 
     A unit's logarithm is its cell's centre, plus what its block shares (the drift of the machine), plus a rest. Whether
     cells share a spread is tested, where two of them have OWN_FROM units or more; if not, each such cell has its own,
-    and the others share theirs. Raises ValueError for values that are not positive, or arrays of different lengths.
+    and the others share theirs. All units of a run share what makes it another run's time; no unit shows its variance,
+    so `between_runs` gives it (0: that of this run alone is wanted). It is no part of ratios and differences.
+    Raises ValueError for values that are not positive, or arrays of different lengths.
     """
 
-    def __init__(self, values: npt.ArrayLike, cells: npt.ArrayLike, blocks: npt.ArrayLike) -> None:
+    def __init__(
+        self, values: npt.ArrayLike, cells: npt.ArrayLike, blocks: npt.ArrayLike, between_runs: float = 0.0
+    ) -> None:
         """Estimate the centres, and the variances within and between blocks."""
+        self.between_runs = between_runs
         self.values = np.asarray(values, dtype=np.float64)
         self.cells, self.blocks = np.asarray(cells, dtype=np.int64), np.asarray(blocks, dtype=np.int64)
         if not len(self.values) == len(self.cells) == len(self.blocks):
@@ -112,10 +126,10 @@ class Pool:
         """Return in words where an interval comes from; `half` is NaN where there is none."""
         if math.isnan(half):
             return BARE
-        cells = len(self.counts)
+        cells, runs = len(self.counts), BETWEEN if self.between_runs else ""
         if cells == 1:
-            return METHOD
-        return f"{METHOD}, spread of {cells} cells" if self.shared else f"{METHOD}, spread by cell"
+            return METHOD + runs
+        return METHOD + (f", spread of {cells} cells" if self.shared else ", spread by cell") + runs
 
     def combination(self, weights: Floats, value: float) -> Combination:
         """Return what units with these `weights` tell: their influences' weighted sum varies as the result does."""
@@ -130,10 +144,12 @@ class Pool:
         blocks = float((np.bincount(self.blocks, weights) ** 2).sum())
         pieces.append((blocks * self.between, max(len(np.unique(self.blocks)) - 1, 1)))
         variance = sum(piece for piece, _ in pieces)
-        if variance == 0:
-            return Combination(value, 0.0, pieces[0][1])
-        freedom = variance**2 / sum(piece**2 / own for piece, own in pieces)
-        return self._with_slow_drift(weights, Combination(value, variance, freedom))
+        if variance > 0:
+            freedom = variance**2 / sum(piece**2 / own for piece, own in pieces)
+            own = self._with_slow_drift(weights, Combination(value, variance, freedom))
+        else:
+            own = Combination(value, 0.0, pieces[0][1])
+        return own.plus(float(weights.sum()) ** 2 * self.between_runs)
 
     def _with_slow_drift(self, weights: Floats, combined: Combination) -> Combination:
         """Return the variance between stretches of successive blocks instead, where it is larger (F test).

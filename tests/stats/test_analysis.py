@@ -15,6 +15,7 @@ from scipy import stats
 from bench.model import Arm, Sample, Temperature
 from bench.reading.analysis import Analysis
 from bench.reading.laws import Law
+from bench.report.summary import between_runs
 from bench.stats.pooled import Pool
 from bench.store.rows import RESERVED
 from tests.builders import make_reading, make_sample, make_samples, read_back
@@ -61,6 +62,24 @@ def test_a_cell_is_the_centre_of_its_units(tmp_path: Path) -> None:
     row = told.cells.iloc[0]
     assert (row["n"], row["operations"], row["minimum"], row["maximum"]) == (10, 70, min(values), max(values))
     assert (row["median"], row["outliers"]) == (float(np.median(values)), 0)
+
+
+def test_times_of_a_busy_host_allow_for_other_runs(tmp_path: Path) -> None:
+    samples = make_samples([{"arm": arm} for arm in ("native@ext4", "overlay2@ext4")])
+    busy = {"warnings": [{"code": "disturbed", "text": "40% of the units found no undisturbed CPU"}]}
+    arm, runs = (
+        Arm.parse("overlay2@ext4"),
+        [read_back(tmp_path / "quiet", samples), read_back(tmp_path / "busy", samples, **busy)],
+    )
+    quiet, disturbed = (Analysis(run, {}) for run in runs)
+    own, allowing = (analysis.cell("first-write", arm, "time") for analysis in (quiet, disturbed))
+    assert own is not None
+    assert allowing is not None
+    assert own.value == allowing.value
+    assert own.low > allowing.low
+    assert quiet.ratio("first-write", arm, "time") == disturbed.ratio("first-write", arm, "time")
+    assert not between_runs(quiet)
+    assert "differ by 3%" in between_runs(disturbed)
 
 
 def test_order_of_rows_does_not_matter(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bench.stats.estimate import CONFIDENCE
+from bench.stats.fit import line
 from bench.stats.pooled import HUBER, OWN_FROM, Pool
 from tests.stats.coverage import CELLS, of_ratios, simulated
 
@@ -59,6 +60,25 @@ def test_cells_tell_their_spread_together() -> None:
     widths = [np.log(estimate.high / estimate.low) for estimate in apart]
     assert np.log(together.centre(0).high / together.centre(0).low) < 0.6 * np.mean(widths)
     assert "spread of 8 cells" in together.centre(0).method
+
+
+def test_what_is_between_runs_widens_times_and_slopes_but_no_growth() -> None:
+    random = np.random.default_rng(3)
+    cells, blocks = survey(20)
+    values = np.exp(random.normal(0, 0.01, len(cells))) * (100 + 10 * cells)
+    own, among = (Pool(values, cells, blocks, variance) for variance in (0.0, 0.03**2))
+    time, wider = own.centre(0), among.centre(0)
+    assert (time.value, time.n) == (wider.value, wider.n)
+    halves = [np.log(estimate.high / estimate.value) / 1.96 for estimate in (time, wider)]
+    assert halves[1] == pytest.approx(np.hypot(halves[0], 0.03), rel=0.05)
+    assert "between runs" in wider.method
+    alone, allowed = (line(pool, np.arange(CELLS)) for pool in (own, among))
+    assert alone is not None
+    assert allowed is not None
+    assert (allowed.slope.high - allowed.slope.value) / allowed.slope.value > 1.96 * 0.03
+    assert allowed.growth.low == pytest.approx(alone.growth.low, abs=1e-9)
+    equal = Pool([2.0] * 6, [0] * 6, range(6), 0.03**2).centre(0)  # units without any spread
+    assert np.log(equal.high / equal.value) == pytest.approx(1.96 * 0.03, rel=1e-3)
 
 
 @given(pools, st.floats(1e-3, 1e3))
