@@ -91,6 +91,17 @@ def test_what_is_not_is_measured_again_with_all_that_it_needs(tmp_path: Path) ->
     assert gains["lookup"] > 0
 
 
+def test_cells_of_precise_figures_stay_until_the_last_one_rests(tmp_path: Path) -> None:
+    """A unit's neighbours are part of its conditions."""
+    made, cells = steering(tmp_path / "run", 0.001)
+    every = [cell for cell in cells if any(cell in needed for needed in made.needs.values())]
+    keys = [key for key in made.needs if key[1] == "lookup_layer_new"]
+    made.figures["lookup"] = [figure for figure in made.figures["lookup"] if figure.headline.key != keys[0][1]]
+    assert made.words == "2 of 3 figures within 5 %"
+    assert {cell.temperature for cell in every} == {"hot", "new container", "cold"}
+    assert made.cells("lookup", LEAST_UNITS) == every
+
+
 def test_a_figure_that_cannot_be_made_is_not_waited_for(tmp_path: Path) -> None:
     """Two depths are no slope."""
     request = Request(scenarios=("lookup",), volumes=("ext4",), drivers=("overlay2",), depths=(1, 32))
