@@ -89,9 +89,9 @@ class Runner:
                 self.deadline - time.monotonic(), steering.gains(scheduler.begun) if steering else schedule.NO_GAINS
             )
         ) is not None:
-            name, block = chosen
+            name, block = chosen.scenario, chosen.block
             start = time.monotonic()
-            cells = steering.cells(name, block) if steering else self.plan.cells[name]
+            cells = steering.cells(chosen) if steering else self.plan.cells[name]
             for cell in schedule.block_order(cells, self.plan.request.seed, name, block):
                 if (name, block, cell) in self.partial:
                     continue
@@ -104,6 +104,14 @@ class Runner:
                 steering.look(name, scheduler.begun[name])
                 self.listener.figures(steering.words)
         return scheduler.begun
+
+    def block(self, number: int) -> None:
+        """Run one unit of each cell that has one in block `number`, scenario by scenario."""
+        for name, cells in self.plan.cells.items():
+            scenario = discovery.scenario(name)
+            for cell in schedule.block_order(cells, self.plan.request.seed, name, number):
+                self.listener.unit(cell, number, self.sequence, self.deadline - time.monotonic())
+                self.observe(scenario, cell, number)
 
     def build(self) -> None:
         """Build every chain of the plan."""

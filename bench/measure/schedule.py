@@ -1,4 +1,4 @@
-"""Choice of the next block: scenarios share the time by weight, and no block starts that cannot end in time."""
+"""NextBlock of the next block: scenarios share the time by weight, and no block starts that cannot end in time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,30 @@ from dataclasses import dataclass, field
 
 from bench.model import Cell
 
-__all__ = ["Schedule", "block_order"]
+__all__ = ["Gain", "NextBlock", "Schedule", "block_order"]
 
-NO_GAINS: Mapping[str, float | None] = {}
+
+@dataclass(frozen=True)
+class Gain:
+    """What one more block of a scenario's figures is worth: their gain in precision, summed.
+
+    `share`: the cells of such a block, in those of its last one.
+    """
+
+    precision: float
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class NextBlock:
+    """The next block: its scenario and number, and whether it has all cells or those of figures only."""
+
+    scenario: str
+    block: int
+    whole: bool
+
+
+NO_GAINS: Mapping[str, Gain | None] = {}
 LEAST_BLOCKS = 3  # of every cell, for its chart: in results/example such cells have ±9 % in the median
 LEAST_SHARE = 0.25  # of the time left, that the first blocks of a scenario may take before others come to their gains
 ESTIMATE_MARGIN = 1.15  # a block starts if this multiple of its scenario's last block fits in the remaining time
@@ -34,34 +55,34 @@ class Schedule:
     spent: dict[str, float] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
 
-    def next(self, remaining: float, gains: Mapping[str, float | None] = NO_GAINS) -> tuple[str, int] | None:
-        """Return the scenario and block number to run with `remaining` seconds left; None if none fits or is needed.
+    def next(self, remaining: float, gains: Mapping[str, Gain | None] = NO_GAINS) -> NextBlock | None:
+        """Return the block to run with `remaining` seconds left; None if none fits or is needed.
 
-        Every scenario gets one block first, and with `gains` LEAST_BLOCKS where these are cheap. Then comes the one
-        whose figures gain most in precision per second, and when none gains anything, of those without figures (None,
-        or not in `gains`) the one with the smallest part of its share.
+        Every scenario gets one block first, and with `gains` LEAST_BLOCKS of all cells where these are cheap. Then
+        comes the one whose figures gain most in precision per second, and when none gains anything, of those without
+        figures (None, or not in `gains`) the one with the smallest part of its share.
         """
-        fitting: list[tuple[int, float, int, str, int]] = []
+        fitting: list[tuple[int, float, int, NextBlock]] = []
         for scenario, cells in self.cells.items():
             block = self.begun.get(scenario, 0)
             limits = [cell.max_blocks for cell in cells]
             if None not in limits and block >= max(limit for limit in limits if limit is not None):
                 continue
-            if block and self.last[scenario] * ESTIMATE_MARGIN > remaining:
-                continue
+            last, gain = self.last.get(scenario, 0.0), gains.get(scenario)
             share = self.spent.get(scenario, 0.0) / self.weights[scenario] if block else -1.0
-            gain = gains.get(scenario)
-            missing = (LEAST_BLOCKS - block) * self.last.get(scenario, 0.0)
+            missing = (LEAST_BLOCKS - block) * last
             if not block or (gains and 0 < missing <= (math.inf if gain is None else remaining * LEAST_SHARE)):
-                fitting.append((0, share, len(fitting), scenario, block))
+                rank, value, whole, seconds = 0, share, True, last
             elif gain is None:
-                fitting.append((2, share, len(fitting), scenario, block))
-            elif gain > 0:
-                fitting.append((1, -gain / max(self.last[scenario], 1e-9), len(fitting), scenario, block))
-        if not fitting or remaining <= 0:
-            return None
-        *_, scenario, block = min(fitting)
-        return scenario, block
+                rank, value, whole, seconds = 2, share, True, last
+            elif gain.precision > 0:
+                seconds = last * gain.share
+                rank, value, whole = 1, -gain.precision / max(seconds, 1e-9), False
+            else:
+                continue
+            if seconds * ESTIMATE_MARGIN <= remaining:
+                fitting.append((rank, value, len(fitting), NextBlock(scenario, block, whole)))
+        return min(fitting)[-1] if fitting and remaining > 0 else None
 
     def ran(self, scenario: str, seconds: float) -> None:
         """Record that a block of `scenario` took `seconds`."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench import discovery
 from bench.measure.plan import Plan
-from bench.measure.schedule import LEAST_BLOCKS
+from bench.measure.schedule import Gain, NextBlock
 from bench.model import Arm, Cell
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Steering:
     directory: Path
     figures: dict[str, list[HeadlineFigure]] = field(default_factory=dict)  # by scenario, at the last look
     looked: dict[str, int] = field(default_factory=dict)  # blocks at the last look
+    measured: dict[str, int] = field(default_factory=dict)  # cells of the last block, by scenario
 
     def __post_init__(self) -> None:
         """Find the arms that matter, and for each of their figures the cells that it needs."""
@@ -54,25 +55,24 @@ class Steering:
         """Half an interval as a share, that every figure is to have."""
         return self.plan.request.precision
 
-    def cells(self, scenario: str, block: int) -> list[Cell]:
-        """Return the cells of a block: all of the first ones; later those of figures, until none needs more units.
+    def cells(self, choice: NextBlock) -> list[Cell]:
+        """Return the cells of a block: all, or those of figures, until none needs more units.
 
         Cells of one scenario rest together, because what ran before a unit is part of its conditions: lookups in a new
         container of 125 layers took 30 % less once the cold units between them rested (one run; docs/method.md).
         """
-        cells = list(self.plan.cells[scenario])
-        if block < LEAST_BLOCKS or not self._has_figures(scenario):
-            return cells
-        if not any(self._short(scenario, block)):
-            return []
-        wanted = frozenset[Cell]().union(*(needed for key, needed in self.needs.items() if key[0] == scenario))
-        return [cell for cell in cells if cell in wanted]
+        cells = list(self.plan.cells[choice.scenario])
+        if not choice.whole:
+            wanted = self._wanted(choice.scenario) if any(self._short(choice.scenario, choice.block)) else frozenset()
+            cells = [cell for cell in cells if cell in wanted]
+        self.measured[choice.scenario] = len(cells)
+        return cells
 
-    def gains(self, begun: Mapping[str, int]) -> Mapping[str, float | None]:
+    def gains(self, begun: Mapping[str, int]) -> Mapping[str, Gain | None]:
         """Return the gain of each scenario after so many blocks; empty if no scenario has figures."""
         return {name: self._gain(name, begun.get(name, 0)) for name in self.plan.cells} if self.readings else {}
 
-    def _gain(self, scenario: str, blocks: int) -> float | None:
+    def _gain(self, scenario: str, blocks: int) -> Gain | None:
         """Return by how much its figures become more precise with one more block: their sum falls as 1/sqrt(blocks).
 
         None where it has no headline figures of the cells of this run.
@@ -81,7 +81,13 @@ class Steering:
             return None
         precisions = {(figure.headline.key, figure.arm): figure.precision for figure in self.figures.get(scenario, ())}
         short = [precisions.get(key[1:], math.inf) for key in self._short(scenario, blocks)]
-        return sum(min(1.0, precision) / 2 / max(blocks, 1) for precision in short)
+        gained = sum(min(1.0, precision) / 2 / max(blocks, 1) for precision in short)
+        before = self.measured.get(scenario, 0)
+        return Gain(gained, len(self._wanted(scenario)) / before if before else 1.0)
+
+    def _wanted(self, scenario: str) -> frozenset[Cell]:
+        """Return the cells of all figures of a scenario."""
+        return frozenset[Cell]().union(*(needed for key, needed in self.needs.items() if key[0] == scenario))
 
     def _has_figures(self, scenario: str) -> bool:
         return any(name == scenario for name, *_ in self.needs)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bench.measure.schedule import ESTIMATE_MARGIN, Schedule, block_order
+from bench.measure.schedule import ESTIMATE_MARGIN, NextBlock, Schedule, block_order
 from bench.model import Arm, Cell, Temperature
 
 SEEDS = st.integers(0, 2**32)
@@ -58,9 +58,9 @@ def simulate(schedule: Schedule, costs: dict[str, float], budget: float) -> list
         one = schedule.next(left)
         if one is None:
             return chosen
-        chosen.append((*one, left))
-        schedule.ran(one[0], costs[one[0]])
-        left -= costs[one[0]]
+        chosen.append((one.scenario, one.block, left))
+        schedule.ran(one.scenario, costs[one.scenario])
+        left -= costs[one.scenario]
     raise AssertionError("it does not end")
 
 
@@ -89,7 +89,7 @@ def test_time_is_shared_by_weight_to_within_a_block(costs: dict[str, float], wei
     for _ in range(60):
         one = schedule.next(1e9)
         assert one is not None
-        schedule.ran(one[0], costs[one[0]])
+        schedule.ran(one.scenario, costs[one.scenario])
     shares = {name: schedule.spent[name] / weights[name] for name in NAMES}
     for name, other in product(NAMES, NAMES):
         # When `name` was last chosen it had had no more of its share than `other`.
@@ -120,4 +120,4 @@ def test_a_scenario_that_does_not_fit_makes_room_for_one_that_does() -> None:
     schedule = Schedule({"long": make_cells(1), "short": make_cells(1)}, {"long": 1.0, "short": 0.1})
     schedule.ran("long", 10.0)
     schedule.ran("short", 1.0)
-    assert schedule.next(5.0) == ("short", 1)
+    assert schedule.next(5.0) == NextBlock("short", 1, True)

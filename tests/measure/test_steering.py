@@ -9,7 +9,7 @@ import pytest
 
 from bench.measure.planning import make
 from bench.measure.request import Request, parse_precision
-from bench.measure.schedule import LEAST_BLOCKS, Schedule
+from bench.measure.schedule import LEAST_BLOCKS, Gain, NextBlock, Schedule
 from bench.measure.steering import LEAST_UNITS, Steering
 from bench.model import Cell, Sample
 from tests.builders import make_sample, write_run
@@ -17,6 +17,7 @@ from tests.builders import make_sample, write_run
 if TYPE_CHECKING:
     from pathlib import Path
 
+LATER = NextBlock("lookup", LEAST_UNITS, False)
 LOOKUP = Request(scenarios=("lookup",), volumes=("ext4",), drivers=("overlay2",))
 
 
@@ -55,13 +56,13 @@ def steering(
 
 def test_the_first_blocks_have_all_cells(tmp_path: Path) -> None:
     made, cells = steering(tmp_path / "run", 0.001)
-    assert all(made.cells("lookup", block) == cells for block in range(LEAST_BLOCKS))
+    assert all(made.cells(NextBlock("lookup", block, True)) == cells for block in range(LEAST_BLOCKS))
 
 
 def test_what_is_precise_enough_rests(tmp_path: Path) -> None:
     made, _ = steering(tmp_path / "run", 0.001)
-    assert made.cells("lookup", LEAST_UNITS) == []
-    assert made.gains({"lookup": LEAST_UNITS}) == {"lookup": 0}
+    assert made.cells(LATER) == []
+    assert made.gains({"lookup": LEAST_UNITS}) == {"lookup": Gain(0, 1)}
     assert made.words == "3 of 3 figures within 5 %"
 
 
@@ -75,20 +76,20 @@ def test_what_may_not_be_measured_again_is_not_waited_for(tmp_path: Path) -> Non
     write_run(tmp_path / "run", [])
     made = Steering(plan, tmp_path / "run")
     most = max(cell.max_blocks or 0 for cell in plan.cells["inodes"])
-    assert [(made.gains({"inodes": blocks})["inodes"] or 0) > 0 for blocks in (most - 1, most)] == [True, False]
+    assert [made.gains({"inodes": blocks})["inodes"] != Gain(0) for blocks in (most - 1, most)] == [True, False]
 
 
 def test_what_is_not_is_measured_again_with_all_that_it_needs(tmp_path: Path) -> None:
     made, cells = steering(tmp_path / "run", 0.3)
     assert made.words == "0 of 3 figures within 5 %"
-    wanted = made.cells("lookup", LEAST_UNITS)
+    wanted = made.cells(LATER)
     assert {cell.arm.name for cell in wanted} == {"overlay2@ext4", "native@ext4"}
     assert [cell for cell in wanted if cell.arm.name == "native@ext4"] == [
         cell for cell in cells if (cell.arm.name, cell.depth, cell.temperature) == ("native@ext4", 32, "hot")
     ]
     gains = made.gains({"lookup": LEAST_UNITS})
     assert gains["lookup"] is not None
-    assert gains["lookup"] > 0
+    assert gains["lookup"].precision > 0
 
 
 def test_cells_of_precise_figures_stay_until_the_last_one_rests(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_cells_of_precise_figures_stay_until_the_last_one_rests(tmp_path: Path) 
     made.figures["lookup"] = [figure for figure in made.figures["lookup"] if figure.headline.key != keys[0][1]]
     assert made.words == "2 of 3 figures within 5 %"
     assert {cell.temperature for cell in every} == {"hot", "new container", "cold"}
-    assert made.cells("lookup", LEAST_UNITS) == every
+    assert made.cells(LATER) == every
 
 
 def test_a_figure_that_cannot_be_made_is_not_waited_for(tmp_path: Path) -> None:
@@ -107,14 +108,17 @@ def test_a_figure_that_cannot_be_made_is_not_waited_for(tmp_path: Path) -> None:
     request = Request(scenarios=("lookup",), volumes=("ext4",), drivers=("overlay2",), depths=(1, 32))
     made, _ = steering(tmp_path / "run", 0.001, request)
     assert made.words == "1 of 1 figures within 5 %"
-    assert made.cells("lookup", LEAST_UNITS) == []
+    assert made.cells(LATER) == []
 
 
 def test_cells_without_any_figure_take_all_the_time(tmp_path: Path) -> None:
     request = Request(scenarios=("lookup",), volumes=("ext4",), drivers=("overlay2",), depths=(1, 2))
     made, cells = steering(tmp_path / "run", 0.001, request)
-    assert made.cells("lookup", LEAST_UNITS) == cells
     assert made.gains({"lookup": LEAST_UNITS}) == {"lookup": None}
+    assert Schedule(made.plan.cells, {"lookup": 1.0}, {"lookup": LEAST_UNITS}, last={"lookup": 1.0}).next(
+        9.0, {"lookup": None}
+    ) == NextBlock("lookup", LEAST_UNITS, True)
+    assert cells
 
 
 def test_others_than_overlay2_matter_if_they_are_named(tmp_path: Path) -> None:
@@ -125,14 +129,16 @@ def test_others_than_overlay2_matter_if_they_are_named(tmp_path: Path) -> None:
     assert {arm.driver for _, _, arm in made.needs} == {"overlay2"}
 
 
-def chosen(gains: dict[str, float | None], blocks: int, last: dict[str, float]) -> str | None:
+def chosen(gains: dict[str, float | None], blocks: int, last: dict[str, float], share: float = 1.0) -> str | None:
     plan = make(LOOKUP)
     schedule = Schedule(dict.fromkeys(gains, plan.cells["lookup"]), dict.fromkeys(gains, 0.5))
     for _ in range(blocks):
         for name in gains:
             schedule.ran(name, last[name])
-    following = schedule.next(100.0, gains)
-    return following[0] if following else None
+    following = schedule.next(
+        100.0, {name: None if gain is None else Gain(gain, share) for name, gain in gains.items()}
+    )
+    return following.scenario if following else None
 
 
 def test_next_is_what_gains_most_in_a_second() -> None:
@@ -141,6 +147,21 @@ def test_next_is_what_gains_most_in_a_second() -> None:
     assert chosen({"a": 0.0, "b": None}, LEAST_BLOCKS, {"a": 1.0, "b": 3.0}) == "b"
     assert chosen({"a": 0.0, "b": 0.0}, LEAST_BLOCKS, {"a": 1.0, "b": 3.0}) is None
     assert chosen({"a": 0.0, "b": 0.0}, LEAST_BLOCKS - 1, {"a": 1.0, "b": 3.0}) is not None
+
+
+def test_a_block_of_few_cells_is_as_cheap_as_these() -> None:
+    """A scenario whose whole block takes long comes to its figures by a block of their cells."""
+    whole = {"a": 10.0, "b": 26.0}
+    assert chosen({"a": 0.0, "b": 0.1}, 1, {"a": 90.0, "b": 90.0}) is None
+    assert chosen({"a": 0.0, "b": 0.1}, 1, {"a": 90.0, "b": 90.0}, share=0.1) == "b"
+    plan = make(LOOKUP)
+    schedule = Schedule(dict.fromkeys(whole, plan.cells["lookup"]), dict.fromkeys(whole, 0.5))
+    for name, seconds in whole.items():
+        schedule.ran(name, seconds)
+    assert schedule.next(90.0, {"a": Gain(0.1), "b": Gain(0.2)}) == NextBlock("a", 1, True)
+    schedule.ran("a", 10.0)
+    schedule.ran("a", 10.0)
+    assert schedule.next(90.0, {"a": Gain(0.01), "b": Gain(0.2)}) == NextBlock("b", 1, False)
 
 
 def test_first_blocks_that_would_take_the_time_of_others_wait_for_their_gain() -> None:
