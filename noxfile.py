@@ -1,4 +1,4 @@
-"""The front door: ./noxw -s bench, gate, aa, report, tests, perf, lint or typecheck.
+"""The front door: ./noxw -s bench, gate, aa, kernels, report, tests, perf, lint or typecheck.
 
 Each session has an environment of its own below .nox, installed once and again whenever
 pyproject.toml changes. What follows `--` goes to the command behind the session:
@@ -102,6 +102,14 @@ def aa(session: nox.Session) -> None:
     _install(session, groups=("aa",))
     _bench(session, "setup", "--aa")
     _bench(session, "aa", *session.posargs)
+
+
+@nox.session
+def kernels(session: nox.Session) -> None:
+    """Measure on several kernels, in instructions: `python -m bench kernels`."""
+    _install(session)
+    _bench(session, "setup", "--guests")
+    _bench(session, "kernels", *session.posargs)
 
 
 @nox.session

@@ -16,6 +16,8 @@ from bench.commands.ab import ab
 from bench.commands.clean import clean
 from bench.commands.doctor import doctor
 from bench.commands.gate import gate
+from bench.commands.kernel import kernel
+from bench.commands.kernels import kernels
 from bench.commands.list import list_things
 from bench.commands.report import report
 from bench.commands.run import run
@@ -88,5 +90,5 @@ def cli() -> None:
     """  # noqa: D301  click wants the character, not its name
 
 
-for command in (setup, doctor, list_things, run, report, clean, ab, gate, aa):
+for command in (setup, doctor, list_things, run, report, clean, ab, gate, aa, kernel, kernels):
     cli.add_command(command)

@@ -11,6 +11,9 @@ from typing import Any
 from bench.errors import BenchError
 
 __all__ = [
+    "DISTURBED",
+    "INSTRUCTIONS",
+    "NANOSECONDS",
     "NATIVE",
     "TURNS",
     "WITHOUT_EFFECT",
@@ -30,6 +33,8 @@ __all__ = [
     "parse_size",
 ]
 
+INSTRUCTIONS = "instructions"  # the clock of a run whose metrics count them in place of nanoseconds
+NANOSECONDS = "ns"  # the unit of metrics, unless their reading says otherwise
 NATIVE = "native"  # the driver that others are compared with
 TURNS = "in turns with the other unit of its pair"  # in a row's `how`, under `operations`
 WITHOUT_EFFECT = "without effect"  # in a row's `how`: the requested options that are not in effect

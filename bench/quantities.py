@@ -7,13 +7,16 @@ import math
 __all__ = ["interval", "quantity", "scale"]
 
 _TIMES = (("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9))
+_INSTRUCTIONS = (("instr.", 1.0), ("M instr.", 1e6))
 _SIZES = (("B", 1.0), ("KiB", 2.0**10), ("MiB", 2.0**20), ("GiB", 2.0**30))
 _LADDERS = {
     "ns": _TIMES,
+    "instructions": _INSTRUCTIONS,
     "bytes": _SIZES,
     "bytes/s": tuple((f"{name}/s", factor) for name, factor in _SIZES),
 }
 DIGITS = 3
+EXACT_DIGITS = 4  # of counts of instructions, which repeat to a thousandth and better
 
 
 def scale(largest: float, unit: str) -> tuple[str, float]:
@@ -25,10 +28,10 @@ def scale(largest: float, unit: str) -> tuple[str, float]:
     return fitting[-1] if fitting else ladder[0]
 
 
-def _digits(value: float) -> str:
+def _digits(value: float, digits: int = DIGITS) -> str:
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    places = max(0, DIGITS - 1 - math.floor(math.log10(abs(value))))
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:,.{places}f}"
 
 
@@ -39,7 +42,7 @@ def _joined(number: str, unit: str) -> str:
 def quantity(value: float, unit: str) -> str:
     """Return one value with its unit: `1.42 µs`, `3.10×`."""
     name, factor = scale(value, unit)
-    return _joined(_digits(value / factor), name)
+    return _joined(_digits(value / factor, _precise(unit)), name)
 
 
 def interval(value: float, low: float, high: float, unit: str) -> str:
@@ -47,4 +50,9 @@ def interval(value: float, low: float, high: float, unit: str) -> str:
     if math.isnan(low) or math.isnan(high):
         return f"{quantity(value, unit)} [one unit, no interval]"
     name, factor = scale(value, unit)
-    return f"{_joined(_digits(value / factor), name)} [{_digits(low / factor)}, {_digits(high / factor)}]"
+    number, least, most = (_digits(each / factor, _precise(unit)) for each in (value, low, high))
+    return f"{_joined(number, name)} [{least}, {most}]"
+
+
+def _precise(unit: str) -> int:
+    return EXACT_DIGITS if unit == "instructions" else DIGITS

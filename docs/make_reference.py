@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from bench import discovery
 from bench.cli import cli
-from bench.store.records import PaceRecord, Provenance, Row
+from bench.store.records import PaceRecord, Place, Provenance, Row
 
 TARGET = Path(__file__).with_name("reference.md")
 HEAD = """# Reference
@@ -27,7 +28,15 @@ def command_part(name: str, command: click.Command) -> str:
         parts.append(f"```console\n{inspect.cleandoc(examples.partition(':')[2])}\n```")
     options = [one for one in command.params if isinstance(one, click.Option)]
     rows = [f"| {_names(one)} | {' '.join((one.help or '').split())}{_default(one)} |" for one in options]
-    return "\n\n".join([*parts, "\n".join(["| option | |", "|---|---|", *rows])])
+    return "\n\n".join([*parts, *(["\n".join(["| option | |", "|---|---|", *rows])] if rows else [])])
+
+
+def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Yield every command by name, those of a group after the group."""
+    for name, command in sorted(group.commands.items()):
+        yield f"{prefix}{name}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{prefix}{name} ")
 
 
 def _usage(name: str, command: click.Command) -> str:
@@ -77,12 +86,13 @@ def reference() -> str:
     parts = [
         HEAD,
         "## Commands",
-        *(command_part(name, command) for name, command in sorted(cli.commands.items())),
+        *(command_part(name, command) for name, command in commands(cli)),
         "## Results",
         "`results/<run>/samples.jsonl` has a row per unit; `run.json` says how the run was made, and may have more.",
         record_part("A row", Row),
         record_part("Its pace", PaceRecord),
         record_part("run.json", Provenance),
+        record_part("Its place", Place),
         headlines_part(),
     ]
     return "\n\n".join(parts) + "\n"

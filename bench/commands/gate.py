@@ -27,6 +27,7 @@ __all__ = ["gate"]
 
 BUDGET = "5m"  # the default
 CONFIG = Path("pyproject.toml")
+EXACT = Path("bench-exact.json")  # the baseline of kernels
 MORE_TIME = "give a larger --budget"
 
 
@@ -53,6 +54,11 @@ def OUTPUT_OPTIONS(command: Any) -> Any:  # noqa: N802  a decorator as those of 
 @click.option("--update", is_flag=True, help="Write the baseline instead of judging by it.")
 @click.option("--budget", metavar="TIME", help="Give up after this time. [default: 5m]")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")
+@click.option(
+    "--kernel",
+    metavar="VERSION|FILE",
+    help="Judge this kernel by counts of instructions; what is measured, the baseline says.",
+)
 @OUTPUT_OPTIONS
 @RESULTS_OPTION
 @WORKDIR
@@ -69,6 +75,8 @@ def gate(runs: tuple[str, ...], results: Path, as_json: bool, **params: Any) -> 
       python -m bench gate --junit gate.xml
       python -m bench gate --compare fuse-overlayfs@ext4 fuse-overlayfs,binary=./new@ext4 --no-counters
       python -m bench gate RUN --baseline old.json        judge a run that is there
+      python -m bench gate --kernel 6.12 --scenario lookup,copy_up --baseline exact.json --update
+      python -m bench gate --kernel ./linux/arch/x86/boot/bzImage --baseline exact.json
     """  # noqa: D301  click wants the character, not its name
     from dataclasses import replace
 
@@ -80,6 +88,8 @@ def gate(runs: tuple[str, ...], results: Path, as_json: bool, **params: Any) -> 
         path = params[name]
         if path and not path.parent.is_dir():
             raise BenchError(f"cannot write {path}", why=f"{path.parent} is no directory", fix="make it first")
+    if params["kernel"]:
+        return _kernel(params, runs, results, as_json=as_json)
     status = 0
     if not runs:
         directory, status = _measure(config, params, results, quiet=as_json)
@@ -100,6 +110,49 @@ def gate(runs: tuple[str, ...], results: Path, as_json: bool, **params: Any) -> 
     _report(result, params, as_json=as_json)
     failed = any((analysis.run.units["error"] != "").any() for analysis in analyses)
     return result.exit_status or (EXIT_USAGE if failed or status else 0)
+
+
+def _kernel(params: dict[str, Any], runs: tuple[str, ...], results: Path, *, as_json: bool) -> int:
+    """Measure on a kernel in guests; make the baseline, or judge by it."""
+    import msgspec
+
+    from bench.commands.options import session_of
+    from bench.gate import exact
+    from bench.gate.verdict import GateResult
+    from bench.guest import archive, boots
+    from bench.measure.request import Request
+    from bench.reading.analysis import Analysis
+    from bench.reading.headlines import figures
+    from bench.report.product import readings_of
+    from bench.store.reader import load
+
+    if runs or params["arms"]:
+        raise BenchError("--kernel goes with no run and no --compare", fix="`python -m bench kernels` compares kernels")
+    path = params["baseline"] or EXACT
+    baseline = None if params["update"] else exact.read(path)
+    if baseline is None:
+        asked = Request(
+            seed=params["seed"],
+            scenarios=listed(params["scenario"], str) or boots.SCENARIOS,
+            drivers=params["drivers"],
+            volumes=listed(params["volume"], str),
+        )
+    else:
+        asked = msgspec.convert(baseline.request, Request)
+    number = baseline.boots if baseline else boots.BOOTS
+    kernel = archive.obtain(params["kernel"])
+    context = session_of(results, params["workdir"], asked.seconds, quiet=as_json)
+    directory, status = boots.execute(asked, kernel, context, boots=number)
+    run = load(directory)
+    readings = readings_of(run)
+    headlines = figures(Analysis(run, readings), readings)
+    if baseline is None:
+        exact.write(path, made := exact.make(run, headlines))
+        click.echo(f"baseline: {path}, {len(made.figures)} figures of {made.kernel}")
+        return status
+    result = GateResult(tuple(exact.judge(baseline, run, headlines)), inconclusive_fails=True)
+    _report(result, params, as_json=as_json)
+    return result.exit_status or status
 
 
 def _settings(path: Path | None) -> GateConfig:

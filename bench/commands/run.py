@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.measure.request import Request
+    from bench.measure.workshop import RunContext
 
 __all__ = ["run"]
 
@@ -48,6 +49,15 @@ __all__ = ["run"]
 @click.option("--size", metavar="SIZE,…", help="These file sizes: 0, 4KiB, 16MiB.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")
 @click.option("--resume", "resumed", metavar="RUN", help="Go on with a run that was cut short.")
+@click.option(
+    "--kernel",
+    metavar="VERSION|FILE",
+    help="On this kernel, in guests whose clock counts instructions (`kernel list`).",
+)
+@click.option(
+    "--boots", type=click.IntRange(1, 999), default=3, show_default=True, help="With --kernel: guests, a block each."
+)
+@click.option("--memory", metavar="SIZE", help="With --kernel: of each guest. [default: 4GiB]")
 @RESULTS_OPTION
 @REPORTS_OPTION
 @WORKDIR
@@ -61,13 +71,16 @@ def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdi
       python -m bench run --profile standard --seed 7
       python -m bench run --budget 5m --scenario copy_up,lookup --volume ext4
       python -m bench run --driver overlay2 --driver overlay2,metacopy=on --scenario copy_up
+      python -m bench run --kernel 6.12 --scenario lookup,copy_up
       python -m bench run --resume 20260102T030405Z-quick-s1
     """  # noqa: D301  click wants the character, not its name
     from bench.measure import session
 
     request = _request(params)
     context = session_of(results, workdir, request.seconds, quiet=as_json)
-    if resumed:
+    if params["kernel"]:
+        directory, status = _in_guests(request, context, params)
+    elif resumed:
         directory, status = session.resume(directory_of(results, resumed), context)
     else:
         directory, status = session.execute(request, context)
@@ -75,6 +88,15 @@ def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdi
         return status
     finish(directory, reports, as_json=as_json, suites=True)
     return status
+
+
+def _in_guests(request: Request, context: RunContext, params: dict[str, Any]) -> tuple[Path, int]:
+    from bench.guest import archive, boots
+    from bench.model import parse_size
+
+    kernel = archive.obtain(params["kernel"])
+    memory = parse_size(params["memory"]) >> 20 if params["memory"] else boots.MEMORY_MIB
+    return boots.execute(request, kernel, context, boots=params["boots"], memory_mib=memory)
 
 
 def _request(params: dict[str, Any]) -> Request:

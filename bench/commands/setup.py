@@ -15,6 +15,7 @@ __all__ = ["setup"]
 @click.command()
 @click.option("--tests", "group", flag_value="tests", help="Also what the tests need.")
 @click.option("--aa", "group", flag_value="aa", help="Also what aa asks for a second opinion.")
+@click.option("--guests", "group", flag_value="guests", help="Also what runs other kernels.")
 @click.option("--engines", "group", flag_value="engines", help="Also container engines; no service is started.")
 def setup(group: Group | None) -> None:
     """Install the system packages that are missing (as root, with apt-get), saying what and why first.

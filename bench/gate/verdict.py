@@ -15,6 +15,7 @@ class Tier(enum.StrEnum):
 
     COUNTERS = "counters"  # exact figures against a stored baseline, on any machine
     TIMES = "times"  # two arms interleaved in one run
+    EXACT = "instructions"  # counts of a kernel in a guest against a stored baseline, on any machine
     STORED = "stored times"  # ratios to native against a stored baseline, on the same machine
 
 

@@ -20,10 +20,11 @@ OPT_OUT = "BENCH_NO_INSTALL"  # if set, never install system packages
 POLICY = "/usr/sbin/policy-rc.d"
 LOCK_SECONDS = 120  # apt-get waits this long for another apt-get, such as a new machine's first upgrade
 
-Group = Literal["bench", "tests", "aa", "engines"]
+Group = Literal["bench", "tests", "aa", "engines", "guests"]
 ALL: frozenset[Group] = frozenset({"bench", "tests", "aa"})
 TESTS: frozenset[Group] = frozenset({"tests"})
 PEERS: frozenset[Group] = frozenset({"tests", "aa"})
+GUESTS: frozenset[Group] = frozenset({"tests", "guests"})
 ENGINES: frozenset[Group] = frozenset({"tests", "engines"})  # not of `bench`: they install services on the host
 
 
@@ -52,6 +53,7 @@ COMMON = (
     Package("cc", "gcc", "the comparison of the clock with C", PEERS, also=("libc6-dev",), version="--version"),
     Package("runc", "runc", "the containers of all engines", ENGINES),
     Package("busybox", "busybox-static", "what runs in the engines' containers", ENGINES),
+    Package("qemu-system-x86_64", "qemu-system-x86", "guests with other kernels (kernels, run --kernel)", GUESTS),
     Package("hyperfine", "hyperfine", "what hyperfine says beside the suite (aa)", PEERS),
 )
 

@@ -9,7 +9,7 @@ from bench.errors import BenchError
 from bench.host.packages import install_hint
 from bench.measure.plan import Plan
 from bench.measure.request import Request
-from bench.measure.selection import LEFT_OUT, arms_of, cells_of, check_depths, profile_skip, volumes_of
+from bench.measure.selection import LEFT_OUT, arms_of, cells_of, check_depths, profile_of, profile_skip, volumes_of
 from bench.measure.sizing import lay_out
 from bench.model import NATIVE, Skip
 from bench.volumes.base import require_program
@@ -34,7 +34,7 @@ def make(request: Request) -> Plan:
             why = f"the program {lacking[0]} is not installed"
             plan.skips.append(Skip(f"scenario {scenario.name}", why, install_hint(lacking[0]), scenario=scenario.name))
             continue
-        if not tuple(scenario.grids(request.profile)):
+        if not tuple(scenario.grids(profile_of(request, scenario))):
             left_out = profile_skip(f"scenario {scenario.name}", "standard", "", request)
             plan.skips.append(replace(left_out, scenario=scenario.name))
             continue

@@ -17,7 +17,7 @@ from bench.measure.support import arm_support, cell_support, driver_of
 from bench.model import NATIVE, Arm, Cell, Param, Skip, Support, Temperature
 from bench.scenario.contract import Grid, Scenario
 
-__all__ = ["LEFT_OUT", "MAX_DEPTH", "arms_of", "cells_of", "check_depths", "profile_skip", "volumes_of"]
+__all__ = ["LEFT_OUT", "MAX_DEPTH", "arms_of", "cells_of", "check_depths", "profile_of", "profile_skip", "volumes_of"]
 
 MAX_DEPTH = 500  # for drivers without a limit: that of overlayfs, beyond which there is nothing to compare
 LEFT_OUT = "leaves it out"  # the end of a skip's reason: it was not named
@@ -135,9 +135,16 @@ def check_depths(request: Request, arms: Iterable[tuple[Arm, Driver]]) -> None:
                 raise BenchError(f"{name} takes at most {limit} layers", why=f"depth {depth} was asked for")
 
 
+def profile_of(request: Request, scenario: Scenario) -> str:
+    """Return the profile whose grids of a scenario are measured: a scenario that is named has grids, if any has."""
+    order = list(PROFILES)
+    names = order[order.index(request.profile) :] if scenario.name in request.scenarios else []
+    return next((name for name in names if tuple(scenario.grids(name))), request.profile)
+
+
 def _grids(request: Request, scenario: Scenario) -> Iterable[Grid]:
     """Yield the scenario's grids, with axes replaced by those of the request."""
-    for grid in scenario.grids(request.profile):
+    for grid in scenario.grids(profile_of(request, scenario)):
         changed = grid
         if request.depths:
             changed = replace(changed, depths=request.depths)
@@ -152,10 +159,11 @@ def _grids(request: Request, scenario: Scenario) -> Iterable[Grid]:
 def cells_of(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> list[Cell]:
     """Return the cells of a scenario on these arms; add skips for those of the grids that are not possible."""
     request = plan.request
-    profile = PROFILES[request.profile]
+    name = profile_of(request, scenario)
+    profile = PROFILES[name]
     cells: dict[Cell, Cell] = {}  # keyed without max_blocks; if two grids have a cell, the first grid's wins
     skipped: dict[str, Skip] = {}
-    if request.rootless and any(Temperature.COLD in grid.temperatures for grid in scenario.grids(request.profile)):
+    if request.rootless and any(Temperature.COLD in grid.temperatures for grid in scenario.grids(name)):
         reason = "only root can mount a file system again"
         skipped["cold"] = Skip(f"{scenario.name}: cold cells", reason, "run as root", scenario=scenario.name)
     for grid, (arm, driver) in product(_grids(request, scenario), arms):

@@ -37,12 +37,12 @@ from bench.measure.runner import Listener, Runner, interruption
 from bench.measure.workshop import RunContext, Survey, Workload, Workshop
 from bench.model import DISTURBED, RunWarning, Skip
 from bench.scenario import reference
-from bench.store.writer import RunWriter
+from bench.store.writer import Writer
 
 if TYPE_CHECKING:
     from bench.store.reader import Run
 
-__all__ = ["execute", "extend", "new_run_id", "resume", "start"]
+__all__ = ["execute", "extend", "new_run_id", "now", "provenance", "resume", "start"]
 
 # The mount point in the private namespace is one of these standard directories, which must not contain
 # anything that the run uses; nothing changes outside the namespace.
@@ -59,9 +59,9 @@ LOCK_NAME = "\0layer-bench"  # an abstract socket: it has no file and disappears
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def new_run_id(request: Request, kind: str = "", now: datetime.datetime | None = None) -> str:
+def new_run_id(request: Request, kind: str = "", when: datetime.datetime | None = None) -> str:
     """Return the name of a new run: time, kind (for an ordinary run the profile) and seed."""
-    timestamp = now or datetime.datetime.now(datetime.UTC)
+    timestamp = when or datetime.datetime.now(datetime.UTC)
     return f"{timestamp:%Y%m%dT%H%M%SZ}-{kind or request.profile}-s{request.seed}"
 
 
@@ -83,22 +83,22 @@ def resume(directory: Path, session: RunContext) -> tuple[Path, int]:
     from bench.store.reader import load
 
     earlier = load(directory)
-    provenance = earlier.provenance
-    if provenance.kind:
+    record = earlier.provenance
+    if record.kind:
         why = "pairs are compared within one stretch of time"
         raise BenchError(f"run {directory.name} is no survey and cannot go on", why=why, fix="start a new one")
-    if provenance.complete:
+    if record.complete:
         raise BenchError(f"run {directory.name} is complete", fix="start a new one")
     _require_unpacked(earlier)
     try:
-        if not provenance.request:
+        if not record.request:
             raise ValueError("it has no request")
-        if unknown := provenance.request.keys() - {field.name for field in dataclasses.fields(Request)}:
+        if unknown := record.request.keys() - {field.name for field in dataclasses.fields(Request)}:
             raise ValueError(f"this version knows no {min(unknown)}")
-        request = msgspec.convert(provenance.request, Request)
+        request = msgspec.convert(record.request, Request)
     except ValueError as error:
         raise BenchError(f"{directory / 'run.json'} does not say what was asked for", why=str(error)) from error
-    used = provenance.seconds
+    used = record.seconds
     if used >= request.seconds:
         raise BenchError(f"run {directory.name} has used its {request.seconds:.0f} s", fix="start a new one")
     continued = dataclasses.replace(session, started=session.started - used)
@@ -150,8 +150,9 @@ def _run(plan: Plan, session: RunContext, directory: Path, workload: Workload, f
             _print(line)
         if any(discovery.volume(recipe_name(name)).filesystem for name in plan.volumes):
             workdir.require_space(work, plan.needed_bytes)
-        provenance = _provenance(session, plan, directory.name)
-        writer = RunWriter(directory, {**provenance, **facts})
+        known = {"skips": plan.skips, "cells": {name: len(cells) for name, cells in plan.cells.items()}}
+        described = provenance(session, plan.request, directory.name)
+        writer = session.writer(directory, {**described, **known, **facts})
         undo.callback(writer.close)
         if not all(discovery.volume(recipe_name(name)).filesystem for name in plan.volumes):
             work = undo.enter_context(WorkDirectory(work))
@@ -192,21 +193,21 @@ def _host_lock() -> Iterator[None]:
         yield
 
 
-def _provenance(session: RunContext, plan: Plan, run_id: str) -> dict[str, Any]:
+def provenance(session: RunContext, request: Request, run_id: str) -> dict[str, Any]:
+    """Return what run.json says of a run before anything is planned or measured."""
     return {
         "run": run_id,
         "version": __version__,
         "command": list(session.command),
-        "request": plan.request,
-        "started": _now(),
+        "request": request,
+        "started": now(),
         "host": fingerprint.fingerprint(),
-        "skips": plan.skips,
-        "cells": {name: len(cells) for name, cells in plan.cells.items()},
         "warnings": [],
     }
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time of day as run.json has it."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
@@ -216,7 +217,7 @@ class _Worker:
 
     plan: Plan
     session: RunContext
-    writer: RunWriter
+    writer: Writer
     work: Path
     workload: Workload
 
@@ -252,7 +253,7 @@ class _Worker:
         return self.writer.directory.name
 
     def _save(self, **changes: Any) -> None:
-        self.writer.save(ended=_now(), seconds=round(time.monotonic() - self.session.started, 3), **changes)
+        self.writer.save(ended=now(), seconds=round(time.monotonic() - self.session.started, 3), **changes)
 
     def _close(self, **changes: Any) -> None:
         """Record why the run ended early; a failure to do so is ignored in favour of the first error."""

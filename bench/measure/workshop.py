@@ -16,10 +16,10 @@ from bench.measure.runner import Listener, Runner
 from bench.measure.schedule import LEAST_BLOCKS
 from bench.measure.steering import Steering
 from bench.model import Cell, Temperature
-from bench.store.writer import RunWriter
+from bench.store.writer import RunWriter, Writer
 from bench.volumes.base import LoopVolume, Volume, keeps_nanoseconds
 
-__all__ = ["RunContext", "Survey", "Workload", "Workshop", "place_of"]
+__all__ = ["Block", "RunContext", "Survey", "Workload", "Workshop", "place_of"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class RunContext:
     command: Sequence[str]
     listener: Callable[[], Any]  # makes a context manager whose value is a Listener, in the run's process
     started: float  # time.monotonic() at the start of the command, from which the budget counts
+    writer: Callable[[Path, Mapping[str, Any]], Writer] = RunWriter  # opens a run's directory
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Workshop:
 
     plan: Plan
     session: RunContext
-    writer: RunWriter
+    writer: Writer
     work: Path
     listener: Listener
     stage: Path
@@ -120,6 +121,20 @@ class Survey:
             _continue(runner, self.rows)
             runner.steering = Steering(shop.plan, shop.writer.directory)
             return {"blocks": runner.run()}
+
+
+@dataclass(frozen=True)
+class Block:
+    """Run block `number` of all scenarios, however long it takes."""
+
+    number: int
+
+    def __call__(self, shop: Workshop) -> Mapping[str, Any]:
+        """Measure; there are no facts to add."""
+        with shop.runner() as runner:
+            runner.build()
+            runner.block(self.number)
+        return {}
 
 
 def _continue(runner: Runner, rows: Sequence[Mapping[str, Any]]) -> None:

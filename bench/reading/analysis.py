@@ -204,6 +204,11 @@ class Analysis:
         pool = Pool(units["value"], cells.ngroup(), units["block"], self.between_runs**2)
         return line(pool, cells.first().to_numpy(dtype=float))
 
+    @property
+    def time_unit(self) -> str:
+        """What the run's clock counted: nanoseconds, or instructions of a guest."""
+        return self.run.time_unit
+
     @functools.cached_property
     def between_runs(self) -> float:
         """The standard deviation of the logarithm of a time between runs of this host, as far as it is known."""

@@ -8,8 +8,10 @@ run can be read anywhere. Constants that both parts need, such as numbers in the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from bench.model import NANOSECONDS
 
 if TYPE_CHECKING:
     from bench.reading.analysis import Analysis
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Judge", "Reading"]
 
 Judge = Callable[["Analysis"], Iterable["Finding"]]
+Timed = TypeVar("Timed", "Metric", "Headline")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,3 +50,11 @@ class Reading:
     def metric(self, name: str) -> Metric:
         """Return the metric `name`."""
         return next(metric for metric in self.metrics if metric.name == name)
+
+    def timed_in(self, unit: str) -> Reading:
+        """Return this reading of a run whose clock counted in `unit`, in place of nanoseconds."""
+
+        def timed(items: tuple[Timed, ...]) -> tuple[Timed, ...]:
+            return tuple(replace(item, unit=unit) if item.unit == NANOSECONDS else item for item in items)
+
+        return replace(self, metrics=timed(self.metrics), headlines=timed(self.headlines), costs=timed(self.costs))

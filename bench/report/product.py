@@ -11,6 +11,7 @@ from typing import Any
 
 from bench import discovery
 from bench.errors import BenchError
+from bench.model import NANOSECONDS
 from bench.reading.analysis import Analysis
 from bench.reading.claims import Answer
 from bench.reading.contract import Reading
@@ -68,9 +69,14 @@ class Product:
         }
 
 
+def readings_of(run: Run) -> dict[str, Reading]:
+    """Return all readings, with the run's unit of time."""
+    return {name: reading.timed_in(run.time_unit) for name, reading in discovery.readings().items()}
+
+
 def answers(analysis: Analysis) -> list[Answer]:
     """Return the answers of all scenarios of the run, in the scenarios' order."""
-    readings = discovery.readings()
+    readings = readings_of(analysis.run)
     return [answer for name in analysis.scenarios if name in readings for answer in readings[name].answers(analysis)]
 
 
@@ -79,8 +85,8 @@ def publish(run: Run, reports: Path, *, suites: bool = False) -> Product:
 
     With `suites`, also write the run's times in the formats of pyperf and pytest-benchmark beside its rows.
     """
-    readings = discovery.readings()
-    if suites:
+    readings = readings_of(run)
+    if suites and run.time_unit == NANOSECONDS:  # those programs know no other unit
         _write_suites(run, readings.values())
     comparisons = compared(run) if run.provenance.comparisons is not None else []
     analysis = Analysis(run.surveyed, readings)

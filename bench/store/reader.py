@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bench.errors import BenchError, no_run
-from bench.model import NATIVE, Arm, RunWarning
+from bench.model import NANOSECONDS, NATIVE, Arm, RunWarning
 from bench.store.effects import without_effect
 from bench.store.records import SCHEMA, Provenance, upgraded
 from bench.store.rows import RESERVED, read, rows_of
@@ -55,6 +55,11 @@ class Run:
     def id(self) -> str:
         """The name of the run, which is that of its directory."""
         return self.directory.name
+
+    @property
+    def time_unit(self) -> str:
+        """What the run's clock counted: nanoseconds, or the instructions of a guest."""
+        return self.provenance.place.clock if self.provenance.place else NANOSECONDS
 
     @property
     def samples(self) -> Path:

@@ -18,6 +18,7 @@ __all__ = [
     "SCHEMA",
     "Compares",
     "PaceRecord",
+    "Place",
     "Provenance",
     "Row",
     "Side",
@@ -70,6 +71,7 @@ class Row(msgspec.Struct, gc=False, kw_only=True):
         default_factory=PaceRecord
     )
     how: Annotated[dict[str, str], "how it was mounted and made"]
+    clock: Annotated[str, "`instructions`: metrics count those of a guest, in place of nanoseconds"] = "nanoseconds"
     error: Annotated[str, "why the unit is no sample; empty if it is one"]
 
 
@@ -114,6 +116,21 @@ class StreamRecord(Compares, frozen=True, kw_only=True):
     tool: str = ""
 
 
+class Place(msgspec.Struct, kw_only=True):
+    """The guest in which a run was carried out."""
+
+    kernel: Annotated[str, "its release"]
+    origin: Annotated[str, "where the kernel is from: a file, this host, a suite of the archive"]
+    sha256: Annotated[str, "of the kernel's image"]
+    initramfs: Annotated[str, "sha256 of the files in the guest: the suite, Python, programs, modules"]
+    clock: Annotated[str, "what metrics count"]
+    machine: Annotated[str, "the program that emulates it, its version and arguments that matter"]
+    memory_mib: Annotated[int, "of each guest"]
+    boots: Annotated[int, "each of which measured one block"]
+    command_line: Annotated[str, "of the kernel, in the first boot"]
+    refused: Annotated[dict[str, str], "modules that the kernel did not take, and why"] = {}
+
+
 class Provenance(msgspec.Struct, kw_only=True):
     """What run.json says, as far as something depends on it."""
 
@@ -123,6 +140,7 @@ class Provenance(msgspec.Struct, kw_only=True):
     command: Annotated[list[str], "that made the run"] = []
     request: Annotated[dict[str, Any], "what was asked for"] = {}
     host: Annotated[dict[str, Any], "machine, kernel, tools and packages"] = {}
+    place: Annotated[Place | None, "the guest that it was measured in; null for this host"] = None
     started: Annotated[str, "time of day, ISO 8601, UTC"] = ""
     seconds: Annotated[float, "how long it measured"] = 0.0
     complete: Annotated[bool, "whether it ended by itself"] = False

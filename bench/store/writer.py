@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -17,7 +17,7 @@ from bench.errors import BenchError
 from bench.model import Sample
 from bench.store.records import SCHEMA, Provenance
 
-__all__ = ["RunWriter", "write_json"]
+__all__ = ["RunWriter", "Writer", "row", "write_json"]
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -54,8 +54,25 @@ def row(sample: Sample) -> dict[str, Any]:
         "proofs": list(sample.proofs),
         "pace": dict(sample.pace),
         "how": dict(sample.how),
+        "clock": "nanoseconds",
         "error": sample.error,
     }
+
+
+class Writer(Protocol):
+    """Receiver of a run's rows and provenance."""
+
+    directory: Path
+    provenance: dict[str, Any]
+
+    def add(self, sample: Sample) -> None:
+        """Take one row."""
+
+    def save(self, **changes: Any) -> None:
+        """Change the provenance."""
+
+    def close(self) -> None:
+        """Take no more."""
 
 
 class RunWriter:
@@ -92,7 +109,11 @@ class RunWriter:
 
     def add(self, sample: Sample) -> None:
         """Append one row with a single write."""
-        line = json.dumps(row(sample), ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
+        self.append(row(sample))
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Do as `add`, for a row that another machine made of its sample."""
+        line = json.dumps(row, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
         data = line.encode()
         try:
             if os.write(self._samples, data) != len(data):

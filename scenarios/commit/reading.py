@@ -23,6 +23,7 @@ OWN, COMPARED = "from the container's own layer", "by comparing trees"  # values
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
     """Yield the cost of finding the changes in a step of a build."""
+    unit = analysis.time_unit
     conditions = {"files": TYPICAL, "depth": analysis.depth(READING.name, DEPTH)}
     for arm in analysis.arms(READING.name):
         find, naive = (analysis.cell(READING.name, arm, metric, **conditions) for metric in ("find", "naive"))
@@ -32,8 +33,8 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
         if any(how.get("changes") == COMPARED for how in units.loc[units["arm"] == str(arm), "how"].unique()):
             continue  # with an option of this arm the layer does not tell the changes: both figures are of comparing
         yield Answer(
-            f"Finding what a container changed of {TYPICAL:,} files takes {find.text('ns')} from its own layer, "
-            f"{naive.text('ns')} by comparing everything.",
+            f"Finding what a container changed of {TYPICAL:,} files takes {find.text(unit)} from its own layer, "
+            f"{naive.text(unit)} by comparing everything.",
             arm,
             READING.name,
         )
@@ -41,6 +42,7 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
 
 def judge_build(analysis: Analysis) -> Iterator[Finding]:
     """C3: whether building and committing is faster if the changes are in a layer of their own."""
+    unit = analysis.time_unit
     conditions = {"files": TYPICAL, "depth": analysis.depth(READING.name, DEPTH)}
     for arm in analysis.arms(READING.name):
         own = analysis.cell(READING.name, arm, "layer", **conditions)
@@ -50,8 +52,8 @@ def judge_build(analysis: Analysis) -> Iterator[Finding]:
             yield Finding(
                 str(arm),
                 Outcome.CONFIRMED if faster else Outcome.QUALIFIED,
-                f"making a layer of {3 * CHANGES} changes in {TYPICAL:,} files took {own.text('ns')}, where the whole "
-                f"tree has to be compared (vfs) {vfs.text('ns')}",
+                f"making a layer of {3 * CHANGES} changes in {TYPICAL:,} files took {own.text(unit)}, where the whole "
+                f"tree has to be compared (vfs) {vfs.text(unit)}",
             )
 
 

@@ -30,6 +30,7 @@ SMALL_FILE: dict[str, Param] = {  # the cell of the headline figures
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
     """Yield the cost of a first write on each file system."""
+    unit = analysis.time_unit
     depth = analysis.depth("copy_up", SWEEP_DEPTH)
     for arm in analysis.arms("copy_up"):
         law = analysis.law("copy_up", "first_write", "size", arm, temperature=HOT.value)
@@ -40,17 +41,18 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
         times = f", {ratio.text('×')} a plain write at 4 KiB" if ratio else ""
         if law.line.shape in {"flat", "undecided"}:
             cell = analysis.cell("copy_up", arm, "first_write", **conditions)
-            cost = cell.text("ns") if cell else law.line.intercept.text("ns")
+            cost = cell.text(unit) if cell else law.line.intercept.text(unit)
             size_text = "whatever the file's size" if law.line.shape == "flat" else "for 4 KiB; its growth is undecided"
             text = f"A first write costs {cost} {size_text}{times}."
         else:
             per_mib = law.line.slope.scaled(MIB)
-            text = f"A first write costs {law.line.intercept.text('ns')} + {per_mib.text('ns')} per MiB{times}."
+            text = f"A first write costs {law.line.intercept.text(unit)} + {per_mib.text(unit)} per MiB{times}."
         yield Answer(text, arm, "copy_up")
 
 
 def judge_whole_file(analysis: Analysis) -> Iterator[Finding]:
     """C6: the whole file is copied if no extent is shared; the claim is refuted if the file is cloned."""
+    unit = analysis.time_unit
     depth = analysis.depth("copy_up", SWEEP_DEPTH)
     for arm in analysis.arms("copy_up"):
         if arm.driver != "overlay2":
@@ -64,8 +66,8 @@ def judge_whole_file(analysis: Analysis) -> Iterator[Finding]:
         if shared is None or opened is None or write is None or again is None:
             continue
         figures = (
-            f"opening a 1 MiB file for writing took {opened.text('ns')}, the first 4 KiB write {write.text('ns')}, "
-            f"opening and writing it again {again.text('ns')}"
+            f"opening a 1 MiB file for writing took {opened.text(unit)}, the first 4 KiB write {write.text(unit)}, "
+            f"opening and writing it again {again.text(unit)}"
         )
         device = f"{format_size(written['median'] / FILES)} reached the device per file" if written else ""
         if shared["median"] > 0:

@@ -71,7 +71,7 @@ def _cause(analysis: Analysis, arm: Arm) -> str:
     if arm.engine and arm.storage in COPYING and arm.volume.partition(",")[0] in CLONING:
         return "the engine's copies are clones, so that a first write copies blocks; ours are not, without reflink=on"
     if _by_daemon(arm):
-        theirs, ours = (quantity(_fast(analysis, arm, prefix), "ns") for prefix in ("", BY_HAND))
+        theirs, ours = (quantity(_fast(analysis, arm, prefix), analysis.time_unit) for prefix in ("", BY_HAND))
         return (
             "a request is answered on the caller's processor or, much later, on another, as the scheduler has it: in "
             f"the fastest unit a lookup takes {theirs}, by hand {ours}"
@@ -113,13 +113,14 @@ def _fast(analysis: Analysis, arm: Arm, prefix: str) -> float:
 
 def tables(analysis: Analysis) -> Iterator[Table]:
     """Yield the tables of all drivers against a plain directory and of engines against stacks by hand."""
+    unit = analysis.time_unit
     rows = []
     arms = sorted(analysis.arms(READING.name), key=lambda arm: (arm.volume, bool(arm.engine)))  # engines last
     for arm in arms:
         ratios = [analysis.ratio(READING.name, arm, metric, depth=_depth(analysis)) for metric in SAME]
         if any(ratios):
             added = [analysis.cell(READING.name, arm, metric, depth=_depth(analysis)) for metric in ADDED]
-            rows.append((str(arm), *_cells(ratios), *(cost.text("ns") if cost else "–" for cost in added)))
+            rows.append((str(arm), *_cells(ratios), *(cost.text(unit) if cost else "–" for cost in added)))
     titles = [READING.metric(name).title for name in (*SAME, *ADDED)]
     if rows:
         yield Table("Every driver, times a plain directory", ("arm", *titles), (*rows,))
@@ -160,6 +161,7 @@ def _cells(ratios: Sequence[Estimate | None]) -> list[str]:
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
     """Yield whether a stack by hand costs the same as that of an engine."""
+    unit = analysis.time_unit
     control_ratios = controls(analysis)
     for arm in analysis.arms(READING.name):
         if arm.stack != "docker/overlay2":
@@ -169,7 +171,7 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
         if lookup and write and start:
             yield Answer(
                 f"In Docker's own container a lookup costs {lookup.text('×')} what it costs in one built by hand, a "
-                f"first write of 4 KiB {write.text('×')}; starting it takes {start.text('ns')}.",
+                f"first write of 4 KiB {write.text('×')}; starting it takes {start.text(unit)}.",
                 arm,
                 READING.name,
             )

@@ -28,6 +28,7 @@ def differences(analysis: Analysis) -> Iterator[tuple[Arm, str, str, Estimate]]:
 
 def tables(analysis: Analysis) -> Iterator[Table]:
     """Yield the table of Python and C side by side, with the cost of the timer."""
+    unit = analysis.time_unit
     rows = []
     for arm, temperature, metric, ratio in differences(analysis):
         python, c = (
@@ -40,7 +41,16 @@ def tables(analysis: Analysis) -> Iterator[Table]:
         agrees = "within" if ratio.low >= 1 - AGREEMENT and ratio.high <= 1 + AGREEMENT else "not shown to be within"
         verdict = f"{agrees} {AGREEMENT:.0%}"
         rows.append(
-            (title, str(arm), temperature, python.text("ns"), c.text("ns"), ratio.text("×"), str(ratio.n), verdict)
+            (
+                title,
+                str(arm),
+                temperature,
+                python.text(unit),
+                c.text(unit),
+                ratio.text("×"),
+                str(ratio.n),
+                verdict,
+            )
         )
     columns = ("what", "arm", "temperature", "Python", "C", "Python ÷ C", "n pairs", "agreement")
     if rows:

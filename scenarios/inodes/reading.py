@@ -40,6 +40,7 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
 
 def judge_inodes(analysis: Analysis) -> Iterator[Finding]:
     """C3: inodes and time to write the layers, of overlay2 against the legacy overlay driver."""
+    unit = analysis.time_unit
     depth, files = TYPICAL
     conditions = {"depth": depth, "files": files}
     for arm in analysis.arms("inodes"):
@@ -56,7 +57,7 @@ def judge_inodes(analysis: Analysis) -> Iterator[Finding]:
                 yield Finding(str(arm), Outcome.QUALIFIED, f"{text}{extra}; the legacy overlay driver was not measured")
             continue
         a, b = (analysis.cell("inodes", name, "build", **conditions) for name in (arm, Arm("overlay", arm.volume)))
-        times = f"; writing them took {a.text('ns')} and {b.text('ns')}" if a and b else ""
+        times = f"; writing them took {a.text(unit)} and {b.text(unit)}" if a and b else ""
         yield Finding(
             str(arm),
             Outcome.CONFIRMED if own["median"] < legacy["median"] else Outcome.QUALIFIED,

@@ -79,6 +79,7 @@ def tables(analysis: Analysis) -> Iterator[Table]:
 
 def _costs(analysis: Analysis) -> Iterator[tuple[str, ...]]:
     """Yield the times of loading and laying out by hand for each image, and their ratio."""
+    unit = analysis.time_unit
     for arm in analysis.arms(READING.name):
         units = analysis.units(READING.name)
         images = units[units["arm"] == str(arm)].reindex(columns=["depth", "files"]).dropna().drop_duplicates()
@@ -87,7 +88,7 @@ def _costs(analysis: Analysis) -> Iterator[tuple[str, ...]]:
             load, by_hand = ({**image, "metric": metric} for metric in ("load", "by_hand"))
             factor = analysis.paired(READING.name, load, by_hand)
             cells = [analysis.cell(READING.name, arm, name, depth=depth, files=files) for name in ("load", "by_hand")]
-            times = [cell.text("ns") if cell else "–" for cell in cells]
+            times = [cell.text(unit) if cell else "–" for cell in cells]
             yield str(arm), f"{depth}", f"{files:,}", *times, factor.text("×") if factor else "–"
 
 

@@ -34,34 +34,36 @@ NEW = {"temperature": Temperature.NEW.value}
 HOT_DEEP: dict[str, Param] = {"temperature": Temperature.HOT.value, "depth": 32}
 
 
-def _hot(line: Line) -> str:
+def _hot(line: Line, unit: str) -> str:
     """Return whether depth matters for a name that was looked up before, as text."""
     growth = f"{line.growth.scaled(100).text('%')} over {line.x_low:.0f} to {line.x_high:.0f} layers"
     if line.shape == "flat":
         return f"once looked up, depth does not matter ({growth})"
     if line.shape == "undecided":
         return f"whether it matters once looked up is undecided ({growth})"
-    return f"once looked up, {line.slope.text('ns')}"
+    return f"once looked up, {line.slope.text(unit)}"
 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
     """Yield the cost of a layer per cold lookup, and that of the first access in a directory."""
+    unit = analysis.time_unit
     for arm in analysis.arms("lookup"):
         for metric, name_text in (("bottom", "of a file in the bottom layer"), ("miss", "of a name that no layer has")):
             costs = [
-                f"{law.line.slope.text('ns')} {state}"
+                f"{law.line.slope.text(unit)} {state}"
                 for temperature, state in ((Temperature.COLD, "cold"), (Temperature.NEW, NEW_WORDS))
                 if (law := analysis.law("lookup", metric, "depth", arm, temperature=temperature.value))
             ]
             hot = analysis.law("lookup", metric, "depth", arm, temperature=Temperature.HOT.value)
             if costs and arm.driver == "overlay2":
-                hot_text = _hot(hot.line) if hot else "hot lookups were not measured"
+                hot_text = _hot(hot.line, unit) if hot else "hot lookups were not measured"
                 yield Answer(f"A layer costs, per lookup {name_text}, {', '.join(costs)}; {hot_text}.", arm, "lookup")
         yield from _first(analysis, arm)
 
 
 def _first(analysis: Analysis, arm: Arm) -> Iterator[Answer]:
     """Yield the cost of the first access in a directory, at the largest depth that was measured."""
+    unit = analysis.time_unit
     cells = analysis.cells
     arm_cells = cells[(cells["scenario"] == "lookup") & (cells["arm"] == str(arm))]
     if arm.stack in SPOKEN_OF and len(arm_cells):
@@ -71,9 +73,9 @@ def _first(analysis: Analysis, arm: Arm) -> Iterator[Answer]:
             for temperature in (Temperature.NEW, Temperature.COLD)
         )
         if new is not None:
-            cold_text = f", {cold.text('ns')} cold" if cold else ""
+            cold_text = f", {cold.text(unit)} cold" if cold else ""
             yield Answer(
-                f"The first access in a directory that all of {depth} layers hold costs {new.text('ns')} in a new "
+                f"The first access in a directory that all of {depth} layers hold costs {new.text(unit)} in a new "
                 f"container of an image in use{cold_text}.",
                 arm,
                 "lookup",

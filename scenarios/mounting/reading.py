@@ -39,6 +39,7 @@ def _grown(analysis: Analysis, arm: Arm, metric: str, depths: tuple[int, int]) -
 
 def tables(analysis: Analysis) -> Iterator[Table]:
     """Yield the table of Docker's mount and one by hand, by depth."""
+    unit = analysis.time_unit
     rows = []
     for arm in analysis.arms(READING.name):
         for depth in sorted({int(depth) for depth in analysis.units(READING.name)["depth"]}):
@@ -49,7 +50,14 @@ def tables(analysis: Analysis) -> Iterator[Table]:
             if relative and length and engine and by_hand:
                 paths = "relative" if relative["maximum"] else "absolute"
                 rows.append(
-                    (str(arm), f"{depth}", f"{length['maximum']:,.0f}", paths, engine.text("ns"), by_hand.text("ns"))
+                    (
+                        str(arm),
+                        f"{depth}",
+                        f"{length['maximum']:,.0f}",
+                        paths,
+                        engine.text(unit),
+                        by_hand.text(unit),
+                    )
                 )
     columns = ("engine", "layers", "bytes of absolute options", "paths", "mount and unmount", "by hand beside it")
     if rows:

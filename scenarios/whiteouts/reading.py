@@ -24,6 +24,7 @@ MANY: dict[str, Param] = {"depth": DEPTH, "deletions": 1000}  # the cell of the 
 
 def answers(analysis: Analysis) -> Iterator[Answer]:
     """Yield the cost of a deleted file."""
+    unit = analysis.time_unit
     depth = analysis.depth("whiteouts", DEPTH)
     for arm in analysis.arms("whiteouts"):
         if arm.driver not in SPOKEN_OF:
@@ -36,9 +37,9 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
             continue
         listing = ""
         if law is not None and law.line.shape == "grows":
-            listing = f"; every later listing of the directory pays {law.line.slope.text('ns')} for it"
+            listing = f"; every later listing of the directory pays {law.line.slope.text(unit)} for it"
         yield Answer(
-            f"A deleted file costs {unlink.text('ns')} (its deletion) and frees nothing: 1,000 deletions add "
+            f"A deleted file costs {unlink.text(unit)} (its deletion) and frees nothing: 1,000 deletions add "
             f"{inodes['median']:,.0f} inodes and {format_size(size['median'])}{listing}.",
             arm,
             "whiteouts",

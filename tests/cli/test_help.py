@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from bench.cli import cli
 
-COMMANDS = [(), *((name,) for name in sorted(cli.commands))]
+COMMANDS = [
+    (),
+    *((name,) for name in sorted(cli.commands)),
+    *(
+        (name, below)
+        for name, group in cli.commands.items()
+        if isinstance(group, click.Group)
+        for below in group.commands
+    ),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "bench")

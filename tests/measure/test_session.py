@@ -138,7 +138,7 @@ def test_a_run_that_exists_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_a_run_is_named_by_time_profile_and_seed() -> None:
     when = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
-    assert session.new_run_id(Request(profile="full", seed=9), now=when) == "20260102T030405Z-full-s9"
+    assert session.new_run_id(Request(profile="full", seed=9), when=when) == "20260102T030405Z-full-s9"
 
 
 def test_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

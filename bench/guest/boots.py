@@ -1,0 +1,193 @@
+"""A request carried out in guests: each boot measures one block, and its rows become those of an ordinary run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bench.errors import EXIT_USAGE, BenchError
+from bench.guest import image
+from bench.guest.kernels import Kernel
+from bench.guest.machine import CPU, PROGRAM, VirtualMachine, command_line
+from bench.host.fingerprint import tool_version
+from bench.measure import session
+from bench.measure.request import Request
+from bench.measure.runner import Listener
+from bench.measure.workshop import RunContext
+from bench.model import INSTRUCTIONS
+from bench.store.records import Place
+from bench.store.writer import RunWriter
+
+__all__ = ["BOOTS", "DRIVERS", "MEMORY_MIB", "SCENARIOS", "VOLUMES", "execute"]
+
+BOOTS = 3  # the fewest whose spread is an interval worth the name
+SCENARIOS = ("lookup", "copy_up", "whiteouts")  # of a command about kernels that names none
+DRIVERS, VOLUMES = ("native", "overlay2"), ("ext4", "xfs")  # of a request that names none
+MEMORY_MIB = 4096
+RAM_DISK_SHARE = 0.75  # of a guest's memory; a RAM disk takes what is written to it
+SEEDS = 1000  # boots that a run may have: a boot's seed is the run's times this, plus its number
+UNITS = 100_000  # units that a boot may have: the number of a unit is its boot's times this, plus its own
+TSC = "tsc"  # the guest's clocksource that counts instructions
+FOREVER = 1e9  # seconds of a guest's clock, which count instructions: no budget
+KEPT = ("skips", "cells", "volumes", "build_seconds")  # what a guest knows of its run and the host does not
+
+
+def execute(
+    request: Request, kernel: Kernel, context: RunContext, *, boots: int = BOOTS, memory_mib: int = MEMORY_MIB
+) -> tuple[Path, int]:
+    """Carry out `request` on `kernel`; return the run's directory and exit status.
+
+    Raises BenchError before anything is created, or if a guest ends without an answer; its rows so far are kept.
+    """
+    asked = replace(
+        request,
+        drivers=request.drivers or DRIVERS,
+        volumes=request.volumes or VOLUMES,
+        rootless=False,
+    )
+    ram_disk_kib = int(memory_mib * RAM_DISK_SHARE) << 10
+    content = image.make(kernel, replace(asked, budget=FOREVER), ram_disk_kib)
+    directory = context.results / session.new_run_id(asked, f"{asked.profile}-{kernel.version}")
+    if (directory / "run.json").exists():
+        raise BenchError(f"run {directory.name} exists", fix="wait a second, or give another --results")
+    place = Place(
+        kernel=kernel.release,
+        origin=kernel.origin,
+        sha256=hashlib.sha256(kernel.image.read_bytes()).hexdigest(),
+        initramfs=hashlib.sha256(content).hexdigest(),
+        clock=INSTRUCTIONS,
+        machine=f"{PROGRAM} {tool_version(PROGRAM) or ''}, -accel tcg -cpu {CPU} -icount shift=0,sleep=off".strip(),
+        memory_mib=memory_mib,
+        boots=boots,
+        command_line=command_line(0),
+    )
+    writer = RunWriter(
+        directory, {**session.provenance(context, asked, directory.name), "skips": [], "cells": {}, "place": place}
+    )
+    run = _Boots(kernel, asked, boots, memory_mib, writer, context.started)
+    with contextlib.closing(writer), context.listener() as listener, _file(content) as file:
+        return directory, run.all(file, listener)
+
+
+@contextlib.contextmanager
+def _file(content: bytes) -> Iterator[int]:
+    """Yield the descriptor of a nameless file."""
+    descriptor = os.memfd_create("initramfs")
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@dataclass
+class _Boots:
+    """The boots of one run, as many at a time as there are processors."""
+
+    kernel: Kernel
+    request: Request
+    number: int
+    memory_mib: int
+    writer: RunWriter
+    started: float
+    running: dict[int, VirtualMachine] = field(default_factory=dict)
+    ended: dict[int, int] = field(default_factory=dict)  # exit statuses by block
+    units: int = 0
+    errors: int = 0
+    rows: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # of boots that wait for an earlier one's end
+    total: int = 0  # units of one boot
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def all(self, file: int, listener: Listener) -> int:
+        """Boot them all; return the exit status."""
+        waiting = list(range(self.number))
+        try:
+            while waiting or self.running:
+                while waiting and len(self.running) < len(os.sched_getaffinity(0)):
+                    block = waiting.pop(0)
+                    seed = self.request.seed * SEEDS + block
+                    self.running[block] = VirtualMachine(self.kernel.image, file, seed, block, self.memory_mib)
+                for block, machine in list(self.running.items()):
+                    self._attend(block, machine, listener)
+                time.sleep(0.05)
+        except BaseException as error:
+            with contextlib.suppress(BenchError):
+                self._save(complete=False, problem=str(error) or type(error).__name__)
+            raise
+        finally:
+            for machine in self.running.values():
+                machine.close()
+        status = max(self.ended.values())
+        self._save(complete=True, blocks=dict.fromkeys(self.facts.get("cells", {}), self.number))
+        return EXIT_USAGE if self.errors else status
+
+    def _save(self, **changes: Any) -> None:
+        self._write(everything=True)
+        seconds = round(time.monotonic() - self.started, 3)
+        self.writer.save(ended=session.now(), seconds=seconds, units=self.units, errors=self.errors, **changes)
+
+    def _attend(self, block: int, machine: VirtualMachine, listener: Listener) -> None:
+        over = not machine.alive
+        for message in machine.messages():
+            for kind, value in message.items():
+                self._take(block, kind, value, listener)
+        if over:
+            if self.ended.get(block, EXIT_USAGE) and not self.errors:
+                raise BenchError(
+                    f"the guest with {self.kernel.release} ended in boot {block + 1}", why=machine.last_words()
+                )
+            self.running.pop(block).close()
+        elif machine.silent:
+            raise BenchError(f"the guest with {self.kernel.release} says nothing any more", why=machine.last_words())
+
+    def _take(self, block: int, kind: str, value: Any, listener: Listener) -> None:
+        if kind == "row":
+            self._row(block, value)
+            listener.phase(f"{self.kernel.version}: {self.units} of {self.total * self.number} units")
+        elif kind == "save":
+            self._know({key: value[key] for key in KEPT if key in value} if block == 0 else {})
+        elif kind == "phase":
+            listener.phase(f"{self.kernel.version}, boot {block + 1} of {self.number}: {value}")
+        elif kind == "problem":
+            listener.problem(value)
+        elif kind == "kernel":
+            place = self.writer.provenance["place"]
+            place.refused = value.get("refused", {})
+            self._know({"host": {**self.writer.provenance["host"], "kernel": value["release"]}})
+        elif kind == "clocksource" and value != TSC:
+            raise BenchError(
+                f"the clock of {self.kernel.release} does not count instructions", why=f"its clocksource is {value}"
+            )
+        elif kind == "failed":
+            raise BenchError(f"nothing measured on {self.kernel.release}", why=value)
+        elif kind == "end":
+            self.ended[block] = value
+
+    def _know(self, facts: Mapping[str, Any]) -> None:
+        if facts:
+            self.facts.update(facts)
+            self.total = sum(self.facts.get("cells", {}).values())
+            self.writer.save(**facts)
+
+    def _row(self, block: int, row: dict[str, Any]) -> None:
+        """Keep a row; it is written when all boots before its own have ended, so that files repeat as well."""
+        self.units += 1
+        self.errors += bool(row["error"])
+        numbered = {**row, "sequence": block * UNITS + row["sequence"], "clock": INSTRUCTIONS}
+        self.rows.setdefault(block, []).append(numbered)
+        self._write(everything=False)
+
+    def _write(self, *, everything: bool) -> None:
+        for block in sorted(self.rows):
+            if not everything and any(earlier not in self.ended for earlier in range(block)):
+                break
+            for row in self.rows.pop(block):
+                self.writer.append(row)

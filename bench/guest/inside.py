@@ -1,0 +1,111 @@
+"""What runs in a guest as its first process: it prepares the machine, carries out one block of a run, and stops it.
+
+Nothing of the host is shared: the files come from the initramfs, volumes lie on a RAM disk, and results leave by a
+serial port. So a guest whose clock counts instructions repeats exactly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import os
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.errors import EXIT_USAGE, BenchError
+from bench.guest.channel import Channel, ChannelListener, ChannelWriter
+from bench.kernel import libc, mounts
+from bench.measure import planning, session
+from bench.measure.request import Request
+from bench.measure.workshop import Block, RunContext
+
+__all__ = ["BLOCK", "ORDER", "RAM_DISK", "SUITE", "Order", "main"]
+
+SUITE = Path("/suite")
+ORDER = SUITE / "order.json"
+BLOCK = "bench.block="  # on the kernel's command line, with the number of the block to measure
+RAM_DISK, WORK = "/dev/ram0", Path("/work")
+CLOCKSOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+INIT_MODULE = 175  # x86-64: asm/unistd_64.h
+REBOOT = 0x01234567  # RB_AUTOBOOT: QEMU runs with -no-reboot, so it ends
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What a guest is to do: the request, and how its machine is prepared."""
+
+    request: Request
+    modules: tuple[tuple[str, str], ...]  # name and file, in the order of loading
+    ram_disk_kib: int
+
+
+def main() -> None:
+    """Run as PID 1; never returns."""
+    status = EXIT_USAGE
+    try:
+        channel = Channel()
+        try:
+            status = _carry_out(msgspec.json.decode(ORDER.read_bytes(), type=Order), channel)
+        except BenchError as error:
+            channel.send("failed", str(error))
+        except Exception:
+            channel.send("failed", traceback.format_exc().strip().splitlines()[-1])
+            raise
+        finally:
+            channel.send("end", status)
+    except Exception:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.sync()
+    libc.call("reboot", REBOOT)
+
+
+def _carry_out(order: Order, channel: Channel) -> int:
+    channel.send("kernel", {"release": os.uname().release, "version": os.uname().version, **_load(order)})
+    subprocess.run(
+        ["mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0", RAM_DISK],
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    WORK.mkdir(exist_ok=True)
+    mounts.mount(RAM_DISK, WORK, "ext4")
+    channel.send("clocksource", CLOCKSOURCE.read_text().strip())
+    context = RunContext(
+        workdir=WORK,
+        results=Path("/results"),
+        command=(),
+        listener=lambda: ChannelListener(channel),
+        started=time.monotonic(),
+        writer=lambda directory, provenance: ChannelWriter(channel, directory, provenance),
+    )
+    _, status = session.start(planning.make(order.request), context, "guest", Block(_block()))
+    return status
+
+
+def _block() -> int:
+    words = Path("/proc/cmdline").read_text().split()
+    return next(int(word.removeprefix(BLOCK)) for word in words if word.startswith(BLOCK))
+
+
+def _load(order: Order) -> dict[str, Any]:
+    """Load the modules; return which of them the kernel refused, and why."""
+    refused = {}
+    for name, file in order.modules:
+        content = Path(file).read_bytes()
+        parameters = f"rd_nr=1 rd_size={order.ram_disk_kib}" if name == "brd" else ""
+        try:
+            libc.syscall(INIT_MODULE, content, len(content), parameters.encode())
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                refused[name] = error.strerror
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(file)
+    return {"refused": refused} if refused else {}

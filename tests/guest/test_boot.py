@@ -1,0 +1,113 @@
+"""A guest is booted, and what it measured is a run like any other, in instructions."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench.errors import BenchError
+from bench.guest import archive, boots, image, kernels, machine
+from bench.host.packages import find_program
+from bench.measure.request import Request
+from bench.measure.workshop import RunContext
+from bench.store.reader import load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.guest.kernels import Kernel
+    from bench.store.reader import Run
+
+VERSION = "6.1"  # of Debian 12
+REQUEST = Request(scenarios=("lookup", "copy_up"), volumes=("ext4",), depths=(1, 4), sizes=(4096,))
+COMMAND = ("--scenario", "lookup,copy_up", "--volume", "ext4", "--depth", "1,4", "--size", "4KiB", "--boots", "1")
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Kernel:
+    if find_program(machine.PROGRAM) is None:
+        pytest.skip(f"{machine.PROGRAM} is not installed")
+    try:
+        return kernels.find(VERSION) or archive.fetch(VERSION)
+    except BenchError as error:
+        pytest.skip(str(error))
+
+
+def measured(directory: Path, kernel: Kernel, *rest: str) -> tuple[Run, dict[str, Any]]:
+    command = [sys.executable, "-m", "bench", "run", "--kernel", kernel.release, *COMMAND, *rest, "--json"]
+    done = subprocess.run(
+        [*command, "--results", directory, "--reports", directory], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return load(next(directory.glob("*/run.json")).parent), json.loads(done.stdout)
+
+
+def metrics(run: Run) -> list[tuple[str, ...]]:
+    rows = (json.loads(line) for line in run.samples.read_text().splitlines())
+    return sorted(tuple(map(str, (row["sequence"], row["arm"], row["depth"], row["metrics"]))) for row in rows)
+
+
+@pytest.mark.xdist_group("guests")
+def test_a_guest_measures_in_instructions(tmp_path: Path, kernel: Kernel) -> None:
+    run, told = measured(tmp_path, kernel)
+    assert run.provenance.complete
+    place = run.provenance.place
+    assert place is not None
+    assert (place.kernel, place.clock, place.boots) == (kernel.release, "instructions", 1)
+    assert run.provenance.host["kernel"] == kernel.release
+    assert not (run.units["error"] != "").any()
+    assert {"native@ext4", "overlay2@ext4"} == set(run.arms)
+    rows = [json.loads(line) for line in run.samples.read_text().splitlines()]
+    assert {row["clock"] for row in rows} == {"instructions"}
+    hot = [row for row in rows if (row["scenario"], row["temperature"]) == ("lookup", "hot")]
+    assert all(float(row["metrics"]["top"]) > 1000 for row in hot if "top" in row["metrics"])
+    assert {figure["unit"] for figure in told["headlines"]} <= {"instructions", "×", "1"}
+    page = next(tmp_path.glob("*.html")).read_text()
+    assert "instr." in page
+    assert not re.findall(r"\d [nµm]s\b", page.partition("<script")[0])
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("guests")
+def test_two_runs_with_one_seed_are_equal_to_the_instruction(tmp_path: Path, kernel: Kernel) -> None:
+    first, second = (measured(tmp_path / name, kernel, "--seed", "5")[0] for name in ("one", "other"))
+    assert metrics(first) == metrics(second)
+
+
+def context(directory: Path) -> RunContext:
+    from bench.commands.console import Console
+
+    return RunContext(directory, directory / "results", ("test",), lambda: Console(1.0, quiet=True), 0.0)
+
+
+@pytest.mark.xdist_group("guests")
+def test_a_guest_that_panics_is_one_line_with_its_last_words(
+    tmp_path: Path, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image, "make", lambda *rest: b"no archive")
+    monkeypatch.setattr(machine, "KERNEL_OPTIONS", ("console=ttyS0", "panic=-1"))
+    with pytest.raises(BenchError, match=r"ended in boot 1: .*Kernel panic - not syncing: .*root fs") as raised:
+        boots.execute(REQUEST, kernel, context(tmp_path), boots=1)
+    assert "\n" not in str(raised.value)
+    [directory] = (tmp_path / "results").iterdir()
+    assert load(directory).provenance.complete is False
+
+
+@pytest.mark.xdist_group("guests")
+def test_a_guest_that_says_nothing_is_ended(tmp_path: Path, kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image, "make", lambda *rest: b"")
+    monkeypatch.setattr(machine, "KERNEL_OPTIONS", ("console=ttyS0", "quiet", "panic=0"))
+    monkeypatch.setattr(machine, "SILENCE", 12.0)
+    with pytest.raises(BenchError, match="says nothing any more"):
+        boots.execute(REQUEST, kernel, context(tmp_path), boots=1)
+
+
+def test_without_qemu_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "find_program", lambda name: None)
+    with pytest.raises(BenchError, match=r"qemu-system-x86_64 is not installed; apt-get install qemu-system-x86"):
+        machine.VirtualMachine(tmp_path, 0, 1, 0, 64)
