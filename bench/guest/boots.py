@@ -162,6 +162,8 @@ class _Boots:
             place = self.writer.provenance["place"]
             place.refused = value.get("refused", {})
             self._know({"host": {**self.writer.provenance["host"], "kernel": value["release"]}})
+        elif kind == "null" and block == 0:
+            self.writer.provenance["place"].null = value
         elif kind == "clocksource" and value != TSC:
             raise BenchError(
                 f"the clock of {self.kernel.release} does not count instructions", why=f"its clocksource is {value}"

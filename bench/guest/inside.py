@@ -25,6 +25,7 @@ from bench.kernel import libc, mounts
 from bench.measure import planning, session
 from bench.measure.request import Request
 from bench.measure.workshop import Block, RunContext
+from bench.scenario.clock import NULL
 
 __all__ = ["BLOCK", "ORDER", "RAM_DISK", "SUITE", "Order", "main"]
 
@@ -78,6 +79,8 @@ def _carry_out(order: Order, channel: Channel) -> int:
     WORK.mkdir(exist_ok=True)
     mounts.mount(RAM_DISK, WORK, "ext4")
     channel.send("clocksource", CLOCKSOURCE.read_text().strip())
+    NULL.subtract()
+    channel.send("null", NULL)
     context = RunContext(
         workdir=WORK,
         results=Path("/results"),

@@ -6,6 +6,7 @@ import os
 import statistics
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from time import perf_counter_ns
@@ -13,12 +14,38 @@ from typing import Any, TypeVar
 
 from bench.kernel.directory import working_directory
 
-__all__ = ["PASSES", "accesses", "each", "once", "overhead", "passes"]
+__all__ = ["NULL", "PASSES", "REFUSED", "Null", "accesses", "each", "once", "overhead", "passes"]
 
 T = TypeVar("T")
 
 PASSES = 16  # over hot names
 OVERHEAD_READINGS = 2001  # odd, so that the median is a reading
+REFUSED = 8  # no mode of access(2), which the kernel refuses before it looks at the path: EINVAL
+NULL_PATHS = 255  # refused to find what a call costs without its work
+
+
+@dataclass
+class Null:
+    """What timing costs by itself, which is subtracted from every time.
+
+    `clock`: two readings of the clock with nothing between. `access`: a call of access(2) that does nothing, timed by
+    itself. `mapped`: the same, in a pass over many. They are 0 unless `subtract` was called: on a host they are no
+    exact numbers, and scenario harness measures them.
+    """
+
+    clock: int = 0
+    access: int = 0
+    mapped: float = 0
+
+    def subtract(self) -> None:
+        """Measure them, on a machine whose clock counts instructions, and subtract them from now on."""
+        paths = [b"."] * NULL_PATHS
+        clock, access = round(overhead()), statistics.median_low(accesses(paths, Path("/"), REFUSED))
+        self.mapped = statistics.median(passes(paths, Path("/"), REFUSED))
+        self.clock, self.access = clock, access
+
+
+NULL = Null()
 
 
 def each(operation: Callable[[T], Any], arguments: Sequence[T]) -> list[int]:
@@ -27,7 +54,7 @@ def each(operation: Callable[[T], Any], arguments: Sequence[T]) -> list[int]:
     for argument in arguments:
         start = perf_counter_ns()
         operation(argument)
-        times.append(perf_counter_ns() - start)
+        times.append(perf_counter_ns() - start - NULL.clock)
     return times
 
 
@@ -40,11 +67,12 @@ def accesses(paths: Sequence[bytes], directory: Path, mode: int = os.F_OK) -> li
     """
     times = []
     access, now = os.access, perf_counter_ns
+    null = NULL.access
     with working_directory(directory):
         for path in paths:
             start = now()
             access(path, mode)
-            times.append(now() - start)
+            times.append(now() - start - null)
     return times
 
 
@@ -62,7 +90,7 @@ def passes(paths: Sequence[bytes], directory: Path, mode: int = os.F_OK, count: 
             calls = map(access, paths, modes)
             start = now()
             deque(calls, 0)
-            times.append((now() - start) / len(paths))
+            times.append((now() - start) / len(paths) - NULL.mapped)
     return times
 
 
@@ -70,7 +98,7 @@ def once(operation: Callable[..., Any], *arguments: Any) -> tuple[int, Any]:
     """Call `operation(*arguments)`; return (nanoseconds, result)."""
     start = perf_counter_ns()
     result = operation(*arguments)
-    return perf_counter_ns() - start, result
+    return perf_counter_ns() - start - NULL.clock, result
 
 
 def overhead() -> float:

@@ -128,6 +128,7 @@ class Place(msgspec.Struct, kw_only=True):
     memory_mib: Annotated[int, "of each guest"]
     boots: Annotated[int, "each of which measured one block"]
     command_line: Annotated[str, "of the kernel, in the first boot"]
+    null: Annotated[dict[str, float], "what was subtracted: of two readings, of an empty call, of one in a pass"] = {}
     refused: Annotated[dict[str, str], "modules that the kernel did not take, and why"] = {}
 
 

@@ -18,7 +18,7 @@ from bench.drivers.engine import EngineDriver, EngineStack
 from bench.kernel.directory import working_directory
 from bench.layers.content import Directory, File, Layer, read_equals
 from bench.model import Temperature
-from bench.scenario.clock import accesses, each, once
+from bench.scenario.clock import NULL, accesses, each, once
 from bench.scenario.contract import Grid, Params, Scenario, Unit
 from bench.scenario.temperature import mounted, read_in
 from scenarios.drivers.reading import ADDED, BY_HAND, CONTROL, DEPTH, NAMES, READING
@@ -152,7 +152,7 @@ def _write(unit: Unit, directory: Path, count: int) -> list[int]:
             start = perf_counter_ns()
             descriptor = os.open(path, os.O_RDWR | (0 if number >= 0 else os.O_CREAT))
             os.pwrite(descriptor, PAYLOAD, 0)
-            times.append(perf_counter_ns() - start)
+            times.append(perf_counter_ns() - start - NULL.clock)
             os.close(descriptor)
     return times[1:]
 
