@@ -20,7 +20,20 @@ if TYPE_CHECKING:
     from bench.model import Param
     from bench.reading.laws import Law
 
-__all__ = ["make_reading", "make_sample", "make_samples", "read_back", "write_run"]
+__all__ = ["PLACE", "make_reading", "make_sample", "make_samples", "read_back", "write_run"]
+
+
+PLACE: dict[str, Any] = {
+    "kernel": "6.1.0-56-cloud-amd64",
+    "origin": "Debian bookworm",
+    "sha256": "0",
+    "initramfs": "0",
+    "clock": "instructions",
+    "machine": "qemu-system-x86_64 7.2, -accel tcg",
+    "memory_mib": 4096,
+    "boots": 3,
+    "command_line": "quiet",
+}  # of a run in guests
 
 
 def make_sample(

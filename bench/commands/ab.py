@@ -35,6 +35,9 @@ BUDGET = "2m"  # for all comparisons together
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Error of the answer, over all looks.")
 @click.option("--pairs", type=int, metavar="N", help="Give up after N pairs. [default: 384]")
 @click.option("--apart", is_flag=True, help="Run the units of a pair one after the other, not in turns.")
+@click.option(
+    "--boots", type=click.IntRange(1, 999), default=3, show_default=True, help="Of each side, where arms name kernels."
+)
 @click.option("--budget", metavar="TIME", default=BUDGET, show_default=True, help="Give up after this time.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")
 @RESULTS_OPTION
@@ -48,18 +51,25 @@ def ab(a: str, b: str, as_json: bool, results: Path, workdir: Path | None, **par
     of a pair run in turns, which takes fewer pairs but shares the processor's caches (docs/trust.md says what
     that changes). Exit status: 0 with an answer, 3 if all is inconclusive.
 
+    With the parameter kernel (a version, or the path of a bzImage) for both arms, each runs on its kernel in guests
+    whose clock counts instructions; a seed gives the same counts each time.
+
     \b
     Examples:
       python -m bench ab overlay2@ext4 overlay2,volatile=on@ext4 --scenario copy_up --size 4KiB
       python -m bench ab overlay2@ext4,depth=64 overlay2@ext4,depth=10 --scenario lookup
       python -m bench ab fuse-overlayfs@xfs fuse-overlayfs,binary=./fuse-overlayfs@xfs
+      python -m bench ab overlay2@ext4,kernel=6.1 overlay2@ext4,kernel=7.2 --scenario lookup
       python -m bench ab overlay2@ext4 "overlay2@ext4,mkfs=-O ^has_journal" --scenario copy_up
     """  # noqa: D301  click wants the character, not its name
     from bench.measure.arms import parse_arm
     from bench.model import parse_seconds
 
-    for arm in (a, b):
-        parse_arm(arm)  # reports errors before the slow imports
+    kernels = [parse_arm(arm)[1].get("kernel") for arm in (a, b)]  # reports errors before the slow imports
+    if any(kernels):
+        from bench.commands.ab_kernels import compare_kernels
+
+        return compare_kernels((a, b), kernels, _parameters(params), params, results, as_json=as_json)
     from bench.measure import compare
     from bench.stats.compared import compared
     from bench.store.reader import load

@@ -27,6 +27,7 @@ __all__ = ["kernels"]
     "--boots", type=click.IntRange(1, 999), default=3, show_default=True, help="Guests a kernel, a block each."
 )
 @click.option("--memory", metavar="SIZE", help="Of each guest. [default: 4GiB]")
+@click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
 @click.option("--runs", metavar="RUN,…", help="Measure nothing; make the page of these runs.")
 @RESULTS_OPTION
 @REPORTS_OPTION
@@ -40,6 +41,7 @@ def kernels(
     seed: int,
     boots: int,
     memory: str | None,
+    markdown: bool,
     runs: str | None,
     results: Path,
     reports: Path,
@@ -92,7 +94,7 @@ def kernels(
     if as_json:
         print_json(comparison.as_json() | {"page": str(target)})
         return status
-    for line in comparison.lines():
+    for line in comparison.markdown() if markdown else comparison.lines():
         click.echo(line)
     click.echo(f"page: {target}")
     return status

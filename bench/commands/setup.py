@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from bench.host.packages import Group
 
 __all__ = ["setup"]
+
+KERNEL = "6.1"  # of Debian 12; tests boot it
 
 
 @click.command()
@@ -25,3 +28,16 @@ def setup(group: Group | None) -> None:
     from bench.host import packages
 
     packages.install(packages.missing(group or "bench"))
+    if group == "tests" and not os.environ.get(packages.OPT_OUT):
+        _fetch_kernel()
+
+
+def _fetch_kernel() -> None:
+    """Fetch the kernel that tests boot; without it they are skipped."""
+    from bench.errors import BenchError
+    from bench.guest import archive
+
+    try:
+        archive.obtain(KERNEL)
+    except BenchError as error:
+        click.echo(f"no kernel {KERNEL} for the tests of guests: {error}", err=True)

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from bench.measure import session
 from bench.measure.request import Request
 from bench.measure.runner import Listener
 from bench.measure.workshop import RunContext
-from bench.model import INSTRUCTIONS
+from bench.model import INSTRUCTIONS, Cell
 from bench.store.records import Place
 from bench.store.writer import RunWriter
 
@@ -39,9 +39,16 @@ KEPT = ("skips", "cells", "volumes", "build_seconds")  # what a guest knows of i
 
 
 def execute(
-    request: Request, kernel: Kernel, context: RunContext, *, boots: int = BOOTS, memory_mib: int = MEMORY_MIB
+    request: Request,
+    kernel: Kernel,
+    context: RunContext,
+    *,
+    boots: int = BOOTS,
+    memory_mib: int = MEMORY_MIB,
+    cells: Sequence[Cell] = (),
+    kind: str = "",
 ) -> tuple[Path, int]:
-    """Carry out `request` on `kernel`; return the run's directory and exit status.
+    """Carry out `request`, or only `cells` of it, on `kernel`; return the run's directory and exit status.
 
     Raises BenchError before anything is created, or if a guest ends without an answer; its rows so far are kept.
     """
@@ -52,8 +59,8 @@ def execute(
         rootless=False,
     )
     ram_disk_kib = int(memory_mib * RAM_DISK_SHARE) << 10
-    content = image.make(kernel, replace(asked, budget=FOREVER), ram_disk_kib)
-    directory = context.results / session.new_run_id(asked, f"{asked.profile}-{kernel.version}")
+    content = image.make(kernel, replace(asked, budget=FOREVER), ram_disk_kib, cells)
+    directory = context.results / session.new_run_id(asked, f"{kind or asked.profile}-{kernel.version}")
     if (directory / "run.json").exists():
         raise BenchError(f"run {directory.name} exists", fix="wait a second, or give another --results")
     place = Place(

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from bench.guest.modules import with_dependencies
 from bench.host.packages import find_program, install_hint
 from bench.measure.arms import recipe_name
 from bench.measure.request import Request
+from bench.model import Cell
 
 __all__ = ["make"]
 
@@ -48,8 +49,8 @@ main()
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
-def make(kernel: Kernel, request: Request, ram_disk_kib: int) -> bytes:
-    """Return the initramfs for `request` on `kernel`."""
+def make(kernel: Kernel, request: Request, ram_disk_kib: int, cells: Sequence[Cell] = ()) -> bytes:
+    """Return the initramfs for `request`, or only these cells of it, on `kernel`."""
     buffer = io.BytesIO()
     archive = Archive(buffer)
     for name in DIRECTORIES:
@@ -75,7 +76,7 @@ def make(kernel: Kernel, request: Request, ram_disk_kib: int) -> bytes:
         file = f"/modules/{number:02}-{name}.ko"
         archive.data(file, content)
         files.append((name, file))
-    order = Order(request, tuple(files), ram_disk_kib)
+    order = Order(request, tuple(cells), tuple(files), ram_disk_kib)
     archive.data(str(ORDER), msgspec.json.encode(order))
     archive.close()
     return buffer.getvalue()

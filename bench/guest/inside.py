@@ -23,8 +23,10 @@ from bench.errors import EXIT_USAGE, BenchError
 from bench.guest.channel import Channel, ChannelListener, ChannelWriter
 from bench.kernel import libc, mounts
 from bench.measure import planning, session
+from bench.measure.plan import Plan
 from bench.measure.request import Request
 from bench.measure.workshop import Block, RunContext
+from bench.model import Cell
 from bench.scenario.clock import NULL
 
 __all__ = ["BLOCK", "ORDER", "RAM_DISK", "SUITE", "Order", "main"]
@@ -40,9 +42,10 @@ REBOOT = 0x01234567  # RB_AUTOBOOT: QEMU runs with -no-reboot, so it ends
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """What a guest is to do: the request, and how its machine is prepared."""
+    """What a guest is to do: the request, or these cells of it, and how its machine is prepared."""
 
     request: Request
+    cells: tuple[Cell, ...]
     modules: tuple[tuple[str, str], ...]  # name and file, in the order of loading
     ram_disk_kib: int
 
@@ -89,8 +92,12 @@ def _carry_out(order: Order, channel: Channel) -> int:
         started=time.monotonic(),
         writer=lambda directory, provenance: ChannelWriter(channel, directory, provenance),
     )
-    _, status = session.start(planning.make(order.request), context, "guest", Block(_block()))
+    _, status = session.start(_plan(order), context, "guest", Block(_block()))
     return status
+
+
+def _plan(order: Order) -> Plan:
+    return planning.of_cells(order.request, order.cells) if order.cells else planning.make(order.request)
 
 
 def _block() -> int:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from bench import discovery
 
-__all__ = ["ENGINES", "Group", "Package", "find_program", "install", "install_hint", "missing", "programs"]
+__all__ = ["ENGINES", "OPT_OUT", "Group", "Package", "find_program", "install", "install_hint", "missing", "programs"]
 
 OPT_OUT = "BENCH_NO_INSTALL"  # if set, never install system packages
 POLICY = "/usr/sbin/policy-rc.d"

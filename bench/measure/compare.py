@@ -18,9 +18,9 @@ from bench import discovery
 from bench.errors import BenchError, nearest
 from bench.measure.arms import parse_arm
 from bench.measure.plan import Plan
+from bench.measure.planning import of_cells
 from bench.measure.request import Request, parse_depth
 from bench.measure.runner import Runner
-from bench.measure.sizing import lay_out
 from bench.measure.support import arm_support, cell_support, driver_of
 from bench.measure.workshop import Workshop
 from bench.model import Cell, Param, Sample, Temperature, parse_size
@@ -176,12 +176,8 @@ def _value(scenario: Scenario, key: str, text: str) -> Param:
 
 def plan_of(comparisons: Sequence[Comparison], *, seed: int, budget: float, rootless: bool = False) -> Plan:
     """Return the plan with the cells of all sides; raises BenchError if it cannot be laid out."""
-    plan = Plan(Request("comparison", seed, budget, rootless=rootless))
-    for comparison in comparisons:
-        cells = plan.cells.setdefault(comparison.scenario, [])
-        cells.extend(comparison.cell(side, SETUPS[0]) for side in SIDES)
-    lay_out(plan)
-    return plan
+    cells = (comparison.cell(side, SETUPS[0]) for comparison in comparisons for side in SIDES)
+    return of_cells(Request("comparison", seed, budget, rootless=rootless), cells)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from bench import discovery
@@ -11,10 +12,10 @@ from bench.measure.plan import Plan
 from bench.measure.request import Request
 from bench.measure.selection import LEFT_OUT, arms_of, cells_of, check_depths, profile_of, profile_skip, volumes_of
 from bench.measure.sizing import lay_out
-from bench.model import NATIVE, Skip
+from bench.model import NATIVE, Cell, Skip
 from bench.volumes.base import require_program
 
-__all__ = ["make"]
+__all__ = ["make", "of_cells"]
 
 
 def make(request: Request) -> Plan:
@@ -52,5 +53,14 @@ def make(request: Request) -> Plan:
         raise BenchError(
             "nothing to measure", why=reasons or "the choice leaves no cell", fix="see `python -m bench doctor`"
         )
+    lay_out(plan)
+    return plan
+
+
+def of_cells(request: Request, cells: Iterable[Cell]) -> Plan:
+    """Return the plan of these cells alone; raises BenchError if it cannot be laid out."""
+    plan = Plan(request)
+    for cell in cells:
+        plan.cells.setdefault(cell.scenario, []).append(cell)
     lay_out(plan)
     return plan

@@ -12,7 +12,6 @@ from typing import Any
 from bench import __version__
 from bench.errors import BenchError
 from bench.model import Arm
-from bench.quantities import quantity
 from bench.reading.analysis import Analysis
 from bench.reading.headlines import Headline, HeadlineFigure, figures
 from bench.report import marks, page
@@ -27,6 +26,7 @@ __all__ = ["Curve", "KernelChange", "KernelComparison", "compared", "publish"]
 
 WORTH_NAMING = 0.01  # a smaller change between two kernels is in the table only
 PLOT_HEIGHT = 190
+FOREMOST = 8  # changes that are shown at once
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class KernelComparison:
     def lines(self) -> Iterator[str]:
         """Yield the table of figures, and the changes worth naming, for a terminal."""
         widths = [max(len(f"{curve.headline.label}, {curve.arm.volume}") for curve in self.curves)]
-        cells = [[_short(figure) for figure in curve.figures] for curve in self.curves]
+        cells = [["–" if figure is None else figure.short for figure in curve.figures] for curve in self.curves]
         widths += [max(len(kernel), *(len(row[index]) for row in cells)) for index, kernel in enumerate(self.kernels)]
         head = ["", *self.kernels]
         body = [
@@ -121,8 +121,25 @@ class KernelComparison:
         ]
         for row in (head, *body):
             yield "   ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for change in self.changes():
+        changes = self.changes()
+        for change in changes[:FOREMOST]:
             yield change.text.replace("**", "")
+        if changes[FOREMOST:]:
+            yield f"and {len(changes) - FOREMOST} smaller changes, which the page has"
+
+    def markdown(self) -> Iterator[str]:
+        """Yield the same in Markdown."""
+        yield f"| | | {' | '.join(self.kernels)} |"
+        yield "|---|---|" + "---|" * len(self.kernels)
+        previous = None
+        for curve in self.curves:
+            label = "" if curve.headline == previous else curve.headline.label
+            previous = curve.headline
+            cells = [_with_change(*cell) if cell else "–" for cell in _cells(curve)]
+            yield f"| {label} | {curve.arm.volume} | {' | '.join(cells)} |"
+        yield ""
+        for change in self.changes():
+            yield f"- {change.text}"
 
 
 def place_of(run: Run) -> Place:
@@ -174,6 +191,7 @@ def _context(comparison: KernelComparison, target: Path) -> Mapping[str, Any]:
             (headline, scenario, [(curve, _cells(curve)) for curve in curves]) for headline, scenario, curves in grouped
         ],
         "changes": [change.text for change in comparison.changes()],
+        "foremost": FOREMOST,
         "worth": WORTH_NAMING,
         "places": [(run, place_of(run), _link(run, target)) for run in comparison.runs],
         "charts": charts,
@@ -196,9 +214,13 @@ def _cells(curve: Curve) -> list[tuple[str, str, float] | None]:
         if before is not None and before.estimate.value:
             change = KernelChange(curve, before, figure, ("", ""))
             share = change.share if change.certain and abs(change.share) >= WORTH_NAMING else 0.0
-        cells.append((_short(figure), figure.text, share))
+        cells.append((figure.short, figure.text, share))
         before = figure
     return cells
+
+
+def _with_change(text: str, _: str, share: float) -> str:
+    return f"{text} (**{100 * share:+.1f} %**)" if share else text
 
 
 def _chart(comparison: KernelComparison, curves: Sequence[Curve]) -> dict[str, Any]:
@@ -235,16 +257,6 @@ def _chart(comparison: KernelComparison, curves: Sequence[Curve]) -> dict[str, A
     layout = marks.layout(x, y, PLOT_HEIGHT) | marks.end_labels(ends, y, PLOT_HEIGHT)
     layout["xaxis"] |= {"tickvals": list(range(count)), "ticktext": list(comparison.kernels)}
     return {"data": data, "layout": layout}
-
-
-def _short(figure: HeadlineFigure | None) -> str:
-    """Return a value and half its interval: as counts where it is exact enough that a share says little."""
-    if figure is None:
-        return "–"
-    if figure.exact:
-        return figure.short
-    share = figure.estimate.relative_half_width
-    return f"{quantity(figure.estimate.value, figure.headline.unit.removeprefix('1'))} ±{100 * share:.2g} %"
 
 
 def _kernel(run: Run) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench.errors import BenchError
-from bench.guest import archive, boots, image, kernels, machine
+from bench.guest import boots, image, kernels, machine
 from bench.host.packages import find_program
 from bench.measure.request import Request
 from bench.measure.workshop import RunContext
@@ -32,10 +32,15 @@ COMMAND = ("--scenario", "lookup,copy_up", "--volume", "ext4", "--depth", "1,4",
 def kernel() -> Kernel:
     if find_program(machine.PROGRAM) is None:
         pytest.skip(f"{machine.PROGRAM} is not installed")
-    try:
-        return kernels.find(VERSION) or archive.fetch(VERSION)
-    except BenchError as error:
-        pytest.skip(str(error))
+    return here(VERSION)
+
+
+def here(version: str) -> Kernel:
+    """Return a kernel that was fetched; tests have no network."""
+    found = kernels.find(version)
+    if found is None:
+        pytest.skip(f"`python -m bench kernel fetch {version}` was not run")
+    return found
 
 
 def measured(directory: Path, kernel: Kernel, *rest: str) -> tuple[Run, dict[str, Any]]:
@@ -72,7 +77,7 @@ def test_a_guest_measures_in_instructions(tmp_path: Path, kernel: Kernel) -> Non
     assert not re.findall(r"\d [nµm]s\b", page.partition("<script")[0])
 
 
-@pytest.mark.slow
+@pytest.mark.boots
 @pytest.mark.xdist_group("guests")
 def test_two_runs_with_one_seed_are_equal_to_the_instruction(tmp_path: Path, kernel: Kernel) -> None:
     first, second = (measured(tmp_path / name, kernel, "--seed", "5")[0] for name in ("one", "other"))
@@ -111,3 +116,50 @@ def test_without_qemu_it_says_what_to_install(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(machine, "find_program", lambda name: None)
     with pytest.raises(BenchError, match=r"qemu-system-x86_64 is not installed; apt-get install qemu-system-x86"):
         machine.VirtualMachine(tmp_path, 0, 1, 0, 64)
+
+
+def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "bench", *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.boots
+@pytest.mark.xdist_group("guests")
+@pytest.mark.parametrize(
+    ("scenario", "a", "b", "word", "ratio"),
+    [
+        ("lookup", "overlay2@ext4,depth=64", "overlay2@ext4,depth=65", "slower", 1.01),
+        ("copy_up", "overlay2@ext4,size=1048576", "overlay2@ext4,size=1058816", "slower", 1.005),
+        ("copy_up", "overlay2@ext4", "overlay2,volatile=on@ext4", "faster", 0.2),
+        ("lookup", "overlay2@xfs", "overlay2@xfs", "same", 1.0),
+    ],
+)
+def test_one_boot_a_side_tells_a_small_change(
+    tmp_path: Path, kernel: Kernel, scenario: str, a: str, b: str, word: str, ratio: float
+) -> None:
+    arms = [f"{arm},kernel={kernel.release}" for arm in (a, b)]
+    done = bench("ab", *arms, "--scenario", scenario, "--boots", "1", "--json", "--results", tmp_path)
+    assert done.returncode == 0, done.stderr
+    [found] = json.loads(done.stdout)["comparisons"]
+    assert found["word"] == word
+    assert found["ratio"] >= ratio
+    assert word != "same" or found["counts"]["a"] == found["counts"]["b"]
+
+
+@pytest.mark.boots
+@pytest.mark.xdist_group("guests")
+def test_a_gate_on_a_kernel_names_what_takes_more(tmp_path: Path, kernel: Kernel) -> None:
+    """A later kernel takes fewer instructions for a first write on ext4, so the earlier one stands for a slower one."""
+    later, baseline = here("7.2"), tmp_path / "exact.json"
+    options = ("--baseline", baseline, "--results", tmp_path)
+    made = bench("gate", "--kernel", later.release, "--scenario", "copy_up", "--volume", "ext4", "--update", *options)
+    assert made.returncode == 0, made.stderr
+    again = bench("gate", "--kernel", later.release, *options)
+    assert again.returncode == 0, again.stdout + again.stderr
+    slower = bench("gate", "--kernel", kernel.release, *options)
+    assert slower.returncode == 1
+    assert "first write, 4 KiB file, overlay2@ext4" in slower.stdout
+    assert kernel.release in slower.stdout
+    (tmp_path / "bzImage").write_bytes(kernel.image.read_bytes()[:0x20000])
+    broken = bench("gate", "--kernel", tmp_path / "bzImage", *options)
+    assert broken.returncode == 2
+    assert broken.stderr.strip().startswith("bench: the guest with")

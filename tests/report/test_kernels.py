@@ -1,0 +1,74 @@
+"""Runs on several kernels, side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench.errors import BenchError
+from bench.model import Temperature
+from bench.report import kernels
+from tests.builders import PLACE, make_samples, read_back
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.store.reader import Run
+
+
+def run(path: Path, release: str, cost: float, **place: Any) -> Run:
+    """A run whose first write of 4 KiB takes so many instructions."""
+    cells = [
+        {
+            "arm": f"overlay2@{volume}",
+            "scenario": "copy_up",
+            "depth": 8,
+            "temperature": Temperature.HOT,
+            "params": {"size": 4096, "position": "bottom"},
+            "metrics": {"first_write": cost * factor},
+        }
+        for volume, factor in (("ext4", 2.0), ("xfs", 1.0))
+    ]
+    return read_back(path, make_samples(cells, blocks=3, noise=0.0005), place={**PLACE, "kernel": release, **place})
+
+
+def test_each_figure_has_a_value_on_each_kernel_oldest_first(tmp_path: Path) -> None:
+    made = kernels.compared(
+        [run(tmp_path / "new", "6.12.118+deb13-cloud-amd64", 60_000), run(tmp_path / "old", "5.10.0-46-amd64", 90_000)]
+    )
+    assert made.kernels == ("5.10.0", "6.12.118")
+    assert [(curve.headline.key, str(curve.arm)) for curve in made.curves] == [
+        ("first_write_4k", "overlay2@ext4"),
+        ("first_write_4k", "overlay2@xfs"),
+    ]
+    on_xfs = made.as_json()["figures"][1]["values"]
+    assert [value["value"] for value in on_xfs] == pytest.approx([90_000, 60_000], rel=0.01)
+    assert {figure["unit"] for figure in made.as_json()["figures"]} == {"instructions"}
+
+
+def test_a_change_is_named_with_the_kernel_in_which_it_came(tmp_path: Path) -> None:
+    costs = {"6.1.0": 90_000, "6.12.1": 90_100, "7.2.0": 60_000}
+    made = kernels.compared(run(tmp_path / release, release, cost) for release, cost in costs.items())
+    texts = [change.text for change in made.changes()]
+    assert len(texts) == 2
+    assert all("6.12.1 to 7.2.0" in text and "**-33.4 %**" in text for text in texts)
+    page = kernels.publish(made, tmp_path / "reports").read_text()
+    assert "-33.4 %" in page
+    assert page.count('id="curve-first_write_4k"') == 1
+    assert all(f'<th scope="col" class="figure">{release}</th>' in page for release in costs)
+    lines = list(made.lines())
+    assert lines[0].split() == list(costs)
+    assert "first write, 4 KiB file, xfs" in lines[2]
+
+
+def test_runs_of_other_machines_are_refused(tmp_path: Path) -> None:
+    runs = [run(tmp_path / "a", "6.1.0", 1000.0), run(tmp_path / "b", "7.2.0", 1000.0, machine="qemu 9")]
+    with pytest.raises(BenchError, match="these runs cannot be compared: their machine differs"):
+        kernels.compared(runs)
+
+
+def test_a_run_of_the_host_is_refused(tmp_path: Path) -> None:
+    samples = make_samples([{"scenario": "copy_up"}])
+    with pytest.raises(BenchError, match="run host was made on no guest"):
+        kernels.compared([read_back(tmp_path / "host", samples)])
