@@ -74,11 +74,12 @@ def execute(
         boots=boots,
         command_line=command_line(0),
     )
-    writer = RunWriter(
-        directory, {**session.provenance(context, asked, directory.name), "skips": [], "cells": {}, "place": place}
-    )
-    run = _Boots(kernel, asked, boots, memory_mib, writer, context.started)
-    with contextlib.closing(writer), context.listener() as listener, _file(content) as file:
+    facts = {**session.provenance(context, asked, directory.name), "skips": [], "cells": {}, "place": place}
+    with contextlib.ExitStack() as undo:
+        undo.enter_context(session.host_lock())  # guests would disturb a run that takes times
+        writer = undo.enter_context(contextlib.closing(RunWriter(directory, facts)))
+        file, listener = undo.enter_context(_file(content)), undo.enter_context(context.listener())
+        run = _Boots(kernel, asked, boots, memory_mib, writer, context.started)
         return directory, run.all(file, listener)
 
 

@@ -42,7 +42,7 @@ from bench.store.writer import Writer
 if TYPE_CHECKING:
     from bench.store.reader import Run
 
-__all__ = ["execute", "extend", "new_run_id", "now", "provenance", "resume", "start"]
+__all__ = ["execute", "extend", "host_lock", "new_run_id", "now", "provenance", "resume", "start"]
 
 # The mount point in the private namespace is one of these standard directories, which must not contain
 # anything that the run uses; nothing changes outside the namespace.
@@ -145,7 +145,7 @@ def _observed_cells(run: Run) -> list[dict[str, Any]]:
 def _run(plan: Plan, session: RunContext, directory: Path, workload: Workload, facts: Mapping[str, Any]) -> int:
     work = workdir.check(session.workdir)
     with ExitStack() as undo:
-        undo.enter_context(_host_lock())
+        undo.enter_context(host_lock())
         for line in _left_out(plan):
             _print(line)
         if any(discovery.volume(recipe_name(name)).filesystem for name in plan.volumes):
@@ -175,8 +175,8 @@ def _left_out(plan: Plan) -> list[str]:
 
 
 @contextmanager
-def _host_lock() -> Iterator[None]:
-    """Hold the host's lock, because two runs would disturb each other's times."""
+def host_lock() -> Iterator[None]:
+    """Hold the host's lock, because a run beside another one would disturb its times."""
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         lock.bind(LOCK_NAME)

@@ -21,7 +21,10 @@ SIZES = frozenset({"bytes", "memory_bytes"})
 
 def machine(run: Run) -> str:
     """Return the machine in one line."""
-    host = run.provenance.host
+    host, place = run.provenance.host, run.provenance.place
+    if place is not None:
+        emulator = " ".join(place.machine.partition(",")[0].split())
+        return f"Linux {place.kernel} ({place.origin}) in {place.boots} boots of a machine emulated by {emulator}"
     cores = _tree(host.get("cores"))
     memory = host.get("memory_bytes")
     virtualisation = _tree(host.get("virtualisation"))

@@ -6,8 +6,10 @@ import json
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import psutil
 import pytest
 
 from bench.errors import BenchError
@@ -18,11 +20,13 @@ from bench.measure.workshop import RunContext
 from bench.store.reader import load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from bench.guest.kernels import Kernel
     from bench.store.reader import Run
 
+T = TypeVar("T")
 VERSION = "6.1"  # of Debian 12
 REQUEST = Request(scenarios=("lookup", "copy_up"), volumes=("ext4",), depths=(1, 4), sizes=(4096,))
 COMMAND = ("--scenario", "lookup,copy_up", "--volume", "ext4", "--depth", "1,4", "--size", "4KiB", "--boots", "1")
@@ -107,9 +111,28 @@ def test_a_guest_that_panics_is_one_line_with_its_last_words(
 def test_a_guest_that_says_nothing_is_ended(tmp_path: Path, kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image, "make", lambda *rest: b"")
     monkeypatch.setattr(machine, "KERNEL_OPTIONS", ("console=ttyS0", "quiet", "panic=0"))
-    monkeypatch.setattr(machine, "SILENCE", 12.0)
+    monkeypatch.setattr(machine, "SILENCE", 3.0)
     with pytest.raises(BenchError, match="says nothing any more"):
         boots.execute(REQUEST, kernel, context(tmp_path), boots=1)
+
+
+@pytest.mark.xdist_group("guests")
+def test_a_kill_leaves_no_guest(tmp_path: Path, kernel: Kernel) -> None:
+    command = [sys.executable, "-m", "bench", "run", "--kernel", kernel.release, *COMMAND, "--results", tmp_path]
+    with subprocess.Popen([*map(str, command)], stderr=subprocess.DEVNULL) as parent:
+        guest = wait_for(lambda: next((p for p in psutil.Process(parent.pid).children() if "qemu" in p.name()), None))
+        parent.kill()
+    wait_for(lambda: not guest.is_running() or guest.status() == psutil.STATUS_ZOMBIE)
+
+
+def wait_for(found: Callable[[], T | None], seconds: float = 60.0) -> T:
+    """Return what `found` returns, as soon as it is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := found():
+            return value
+        time.sleep(0.05)
+    raise AssertionError("it did not happen")
 
 
 def test_without_qemu_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -426,3 +426,14 @@ def test_a_named_driver_is_measured_where_it_is_at_home_unless_a_volume_is_named
     assert arms("overlay") == {"native@ext4", "native@xfs", "overlay@ext4", "overlay@xfs"}
     assert arms("overlay", "btrfs") == {"native@btrfs", "overlay@btrfs"}
     assert arms("zfs") == {"native@zfs", "zfs@zfs"}
+
+
+def test_a_scenario_that_is_named_is_measured_by_the_least_profile_that_has_it() -> None:
+    """The quick profile has no cells of mounting; who names it wants some."""
+    assert "mounting" not in make(Request(volumes=("ext4",))).cells
+    named = make(Request(scenarios=("mounting", "lookup"), volumes=("ext4",), drivers=("overlay2",))).cells
+    standard = make(
+        Request("standard", scenarios=("mounting", "lookup"), volumes=("ext4",), drivers=("overlay2",))
+    ).cells
+    assert named["mounting"] == standard["mounting"]
+    assert len(named["lookup"]) < len(standard["lookup"])

@@ -26,6 +26,9 @@ POSITIVE = st.floats(1e-3, 1e15)
         (3.1, "×", "3.10×"),
         (0.004, "", "0.00400"),
         (17, "inodes", "17.0 inodes"),
+        (577.34, "instructions", "577.3 instr."),
+        (295_816, "instructions", "295,816 instr."),
+        (4_372_400, "instructions", "4.372 M instr."),
     ],
 )
 def test_three_digits_in_the_unit_that_fits(value: float, unit: str, text: str) -> None:

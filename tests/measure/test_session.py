@@ -144,12 +144,12 @@ def test_a_run_is_named_by_time_profile_and_seed() -> None:
 def test_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "LOCK_NAME", f"\0bench-test-{id(monkeypatch)}")
     with (
-        session._host_lock(),
+        session.host_lock(),
         pytest.raises(BenchError, match="another run is measuring on this machine"),
-        session._host_lock(),
+        session.host_lock(),
     ):
         raise AssertionError("two at a time")
-    with session._host_lock():
+    with session.host_lock():
         pass
 
 

@@ -108,3 +108,15 @@ def test_keys_are_unique_and_laws_are_there() -> None:
             assert source.name in {metric.name for metric in reading.metrics} or "Count" in type(source).__name__
             if "Slope" in type(source).__name__:
                 assert source.law(reading).metric == source.name
+
+
+def test_a_reading_of_another_clock_has_its_unit() -> None:
+    """Times become instructions; ratios, counts and throughput stay what they are."""
+    for reading in discovery.readings().values():
+        counted = reading.timed_in("instructions")
+        for own, other in (
+            *zip(reading.metrics, counted.metrics, strict=True),
+            *zip(reading.headlines, counted.headlines, strict=True),
+        ):
+            assert other.unit == ("instructions" if own.unit == "ns" else own.unit)
+        assert (counted.laws, counted.name) == (reading.laws, reading.name)
