@@ -12,7 +12,7 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -172,6 +172,16 @@ class Driver(ABC):
     @abstractmethod
     def mount(self, container: Container) -> AbstractContextManager[Path]:
         """Mount `container`; the context's value is the merged path, and its exit unmounts (Put)."""
+
+    @contextmanager
+    def cycle(self, container: Container) -> Iterator[Callable[[], None]]:
+        """Yield a function that mounts and unmounts the container; a driver prepares before what it can prepare."""
+
+        def mount_and_unmount() -> None:
+            with self.mount(container):
+                pass
+
+        yield mount_and_unmount
 
     def remove(self, container: Container) -> None:
         """Delete the container's layer."""

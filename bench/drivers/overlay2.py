@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -87,6 +87,24 @@ class Overlay2(OverlayFs, LinkedLayout):
             finally:
                 mounts.unmount(merged)
 
+    @contextmanager
+    def cycle(self, container: Container) -> Iterator[Callable[[], None]]:
+        """Mount by mount(2), as Docker does, where the options fit its page, else by fsconfig."""
+        lower, home = self.lower(container), container.stack.home
+        options, each = self._options(container, lower), [*self.mount_options(), *self._paths(container, lower)]
+        by_mount = len(os.fsencode(options)) < mounts.PAGE and self.chosen.get("via", "auto") != "fsconfig"
+
+        def mount_and_unmount() -> None:
+            with working_directory(home):
+                if by_mount:
+                    mounts.mount("overlay", merged, "overlay", options=options)
+                else:
+                    mounts.fs_mount("overlay", merged, each)
+            mounts.unmount(merged)
+
+        with self.merged(container) as merged:
+            yield mount_and_unmount
+
     def _mount(self, container: Container, merged: Path) -> str:
         """Mount; return the interface that worked."""
         via = self.chosen.get("via", "auto")
@@ -115,24 +133,30 @@ class Overlay2(OverlayFs, LinkedLayout):
         )
 
     def _fsconfig(self, container: Container, merged: Path, lower: list[str]) -> str:
-        home = container.stack.home
-        name = container.path.name
-        layers = [*(("lowerdir+", link) for link in lower), ("upperdir", f"{name}/diff"), ("workdir", f"{name}/work")]
-        absolute = [(key, str(home / path)) for key, path in layers]
+        home, paths = container.stack.home, self._paths(container, lower)
+        absolute = [(key, str(home / path)) for key, path in paths]
         # The kernel limits a string to 255 bytes and unescapes backslashes (fs/overlayfs/params.c, ovl_unescape).
         if all(len(os.fsencode(path)) <= mounts.STRING_LIMIT and "\\" not in path for _, path in absolute):
             mounts.fs_mount("overlay", merged, [*self.mount_options(), *absolute])
             return "fsconfig lowerdir+"
         with working_directory(home):
-            mounts.fs_mount("overlay", merged, [*self.mount_options(), *layers])
+            mounts.fs_mount("overlay", merged, [*self.mount_options(), *paths])
         return "fsconfig lowerdir+ relative to the driver's home"
 
+    def _paths(self, container: Container, lower: list[str]) -> list[tuple[str, str]]:
+        """Return the directories of a container as options for fsconfig, relative to the home."""
+        name = container.path.name
+        return [*(("lowerdir+", link) for link in lower), ("upperdir", f"{name}/diff"), ("workdir", f"{name}/work")]
+
     def _mount2(self, container: Container, lower: list[str]) -> None:
+        with working_directory(container.stack.home):
+            mounts.mount("overlay", f"{container.path.name}/merged", "overlay", options=self._options(container, lower))
+
+    def _options(self, container: Container, lower: list[str]) -> str:
+        """Return the options for mount(2), with paths relative to the home."""
         options = [key if value is None else f"{key}={value}" for key, value in self.mount_options()]
         name = container.path.name
-        options += [f"lowerdir={':'.join(lower)}", f"upperdir={name}/diff", f"workdir={name}/work"]
-        with working_directory(container.stack.home):
-            mounts.mount("overlay", f"{name}/merged", "overlay", options=",".join(options))
+        return ",".join([*options, f"lowerdir={':'.join(lower)}", f"upperdir={name}/diff", f"workdir={name}/work"])
 
 
 DRIVER = Overlay2

@@ -16,6 +16,8 @@ __all__ = [
     "MS_NOATIME",
     "MS_PRIVATE",
     "MS_REC",
+    "PAGE",
+    "STRING_LIMIT",
     "MountEntry",
     "OptionsTooLongError",
     "fs_mount",

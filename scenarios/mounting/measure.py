@@ -72,15 +72,11 @@ def operate(unit: Unit) -> None:
 def _cycles(unit: Unit, driver: Driver, stack: Stack) -> list[int]:
     """Return the nanoseconds of mounting and unmounting a new container, after one untimed cycle."""
     container = driver.create_read_write(stack, unit.depth)
-
-    def cycle(_: int) -> None:
-        with driver.mount(container):
-            pass
-
     try:
-        cycle(0)
-        unit.settle()
-        return each(cycle, range(REPEATS))
+        with driver.cycle(container) as cycle:
+            cycle()
+            unit.settle()
+            return each(lambda _: cycle(), range(REPEATS))
     finally:
         driver.remove(container)
 
