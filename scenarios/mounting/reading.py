@@ -99,11 +99,12 @@ READING = Reading(
     question="What does mounting a container cost as layers grow, and where does Docker's take a step?",
     method=(
         f"While one container of the image is mounted, another is mounted and unmounted {REPEATS} times; the median is "
-        "the unit's observation. By hand that is mount(2) with Docker's relative paths, or fsconfig where the options do "
-        "not fit its page, and umount(2); options are prepared before. Docker is asked by its API for a file of a container that does not run, for which it "
-        "mounts and unmounts it (`docker start` takes so long that nothing of this shows); beside it the same image is "
-        "mounted by hand on the same volume. Counted: whether a running container's layers are named by relative "
-        "paths, against the length that absolute ones would have and the page that Docker allows for them."
+        "the unit's observation. By hand that is mount(2) with Docker's relative paths, or fsconfig where the options "
+        "do not fit its page, and umount(2); options are prepared before. Docker is asked by its API for a file of a "
+        "container that does not run, for which it mounts and unmounts it (`docker start` takes so long that nothing "
+        "of this shows); beside it the same image is mounted by hand on the same volume. Counted: whether a running "
+        "container's layers are named by relative paths, against the length that absolute ones would have and the page "
+        "that Docker allows for them."
     ),
     order=5,
     metrics=(
