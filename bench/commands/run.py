@@ -17,7 +17,7 @@ from bench.commands.options import (
     session_of,
 )
 from bench.commands.report import finish
-from bench.errors import EXIT_USAGE
+from bench.errors import EXIT_USAGE, BenchError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +78,8 @@ def run(as_json: bool, resumed: str | None, results: Path, reports: Path, workdi
 
     request = _request(params)
     context = session_of(results, workdir, request.seconds, quiet=as_json)
+    if params["kernel"] and resumed:
+        raise BenchError("--resume goes on where it began", why="guests have no --resume", fix="leave out --kernel")
     if params["kernel"]:
         directory, status = _in_guests(request, context, params)
     elif resumed:

@@ -33,7 +33,7 @@ PACKAGES = ("bench", "scenarios", "click", "msgspec", "psutil")  # what measurin
 DATA = frozenset({".c", ".typed"})  # files beside modules that are included
 LEFT_OUT = frozenset({"__pycache__", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo"})
 # crc32c is asked for by name at mkfs and mount of ext4 and xfs; no program in the guest could answer the kernel.
-MODULES = ("crc32c_generic", "crc32c_intel", "loop", "brd", "overlay", "ext4")
+MODULES = ("crc32c_generic", "crc32c_intel", "loop", "brd", "overlay", "ext4", "fuse")
 SETTINGS = (Path("/etc/mke2fs.conf"),)  # without it mkfs.ext4 chooses other features
 DIRECTORIES = ("proc", "sys", "dev", "tmp", "run", "mnt", "work", "results", "etc", "root", "var/tmp")
 INIT = """#!{python} -u

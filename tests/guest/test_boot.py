@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
@@ -14,6 +15,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.guest import boots, image, kernels, machine
+from bench.guest.kernels import Kernel
 from bench.host.packages import find_program
 from bench.measure.request import Request
 from bench.measure.workshop import RunContext
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bench.guest.kernels import Kernel
     from bench.store.reader import Run
 
 T = TypeVar("T")
@@ -133,6 +134,13 @@ def wait_for(found: Callable[[], T | None], seconds: float = 60.0) -> T:
             return value
         time.sleep(0.05)
     raise AssertionError("it did not happen")
+
+
+def test_an_engine_is_refused(tmp_path: Path) -> None:
+    absent = Kernel("6.1.0", tmp_path / "vmlinuz", tmp_path, "nowhere")
+    with pytest.raises(BenchError, match="docker/overlay2 cannot be measured in a guest: it has no engine"):
+        boots.execute(replace(REQUEST, drivers=("docker/overlay2",)), absent, context(tmp_path))
+    assert not (tmp_path / "results").exists()
 
 
 def test_without_qemu_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
