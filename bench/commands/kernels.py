@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench.commands.options import JSON, REPORTS_OPTION, RESULTS_OPTION, directory_of, listed, print_json, session_of
+from bench.errors import EXIT_USAGE, BenchError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bench.guest.kernels import Kernel
+    from bench.measure.request import Request
 
 __all__ = ["kernels"]
 
@@ -33,19 +37,7 @@ __all__ = ["kernels"]
 @REPORTS_OPTION
 @JSON
 def kernels(
-    versions: tuple[str, ...],
-    scenario: str | None,
-    volume: str | None,
-    depth: str | None,
-    size: str | None,
-    seed: int,
-    boots: int,
-    memory: str | None,
-    markdown: bool,
-    runs: str | None,
-    results: Path,
-    reports: Path,
-    as_json: bool,
+    versions: tuple[str, ...], results: Path, reports: Path, as_json: bool, markdown: bool, **params: Any
 ) -> int:
     """Measure on each KERNEL (a version, or the path of a bzImage), in instructions, and compare.
 
@@ -62,33 +54,10 @@ def kernels(
     from bench.store.reader import load
 
     status = 0
-    if runs:
-        directories = [directory_of(results, name) for name in runs.split(",") if name]
+    if params["runs"]:
+        directories = [directory_of(results, name) for name in params["runs"].split(",") if name]
     else:
-        from bench.errors import BenchError
-        from bench.guest import archive
-        from bench.guest import boots as guests
-        from bench.measure import request
-        from bench.model import parse_size
-
-        if not versions:
-            raise BenchError("no kernel is named", fix="`python -m bench kernel list` shows which there are")
-        asked = request.Request(
-            seed=seed,
-            scenarios=listed(scenario, str) or guests.SCENARIOS,
-            volumes=listed(volume, str),
-            depths=listed(depth, request.parse_depth),
-            sizes=listed(size, parse_size),
-        )
-        found = [archive.obtain(version) for version in versions]
-        context = session_of(results, None, asked.seconds, quiet=as_json)
-        mib = parse_size(memory) >> 20 if memory else guests.MEMORY_MIB
-        directories = []
-        for kernel in found:
-            fresh = replace(context, started=time.monotonic())
-            directory, ended = guests.execute(asked, kernel, fresh, boots=boots, memory_mib=mib)
-            directories.append(directory)
-            status = max(status, ended)
+        directories, status = _measure(versions, results, params, quiet=as_json)
     comparison = page.compared(load(directory) for directory in directories)
     target = page.publish(comparison, reports)
     if as_json:
@@ -98,3 +67,47 @@ def kernels(
         click.echo(line)
     click.echo(f"page: {target}")
     return status
+
+
+def _measure(
+    versions: tuple[str, ...], results: Path, params: dict[str, Any], *, quiet: bool
+) -> tuple[list[Path], int]:
+    """Carry out the request on each kernel; one that fails is said, and the others go on."""
+    from bench.guest import archive, boots
+
+    if not versions:
+        raise BenchError("no kernel is named", fix="`python -m bench kernel list` shows which there are")
+    asked, memory = _request(params)
+    found: list[Kernel] = [archive.obtain(version) for version in versions]
+    context = session_of(results, None, asked.seconds, quiet=quiet)
+    directories: list[Path] = []
+    status = 0
+    for kernel in found:
+        fresh = replace(context, started=time.monotonic())
+        try:
+            directory, ended = boots.execute(asked, kernel, fresh, boots=params["boots"], memory_mib=memory)
+        except BenchError as error:
+            if kernel is found[-1] and not directories:
+                raise
+            click.echo(f"bench: {error}", err=True)
+            ended = EXIT_USAGE
+        else:
+            directories.append(directory)
+        status = max(status, ended)
+    return directories, status
+
+
+def _request(params: dict[str, Any]) -> tuple[Request, int]:
+    """Return what to measure, and the MiB of a guest."""
+    from bench.guest import boots
+    from bench.measure import request
+    from bench.model import parse_size
+
+    asked = request.Request(
+        seed=params["seed"],
+        scenarios=listed(params["scenario"], str) or boots.SCENARIOS,
+        volumes=listed(params["volume"], str),
+        depths=listed(params["depth"], request.parse_depth),
+        sizes=listed(params["size"], parse_size),
+    )
+    return asked, parse_size(params["memory"]) >> 20 if params["memory"] else boots.MEMORY_MIB
