@@ -17,10 +17,11 @@ from bench.reading.headlines import HeadlineFigure
 from bench.reading.verdicts import ClaimVerdict
 from bench.report.figures import SUBJECT
 
-__all__ = ["between_runs", "foremost", "lines"]
+__all__ = ["between_runs", "foremost", "in_order", "lines"]
 
 WIDTH = 1_000_000  # columns of the console, so that it wraps no line
 
+USUAL = ("ext4", "xfs")
 CLAIMS = ("C6", "C8")  # the claims whose verdict is surprising
 
 
@@ -35,6 +36,11 @@ def lines(analysis: Analysis, headlines: Sequence[HeadlineFigure], verdicts: Ite
     return text
 
 
+def in_order(volume: str) -> tuple[bool, str]:
+    """Return a key that puts ext4 and xfs, on which most hosts keep their images, before other volumes."""
+    return volume.partition("-")[0] not in USUAL, volume
+
+
 def foremost(headlines: Iterable[HeadlineFigure]) -> list[HeadlineFigure]:
     """Return the figures of the subject without options, or, where a run has none, of all stacks."""
     every = list(headlines)
@@ -45,7 +51,7 @@ def _table(headlines: Sequence[HeadlineFigure]) -> Iterator[str]:
     """One table a stack: a row a figure, a column a volume, and in each cell the value and half its interval."""
     for stack in dict.fromkeys(figure.arm.stack for figure in foremost(headlines)):
         own = [figure for figure in headlines if figure.arm.stack == stack]
-        volumes = sorted({figure.arm.volume for figure in own})
+        volumes = sorted({figure.arm.volume for figure in own}, key=in_order)
         table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="none")
         for heading in (stack, *volumes):
             table.add_column(Text(heading), no_wrap=True)

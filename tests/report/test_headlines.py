@@ -16,6 +16,7 @@ from bench.model import Arm, Cell, Temperature
 from bench.reading.analysis import Analysis
 from bench.reading.headlines import HeadlineFigure, figures
 from bench.report.product import publish
+from bench.report.summary import in_order
 from bench.store.reader import load
 from tests.report.conftest import SMALL
 
@@ -108,6 +109,12 @@ def test_keys_are_unique_and_laws_are_there() -> None:
             assert source.name in {metric.name for metric in reading.metrics} or "Count" in type(source).__name__
             if "Slope" in type(source).__name__:
                 assert source.law(reading).metric == source.name
+
+
+def test_ext4_and_xfs_come_first() -> None:
+    assert sorted(["btrfs", "dir", "ext4", "xfs", "xfs-noreflink"], key=in_order) == [
+        *("ext4", "xfs", "xfs-noreflink", "btrfs", "dir"),
+    ]
 
 
 def test_a_reading_of_another_clock_has_its_unit() -> None:

@@ -5,6 +5,7 @@
   const themes = read("themes");
   const sheets = read("sheets");
   const dark = matchMedia("(prefers-color-scheme: dark)");
+  const MOST_CHARTS = 9; // that a phone shows of sections at once
   const narrow = matchMedia("(max-width: 40rem)");
   const TALL = 260; // up to this height a chart is lower on a phone; taller ones have a line for each mark
   const LOW = 200;
@@ -82,6 +83,10 @@
   const folded = (plot) => plot.closest("details:not([open])") !== null;
   const drawn = () => plots.filter((plot) => plot.dataset.drawn);
   const repaint = () => drawn().forEach((plot) => Plotly.relayout(plot, colours()));
+
+  // A long page on a phone says of each section its question and figures; a touch shows its chart.
+  const firsts = document.querySelectorAll("details.first");
+  if (narrow.matches && firsts.length > MOST_CHARTS) firsts.forEach((fold) => (fold.open = false));
 
   // One chart a frame, so that the page answers while it draws.
   const waiting = plots.filter((plot) => !folded(plot));
