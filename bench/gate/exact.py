@@ -148,7 +148,8 @@ def _name(figure: HeadlineFigure) -> str:
 
 
 def _range(figure: HeadlineFigure) -> tuple[float, float, float]:
-    return figure.estimate.value, figure.estimate.low, figure.estimate.high
+    estimate = figure.estimate
+    return float(estimate.value), float(estimate.low), float(estimate.high)  # some are of numpy
 
 
 def _place(run: Run) -> Place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from bench.errors import BenchError
@@ -34,7 +35,7 @@ def figure(value: float, half: float = 10.0) -> HeadlineFigure:
 
 
 def test_a_baseline_is_read_as_it_was_written(tmp_path: Path) -> None:
-    made = exact.make(run(tmp_path / "run"), [figure(1000.0)])
+    made = exact.make(run(tmp_path / "run"), [figure(np.float64(1000.0))])
     exact.write(tmp_path / "exact.json", made)
     assert exact.read(tmp_path / "exact.json") == made
     assert made.figures == {"copy_up first_write_4k overlay2@xfs": (1000.0, 990.0, 1010.0)}
