@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from bench.guest.kernels import Kernel
     from bench.measure.compare import Comparison
     from bench.stats.exact import ExactAnswer
     from bench.store.reader import Run
@@ -67,7 +68,13 @@ def compare_kernels(
 
 
 def _measured(
-    side: str, comparisons: Sequence[Comparison], kernel: Any, params: Mapping[str, Any], results: Path, *, quiet: bool
+    side: str,
+    comparisons: Sequence[Comparison],
+    kernel: Kernel,
+    params: Mapping[str, Any],
+    results: Path,
+    *,
+    quiet: bool,
 ) -> Run | None:
     """Measure the cells of one side; return the run, or None if units failed."""
     from bench.guest import boots

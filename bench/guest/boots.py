@@ -34,6 +34,7 @@ MEMORY_MIB = 4096
 RAM_DISK_SHARE = 0.75  # of a guest's memory; a RAM disk takes what is written to it
 SEEDS = 1000  # boots that a run may have: a boot's seed is the run's times this, plus its number
 UNITS = 100_000  # units that a boot may have: the number of a unit is its boot's times this, plus its own
+PAUSE = 0.05  # seconds between two looks at what guests wrote
 TSC = "tsc"  # the guest's clocksource that counts instructions
 FOREVER = 1e9  # seconds of a guest's clock, which count instructions: no budget
 KEPT = ("skips", "cells", "volumes", "build_seconds")  # what a guest knows of its run and the host does not
@@ -129,7 +130,7 @@ class _Boots:
                     self.running[block] = VirtualMachine(self.kernel.image, file, seed, block, self.memory_mib)
                 for block, machine in list(self.running.items()):
                     self._attend(block, machine, listener)
-                time.sleep(0.05)
+                time.sleep(PAUSE)
         except BaseException as error:
             with contextlib.suppress(BenchError):
                 self._save(complete=False, problem=str(error) or type(error).__name__)

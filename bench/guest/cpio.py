@@ -22,9 +22,6 @@ class Archive:
         self._names: set[str] = set()
         self._inode = 0
 
-    def __contains__(self, name: str) -> bool:
-        return name.strip("/") in self._names
-
     def directory(self, name: str) -> None:
         """Add a directory."""
         self._add(name, stat.S_IFDIR | 0o755, b"", 0)
@@ -36,10 +33,6 @@ class Archive:
     def data(self, name: str, data: bytes, mode: int = 0o644, mtime: int = 0) -> None:
         """Add a regular file."""
         self._add(name, stat.S_IFREG | mode, data, mtime)
-
-    def link(self, name: str, target: str) -> None:
-        """Add a symbolic link."""
-        self._add(name, stat.S_IFLNK | 0o777, os.fsencode(target), 0)
 
     def file(self, source: Path, name: str | None = None) -> None:
         """Add a file of the host, with its content, permissions and time."""

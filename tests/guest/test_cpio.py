@@ -23,7 +23,7 @@ def entries(data: bytes) -> list[tuple[str, list[int], bytes]]:
         name = data[at + 110 : end - 1].decode()
         start = (end + 3) // 4 * 4
         if name == "TRAILER!!!":
-            assert (start + 0) % 4 == 0
+            assert start == len(data)
             return found
         found.append((name, numbers, data[start : start + numbers[6]]))
         at = (start + numbers[6] + 3) // 4 * 4
@@ -38,23 +38,18 @@ def test_every_kind_of_entry(tmp_path: Path) -> None:
     archive.data("a/b/file", b"12345", mtime=7)
     archive.data("/a/b/file", b"again")
     archive.file(script, "/init")
-    archive.link("lib", "usr/lib")
     archive.device("dev/console", 5, 1)
     archive.close()
     found = entries(buffer.getvalue())
-    assert [name for name, *_ in found] == ["a", "a/b", "a/b/file", "init", "lib", "dev", "dev/console"]
+    assert [name for name, *_ in found] == ["a", "a/b", "a/b/file", "init", "dev", "dev/console"]
     by_name = {name: (numbers, content) for name, numbers, content in found}
     assert by_name["a/b/file"][1] == b"12345"
     assert by_name["a/b/file"][0][5] == 7
     assert stat.S_ISDIR(by_name["a"][0][1])
     assert by_name["init"][0][1] == stat.S_IFREG | 0o750
     assert by_name["init"][0][5] == int(script.stat().st_mtime)
-    assert by_name["lib"] == ([*by_name["lib"][0]], b"usr/lib")
-    assert stat.S_ISLNK(by_name["lib"][0][1])
     console = by_name["dev/console"][0]
     assert stat.S_ISCHR(console[1])
     assert console[9:11] == [5, 1]
     inodes = [numbers[0] for _, numbers, _ in found]
     assert len(set(inodes)) == len(inodes)
-    assert "a/b" in archive
-    assert "a/c" not in archive
