@@ -17,7 +17,7 @@ from bench.layers.content import Layer
 from bench.model import Support
 from bench.volumes.base import Recipe
 
-__all__ = ["DRIVERS", "Absent", "Aufs", "DeviceMapper"]
+__all__ = ["DRIVERS", "Absent", "Aufs"]
 
 UNTRIED = "this suite has no stack of it: no kernel that has it was at hand"
 
@@ -78,17 +78,4 @@ class Aufs(Absent):
         return "" if "aufs" in words else "no aufs in /proc/filesystems"
 
 
-class DeviceMapper(Absent):
-    """Snapshots of a thin pool."""
-
-    name = "devicemapper"
-    title = "devicemapper (thin pool)"
-    order = 901
-
-    def lacking(self) -> str:
-        """Search for the device mapper."""
-        words = Path("/proc/misc").read_text(encoding="ascii").split()
-        return "" if "device-mapper" in words else "no device-mapper in /proc/misc"
-
-
-DRIVERS = (Aufs, DeviceMapper)
+DRIVERS = (Aufs,)

@@ -83,15 +83,16 @@ def make(kernel: Kernel, request: Request, ram_disk_kib: int, cells: Sequence[Ce
 
 
 def _modules(request: Request) -> tuple[str, ...]:
-    systems = [discovery.volume(recipe_name(name)).filesystem for name in request.volumes]
-    return (*MODULES, *systems)
+    recipes = [discovery.volume(recipe_name(name)) for name in request.volumes]
+    return (*MODULES, *(name for recipe in recipes for name in (recipe.filesystem, *recipe.modules)))
 
 
 def _programs(request: Request) -> list[str]:
     """Return the programs that a request needs in the guest: those that make its volumes, and of its drivers."""
-    packages = [package for name in request.volumes for package in discovery.volume(recipe_name(name)).packages]
+    recipes = [discovery.volume(recipe_name(name)) for name in request.volumes]
+    packages = [package for recipe in recipes for package in recipe.packages]
     packages += [package for name in request.drivers for package in discovery.driver(name.partition(",")[0]).packages]
-    return sorted({"mkfs.ext4", *(package.program for package in packages)})
+    return sorted({"mkfs.ext4", *(recipe.program for recipe in recipes), *(package.program for package in packages)})
 
 
 def _add_python(archive: Archive) -> list[Path]:

@@ -15,6 +15,7 @@ from bench.kernel import libc
 __all__ = [
     "MS_NOATIME",
     "MS_PRIVATE",
+    "MS_RDONLY",
     "MS_REC",
     "PAGE",
     "STRING_LIMIT",
@@ -29,6 +30,7 @@ __all__ = [
     "unmount",
 ]
 
+MS_RDONLY = 1
 MS_NOATIME = 1024
 MS_REC = 16384
 MS_PRIVATE = 1 << 18

@@ -31,6 +31,7 @@ __all__ = [
     "Usage",
     "Volume",
     "keeps_nanoseconds",
+    "load_module",
     "require_program",
 ]
 
@@ -77,13 +78,14 @@ class Recipe:
     differences: tuple[Difference, ...] = ()  # of any driver on it, even of two plain directories
     packages: tuple[Package, ...] = ()  # that contain its programs
     drivers: tuple[str, ...] = ()  # besides native, those measured on it by default; (): all
+    modules: tuple[str, ...] = ()  # of the kernel, besides the file system's, that a guest loads for it
 
     def probe(self) -> Support:
         """Tell whether it can be made on this machine."""
         if os.geteuid() != 0:
             return Support.no("loop devices and mounts need root", f"run as root to add {self.name} volumes")
         filesystems = {line.split()[-1] for line in Path("/proc/filesystems").read_text().splitlines()}
-        if self.filesystem not in filesystems and not _modprobe(self.filesystem):
+        if self.filesystem not in filesystems and not load_module(self.filesystem):
             return Support.no(f"not supported by this kernel: no {self.filesystem} in /proc/filesystems")
         if not Path("/dev/loop-control").exists():
             return Support.no("this kernel or container has no /dev/loop-control")
@@ -122,7 +124,8 @@ def require_program(program: str) -> Support:
     return Support.no(f"the program {program} is not installed", install_hint(program))
 
 
-def _modprobe(name: str) -> bool:
+def load_module(name: str) -> bool:
+    """Load a module of the kernel; tell whether that worked."""
     program = shutil.which("modprobe", path="/usr/sbin:/sbin")
     return program is not None and subprocess.run([program, "-q", name], check=False).returncode == 0
 
@@ -218,7 +221,7 @@ class LoopVolume(_Mounted):
         """Mount; raises BenchError with the kernel's log of the device, because mount(2) mostly gives EINVAL only."""
         with kernel_log() as logged:
             try:
-                mounts.mount(self.device.path, self.path, self.recipe.filesystem, options=self.recipe.mount_options)
+                self._attach()
             except OSError as error:
                 name = re.escape(self.device.path.removeprefix("/dev/"))
                 messages = [line for line in logged() if re.search(rf"\b{name}\b", line)]
@@ -228,9 +231,15 @@ class LoopVolume(_Mounted):
                     fix="leave out the arguments for mkfs" if f",{MKFS}=" in self.recipe.name else "see dmesg",
                 ) from error
 
+    def _attach(self) -> None:
+        mounts.mount(self.device.path, self.path, self.recipe.filesystem, options=self.recipe.mount_options)
+
+    def _detach(self) -> None:
+        mounts.unmount(self.path)
+
     def remount(self) -> Support:
         """Unmount, drop the device's buffers, and mount again."""
-        mounts.unmount(self.path)
+        self._detach()
         try:
             self.device.drop_buffers()
             self._mount()

@@ -1,0 +1,170 @@
+"""devicemapper: one thin device per layer, created as a snapshot of the device of the layer below.
+
+    metadata/base              the empty device with a file system, of which a bottom layer is a snapshot
+    metadata/<64 hex>          a layer's device: identity, size, transaction
+    mnt/<64 hex>               where it is mounted while in use
+    mnt/<64 hex>/rootfs, id    in the device's file system: the whole tree; the name of the bottom layer
+
+From daemon/graphdriver/devmapper/{driver,deviceset}.go of Docker 20.10. As there, a device is active only while it is
+in use. Docker was without it from 25.0 on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, write_text
+from bench.errors import BenchError
+from bench.kernel import mounts
+from bench.kernel.devmapper import SECTOR
+from bench.layers.content import Layer, data_bytes, materialise
+from bench.model import Support
+from bench.volumes.base import Recipe
+from bench.volumes.thin import BASE, POOL_BLOCK, Pool, ThinRecipe, ThinVolume
+
+__all__ = ["DRIVER", "DeviceMapper"]
+
+# Pool blocks that a layer takes besides those of its data: parts of the journal or log, bitmaps, inodes, directories.
+LAYER_BLOCKS = 24
+
+
+class DeviceMapper(Driver):
+    """A container is a snapshot of its image's topmost layer, changed in place."""
+
+    name = "devicemapper"
+    title = "devicemapper (thin snapshots)"
+    order = 9
+    profile = "standard"
+    inode_law = "each layer has a file system of its own"
+
+    def probe(self, volume: Recipe) -> Support:
+        """Require a thin volume."""
+        if not isinstance(volume, ThinRecipe):
+            return Support.no("its layers are thin devices of device mapper", "--volume thin-ext4 or thin-xfs")
+        return Support.yes()
+
+    def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
+        """For each layer, take a snapshot of the device below, mount it and apply the layer."""
+        pool = _pool(home.parent)
+        for directory, mode in ((home, 0o710), (home / "metadata", 0o700), (home / "mnt", 0o755)):
+            directory.mkdir(mode=mode)
+        _write(home, "base", pool, BASE)
+        ids: list[str] = []
+        for layer in layers:
+            identity = self._create(home, ids[-1] if ids else "base")
+            with _mounted(home, identity) as root:
+                materialise(layer, root, seed)
+            ids.append(identity)
+        return Stack(home, layers, seed, ids, tuple(depths))
+
+    def _create(self, home: Path, parent: str) -> str:
+        """Take a snapshot of a layer's device; return the new layer's id."""
+        identity, pool = secrets.token_hex(32), _pool(home)
+        _write(home, identity, pool, pool.create(_device(home, parent)))
+        return identity
+
+    def create_read_write(self, stack: Stack, depth: int) -> Container:
+        """Take a snapshot of the image's topmost layer."""
+        identity = self._create(stack.home, stack.ids[depth - 1])
+        return Container(stack, depth, stack.home / "mnt" / identity, None)
+
+    @contextmanager
+    def mount(self, container: Container) -> Iterator[Path]:
+        """Activate the device and mount it."""
+        with _mounted(container.stack.home, container.path.name) as root:
+            container.how["mount"] = "mount(2) of a thin device"
+            container.how["options"] = mounts.mount_entry(root).summary
+            yield root
+
+    def remove(self, container: Container) -> None:
+        """Delete the device."""
+        _delete(container.stack.home, container.path.name)
+
+    def close(self, stack: Stack) -> None:
+        """Delete the layers' devices; where a remount lost the pool there is nothing to delete."""
+        if ThinVolume.pool_of(stack.home) is None:
+            return
+        for identity in reversed(stack.ids):
+            if os.path.ismount(target := stack.home / "mnt" / identity):
+                mounts.unmount(target)
+                target.rmdir()
+            _delete(stack.home, identity)
+
+    def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
+        """Sum up each layer's own objects, and the blocks that its device does not share."""
+        count = len(layers)
+        size = sum(-(-data_bytes(layer) // POOL_BLOCK) * POOL_BLOCK for layer in layers)
+        return Footprint(4 + count + sum(len(layer) for layer in layers), size + count * LAYER_BLOCKS * POOL_BLOCK)
+
+    def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:
+        """What mounting a snapshot writes."""
+        return LAYER_BLOCKS * POOL_BLOCK
+
+    def layer_path(self, container: Container, layer: int) -> Path:
+        """The topmost layer, which also holds the files of all layers below; it is mounted for this, read-only."""
+        home, identity = container.stack.home, container.stack.ids[container.depth - 1]
+        target = home / "mnt" / identity
+        if not os.path.ismount(target):
+            target.mkdir(exist_ok=True)
+            _pool(home).mount(_device(home, identity), target, flags=mounts.MS_RDONLY)
+        return target / "rootfs"
+
+    def copy_up(self, volume: Recipe, size: int) -> CopyUp:
+        """Opening a file copies nothing; a later write to a shared block of the pool copies that block."""
+        return CopyUp(None, "deferred", "a snapshot shares blocks of 64 KiB until they are written")
+
+
+def _pool(path: Path) -> Pool:
+    pool = ThinVolume.pool_of(path)
+    if pool is None:
+        raise BenchError(f"{path} is on no thin volume", fix="--volume thin-ext4 or thin-xfs")
+    return pool
+
+
+@contextmanager
+def _mounted(home: Path, identity: str) -> Iterator[Path]:
+    """Mount a layer's device; yield the directory of its tree."""
+    target = home / "mnt" / identity
+    target.mkdir(mode=0o755)
+    try:
+        _pool(home).mount(_device(home, identity), target)
+        try:
+            root = target / "rootfs"
+            if not root.exists():
+                root.mkdir(mode=0o755)
+                write_text(target / "id", identity, 0o600)
+            yield root
+        finally:
+            mounts.unmount(target)
+    finally:
+        target.rmdir()
+
+
+def _write(home: Path, identity: str, pool: Pool, device: int) -> None:
+    """Record a device, as Docker's saveMetadata does."""
+    record = {
+        "device_id": device,
+        "size": pool.sectors * SECTOR,
+        "transaction_id": pool.transaction,
+        "initialized": identity == "base",
+        "deleted": False,
+    }
+    write_text(home / "metadata" / identity, json.dumps(record, separators=(",", ":")), 0o600)
+
+
+def _device(home: Path, identity: str) -> int:
+    """Return the identity of a layer's device in the pool."""
+    return int(json.loads((home / "metadata" / identity).read_bytes())["device_id"])
+
+
+def _delete(home: Path, identity: str) -> None:
+    _pool(home).delete(_device(home, identity))
+    (home / "metadata" / identity).unlink()
+
+
+DRIVER = DeviceMapper

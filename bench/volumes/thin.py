@@ -1,0 +1,239 @@
+"""Thin volumes of device mapper: ext4 or xfs on a snapshot of an empty base device, in a pool on one loop device.
+
+    layer-bench-loopN-metadata, -data    the two parts of the loop device
+    layer-bench-loopN-pool               the pool, in blocks of 64 KiB
+    layer-bench-loopN-ID                 a thin device: 0 is the base, 1 the volume itself, others are layers
+
+As Docker's devicemapper driver makes it (daemon/graphdriver/devmapper/deviceset.go of 20.10), but for the two parts of
+one loop device instead of two sparse files, and for discards, which stay in the pool: see bench.kernel.loop.fill.
+Devices are removed as soon as they are in use, so the kernel takes them away with their last user.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from bench.kernel import devmapper, mounts
+from bench.kernel.devmapper import SECTOR, Mapped, Target
+from bench.model import Support
+from bench.volumes import ext4, xfs
+from bench.volumes.base import LoopVolume, Recipe, Usage, load_module
+
+__all__ = ["BASE", "POOL_BLOCK", "VOLUMES", "Pool", "ThinRecipe", "ThinVolume"]
+
+PREFIX = "layer-bench-"
+POOL_BLOCK = 64 << 10  # bytes; Docker's DefaultThinpBlockSize is 128 sectors
+LOW_WATER = 32768  # pool blocks, Docker's: below it the kernel sends an event, for which nobody waits here
+FEATURES = "2 skip_block_zeroing no_discard_passdown"
+METADATA_SHARE, METADATA_MINIMUM = 32, 16 << 20  # of the device for the pool's metadata: a part of it, bytes
+SUPERBLOCK = 4096  # bytes; zeroed, they make an empty pool
+BASE, OWN = 0, 1  # identities of thin devices
+PARTS = ("pool", "metadata", "data")
+
+
+class ThinRecipe(Recipe):
+    """A file system on a thin device."""
+
+    def probe(self) -> Support:
+        """Require what the file system requires, and device mapper's thin targets."""
+        support = super().probe()
+        if not support.ok:
+            return support
+        load_module("dm_thin_pool")
+        try:
+            missing = {"linear", "thin", "thin-pool"} - devmapper.targets()
+        except OSError:
+            return Support.no("not supported by this kernel: no device mapper")
+        if missing:
+            return Support.no(f"not supported by this kernel: no {min(missing)} in device mapper's targets")
+        return support
+
+    def make(self, path: Path, work: Path, *, size: int, inodes: int) -> ThinVolume:
+        """Make a pool, a base device with a file system, and a snapshot of it, mounted at `path`."""
+        return ThinVolume(self, path, work, size=size, inodes=inodes)
+
+
+@dataclass
+class Pool:
+    """A thin pool on the block device `device` of `size` bytes; its thin devices have file systems of `recipe`."""
+
+    name: str
+    device: str
+    size: int
+    recipe: Recipe
+    last: int = BASE - 1  # the last identity of a thin device that was made
+    transaction: int = 0  # Docker's count of changes to the set of thin devices, which the pool keeps
+    mapped: Mapped | None = None
+    _held: int = field(default=-1, repr=False)  # an open descriptor, which keeps the pool
+
+    @property
+    def metadata_sectors(self) -> int:
+        """The part of the device for the pool's metadata."""
+        return max(self.size // METADATA_SHARE, METADATA_MINIMUM) // POOL_BLOCK * POOL_BLOCK // SECTOR
+
+    @property
+    def sectors(self) -> int:
+        """The rest, and the size of each thin device."""
+        return (self.size - self.metadata_sectors * SECTOR) // POOL_BLOCK * POOL_BLOCK // SECTOR
+
+    def open(self) -> None:
+        """Assemble the pool from its parts."""
+        parts = {"metadata": (0, self.metadata_sectors), "data": (self.metadata_sectors, self.sectors)}
+        try:
+            numbers = [
+                devmapper.activate(f"{self.name}-{part}", Target(sectors, "linear", f"{self.device} {start}")).number
+                for part, (start, sectors) in parts.items()
+            ]
+            table = f"{' '.join(numbers)} {POOL_BLOCK // SECTOR} {LOW_WATER} {FEATURES}"
+            self.mapped = devmapper.activate(f"{self.name}-pool", Target(self.sectors, "thin-pool", table))
+            self._held = os.open(self.mapped.path, os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            self._let_go()
+
+    def close(self) -> None:
+        """Let the pool go; its thin devices are inactive."""
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
+        for part in PARTS:
+            devmapper.wait_until_gone(f"{self.name}-{part}")
+
+    def _let_go(self) -> None:
+        """Remove the devices now, or with their last user."""
+        for part in PARTS:
+            devmapper.deactivate(f"{self.name}-{part}")
+
+    def create(self, origin: int | None) -> int:
+        """Make a thin device, empty or a snapshot of a device that nobody writes to; return its identity."""
+        identity = self.last + 1
+        self._send(f"create_thin {identity}" if origin is None else f"create_snap {identity} {origin}")
+        self.last = identity
+        return identity
+
+    def delete(self, identity: int) -> None:
+        """Give the blocks of a thin device back to the pool."""
+        devmapper.wait_until_gone(f"{self.name}-{identity}")
+        self._send(f"delete {identity}")
+
+    def _send(self, message: str) -> None:
+        devmapper.send(f"{self.name}-pool", message)
+        devmapper.send(f"{self.name}-pool", f"set_transaction_id {self.transaction} {self.transaction + 1}")
+        self.transaction += 1
+
+    def activate(self, identity: int) -> str:
+        """Make a thin device usable; return its path."""
+        assert self.mapped is not None
+        target = Target(self.sectors, "thin", f"{self.mapped.number} {identity}")
+        return devmapper.activate(f"{self.name}-{identity}", target).path
+
+    def deactivate(self, identity: int) -> None:
+        """Remove a device now, or when it is unmounted."""
+        devmapper.deactivate(f"{self.name}-{identity}")
+
+    def mount(self, identity: int, target: Path, *, flags: int = 0) -> None:
+        """Activate a thin device and mount it; it goes with the mount."""
+        path = self.activate(identity)
+        try:
+            mounts.mount(path, target, self.recipe.filesystem, flags=flags, options=self.recipe.mount_options)
+        finally:
+            self.deactivate(identity)
+
+    def used_bytes(self) -> int:
+        """Return the bytes of the pool's data that thin devices use, a block that they share once."""
+        used, _, _ = devmapper.status(f"{self.name}-pool").split()[2].partition("/")
+        return int(used) * POOL_BLOCK
+
+
+class ThinVolume(LoopVolume):
+    """A snapshot of the base device; the layers' devices, mounted below it, are of the same pool."""
+
+    pools: ClassVar[dict[str, Pool]] = {}  # of this process, by name
+
+    def __init__(self, recipe: Recipe, path: Path, work: Path, *, size: int, inodes: int) -> None:
+        self.pool: Pool | None = None
+        try:
+            super().__init__(recipe, path, work, size=size, inodes=inodes)
+        except BaseException:
+            self._close_pool()
+            raise
+
+    @classmethod
+    def pool_of(cls, path: Path) -> Pool | None:
+        """Return the pool of the thin device that `path` is on, None if it is on another file system."""
+        name, _, _ = devmapper.mapped_name(os.stat(path).st_dev).rpartition("-")
+        return cls.pools.get(name)
+
+    def _mkfs(self, inodes: int) -> list[str]:
+        """Make the pool and the base device, and return the command that formats it."""
+        device = self.device.path
+        descriptor = os.open(device, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.pwrite(descriptor, bytes(SUPERBLOCK), 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self.pool = Pool(f"{PREFIX}{Path(device).name}", device, self.size, self.recipe)
+        self.pools[self.pool.name] = self.pool
+        self.pool.open()
+        return self.recipe.mkfs(self.pool.activate(self.pool.create(None)), inodes=inodes)
+
+    def _attach(self) -> None:
+        assert self.pool is not None
+        if self.pool.last == BASE:
+            self.pool.deactivate(BASE)
+            self.pool.create(BASE)
+        else:
+            self.pool.open()
+        self.pool.mount(OWN, self.path)
+
+    def _detach(self) -> None:
+        """Unmount it with the layers that are mounted below it, and take the pool apart."""
+        assert self.pool is not None
+        for entry in reversed(mounts.mount_table()):
+            if Path(entry.target).is_relative_to(self.path):
+                mounts.unmount(entry.target)
+        self.pool.close()
+
+    def usage(self) -> Usage:
+        """Return the bytes that the pool uses; each thin device has inodes of its own, which are not counted."""
+        assert self.pool is not None
+        self.sync()
+        return Usage(None, self.pool.used_bytes())
+
+    def close(self) -> None:
+        """Unmount, take the pool apart, close the device."""
+        try:
+            with suppress(OSError):
+                mounts.unmount(self.path, detach=True)
+            self._close_pool()
+        finally:
+            self.device.close()
+
+    def _close_pool(self) -> None:
+        if self.pool is not None:
+            self.pool.deactivate(BASE)  # where mkfs failed
+            self.pools.pop(self.pool.name)
+            self.pool.close()
+            self.pool = None
+
+
+def _thin(base: Recipe, **changes: Any) -> ThinRecipe:
+    """Return a recipe for `base`'s file system on a thin device."""
+    facts = {
+        **vars(base),
+        "name": f"thin-{base.name}",
+        "title": f"{base.filesystem} on a thin device",
+        "packages": (),
+        "profile": "standard",
+        "drivers": ("devicemapper",),
+        "modules": ("dm_thin_pool",),
+        "order": base.order + 5,
+    }
+    return ThinRecipe(**{**facts, **changes})
+
+
+VOLUMES = (_thin(ext4.VOLUME), _thin(xfs.VOLUME, mount_options="nouuid"))  # snapshots have their origin's UUID
