@@ -203,6 +203,10 @@ class Driver(ABC):
     def layer_path(self, container: Container, layer: int) -> Path:
         """Return the directory that holds the files of image layer `layer` (0: bottom) on disk."""
 
+    def shown(self, path: Path) -> Path:
+        """Return the path of a layer's directory; a driver mounts it first whose layers are not mounted at rest."""
+        return path
+
     def whiteout(self, container: Container, name: str) -> Path:
         """Return the path in the container's layer that marks `name` of the image as deleted."""
         assert container.upper is not None

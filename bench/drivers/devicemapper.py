@@ -1,7 +1,8 @@
 """devicemapper: one thin device per layer, created as a snapshot of the device of the layer below.
 
     metadata/base              the empty device with a file system, of which a bottom layer is a snapshot
-    metadata/<64 hex>          a layer's device: identity, size, transaction
+    metadata/<64 hex>          a layer's device: number, size, transaction
+    metadata/transaction-metadata    the device that was made or deleted last
     mnt/<64 hex>               where it is mounted while in use
     mnt/<64 hex>/rootfs, id    in the device's file system: the whole tree; the name of the bottom layer
 
@@ -14,7 +15,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,10 +52,10 @@ class DeviceMapper(Driver):
 
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
         """For each layer, take a snapshot of the device below, mount it and apply the layer."""
-        pool = _pool(home.parent)
         for directory, mode in ((home, 0o710), (home / "metadata", 0o700), (home / "mnt", 0o755)):
             directory.mkdir(mode=mode)
-        _write(home, "base", pool, BASE)
+        pool = _pool(home)
+        _write(home, "base", _record(pool, BASE, transaction=BASE, initialized=True))
         ids: list[str] = []
         for layer in layers:
             identity = self._create(home, ids[-1] if ids else "base")
@@ -64,8 +66,10 @@ class DeviceMapper(Driver):
 
     def _create(self, home: Path, parent: str) -> str:
         """Take a snapshot of a layer's device; return the new layer's id."""
-        identity, pool = secrets.token_hex(32), _pool(home)
-        _write(home, identity, pool, pool.create(_device(home, parent)))
+        identity = secrets.token_hex(32)
+        with _transaction(home, identity) as (pool, number):
+            pool.create(number, _device(home, parent))
+            _write(home, identity, _record(pool, number, transaction=pool.transaction + 1))
         return identity
 
     def create_read_write(self, stack: Stack, depth: int) -> Container:
@@ -87,7 +91,7 @@ class DeviceMapper(Driver):
 
     def close(self, stack: Stack) -> None:
         """Delete the layers' devices; where a remount lost the pool there is nothing to delete."""
-        if ThinVolume.pool_of(stack.home) is None:
+        if ThinVolume.of(stack.home) is None:
             return
         for identity in reversed(stack.ids):
             if os.path.ismount(target := stack.home / "mnt" / identity):
@@ -106,24 +110,27 @@ class DeviceMapper(Driver):
         return LAYER_BLOCKS * POOL_BLOCK
 
     def layer_path(self, container: Container, layer: int) -> Path:
-        """The topmost layer, which also holds the files of all layers below; it is mounted for this, read-only."""
-        home, identity = container.stack.home, container.stack.ids[container.depth - 1]
-        target = home / "mnt" / identity
+        """The topmost layer, which also holds the files of all layers below."""
+        return self.shown(container.stack.home / "mnt" / container.stack.ids[container.depth - 1] / "rootfs")
+
+    def shown(self, path: Path) -> Path:
+        """Mount a layer's device read-only if it is not mounted."""
+        target, home = path.parent, path.parents[2]
         if not os.path.ismount(target):
             target.mkdir(exist_ok=True)
-            _pool(home).mount(_device(home, identity), target, flags=mounts.MS_RDONLY)
-        return target / "rootfs"
+            _pool(home).mount(_device(home, target.name), target, flags=mounts.MS_RDONLY)
+        return path
 
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
         """Opening a file copies nothing; a later write to a shared block of the pool copies that block."""
         return CopyUp(None, "deferred", "a snapshot shares blocks of 64 KiB until they are written")
 
 
-def _pool(path: Path) -> Pool:
-    pool = ThinVolume.pool_of(path)
-    if pool is None:
-        raise BenchError(f"{path} is on no thin volume", fix="--volume thin-ext4 or thin-xfs")
-    return pool
+def _pool(home: Path) -> Pool:
+    volume = ThinVolume.of(home)
+    if volume is None:
+        raise BenchError(f"{home} is on no thin volume", fix="--volume thin-ext4 or thin-xfs")
+    return volume.pool_for(home)
 
 
 @contextmanager
@@ -145,16 +152,41 @@ def _mounted(home: Path, identity: str) -> Iterator[Path]:
         target.rmdir()
 
 
-def _write(home: Path, identity: str, pool: Pool, device: int) -> None:
-    """Record a device, as Docker's saveMetadata does."""
-    record = {
-        "device_id": device,
+@contextmanager
+def _transaction(home: Path, identity: str, number: int | None = None) -> Iterator[tuple[Pool, int]]:
+    """Record which device is made or deleted before it is, and count it after; yield the pool and the device's number.
+
+    As Docker's openTransaction and closeTransaction; without `number` it is the next one.
+    """
+    pool = _pool(home)
+    if number is None:
+        pool.last = number = pool.last + 1
+    opened = {"open_transaction_id": pool.transaction + 1, "device_hash": identity, "device_id": number}
+    _write(home, "transaction-metadata", opened)
+    yield pool, number
+    pool.commit()
+
+
+def _record(pool: Pool, number: int, *, transaction: int, initialized: bool = False) -> dict[str, object]:
+    """Return what is kept of a device."""
+    return {
+        "device_id": number,
         "size": pool.sectors * SECTOR,
-        "transaction_id": pool.transaction,
-        "initialized": identity == "base",
+        "transaction_id": transaction,
+        "initialized": initialized,
         "deleted": False,
     }
-    write_text(home / "metadata" / identity, json.dumps(record, separators=(",", ":")), 0o600)
+
+
+def _write(home: Path, name: str, record: Mapping[str, object]) -> None:
+    """Write a file of metadata as Docker's writeMetaFile does."""
+    descriptor, temporary = tempfile.mkstemp(prefix=".tmp", dir=home / "metadata")
+    try:
+        os.write(descriptor, json.dumps(record, separators=(",", ":")).encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.rename(temporary, home / "metadata" / name)
 
 
 def _device(home: Path, identity: str) -> int:
@@ -163,8 +195,9 @@ def _device(home: Path, identity: str) -> int:
 
 
 def _delete(home: Path, identity: str) -> None:
-    _pool(home).delete(_device(home, identity))
-    (home / "metadata" / identity).unlink()
+    with _transaction(home, identity, _device(home, identity)) as (pool, number):
+        pool.delete(number)
+        (home / "metadata" / identity).unlink()
 
 
 DRIVER = DeviceMapper

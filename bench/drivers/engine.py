@@ -19,7 +19,7 @@ from bench.drivers.base import Container, Driver, Footprint, Stack
 from bench.engines.base import BUSYBOX, Engine, Storage
 from bench.engines.images import PROGRAM, image_name, save
 from bench.host.packages import find_program
-from bench.kernel import mounts
+from bench.kernel import guest, mounts
 from bench.layers.changes import Change
 from bench.layers.content import BLOCK, Copy, Layer, data_bytes
 from bench.model import Support
@@ -60,6 +60,8 @@ class EngineDriver(Driver):
 
     engine: ClassVar[type[Engine]]
     storage: ClassVar[str]  # the engine's name of its storage driver
+    leaves: ClassVar[str]  # what the engine leaves behind when it is killed
+    programs: ClassVar[tuple[str, ...]]  # that it needs, with the one that runs in its containers
     counterpart: ClassVar[type[Driver]]  # the driver whose stack is built by hand
     cumulative: ClassVar[bool]  # a layer's directory also holds the files of all layers below
     daemon = costly = True
@@ -79,6 +81,8 @@ class EngineDriver(Driver):
         """Tell whether the engine is installed and its driver works on the volume."""
         if self.rootless:
             return Support.no("a private engine needs root", "run as root")
+        if self.leaves and guest.block() is None:
+            return Support.no(f"an engine that is killed leaves {self.leaves}", "`--kernel 6.1` measures it in a guest")
         support = self.engine.probe()
         return super().probe(volume) if support.ok else support
 
@@ -156,7 +160,7 @@ class EngineDriver(Driver):
 
     def layer_path(self, container: Container, layer: int) -> Path:
         """The engine's directory of the layer."""
-        return Path(container.stack.ids[container.depth - 1 if self.cumulative else layer])
+        return self.shown(Path(container.stack.ids[container.depth - 1 if self.cumulative else layer]))
 
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
         """The engine's stack, two by hand, the archive, temporary copies, and the engine's own files."""
@@ -204,6 +208,8 @@ def engine_driver(engine: type[Engine], storage: Storage, counterpart: type[Driv
         "cumulative": storage.cumulative,
         "max_depth": engine.most_layers or counterpart.max_depth,
         "packages": (),
+        "leaves": storage.leaves,
+        "programs": (*engine.programs, *storage.programs, BUSYBOX),
         "__doc__": f"Stacks of {engine.name}'s {storage.name}.",
     }
     name = f"{engine.name}_{storage.name}".title().replace("-", "").replace("_", "")

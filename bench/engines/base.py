@@ -27,6 +27,7 @@ STATE = Path("/run/layer-bench")
 BUSYBOX = "busybox"
 INTERPRETER = b"/ld-"  # in the head of a dynamically linked program; the images have no shared libraries
 HEAD_BYTES = 4096
+LAST_LINES = 2  # of a command's message, in an error
 SECONDS = 300.0  # timeout of a command of an engine: loading 124 layers of 1,000 files took 22 s here
 OWN_PATHS = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"  # the distribution's programs come first
 
@@ -52,6 +53,8 @@ class Storage:
     counterpart: str
     cumulative: bool = False
     volumes: tuple[str, ...] = ("ext4", "xfs")
+    programs: tuple[str, ...] = ()  # that the engine runs for this one
+    leaves: str = ""  # what it leaves behind when it is killed, for which it is measured in guests only
 
 
 class Engine(ABC):
@@ -60,6 +63,7 @@ class Engine(ABC):
     name: ClassVar[str]
     order: ClassVar[int]  # of its drivers in lists, after the drivers by hand
     programs: ClassVar[tuple[str, ...]]
+    in_guests: ClassVar[bool] = False  # whether these are all that it needs besides a kernel
     packages: ClassVar[tuple[Package, ...]]  # that install them, besides the packages that all engines need
     storages: ClassVar[tuple[Storage, ...]]
     most_layers: ClassVar[int | None] = None  # the engine's limit, whatever the storage driver's is
@@ -166,7 +170,8 @@ class Engine(ABC):
             if self.daemon is not None:
                 self.daemon.require()
             output = (done.stderr or done.stdout or f"status {done.returncode}".encode()).decode(errors="replace")
-            raise BenchError(f"{self.name} refused to {what}", why=output.strip().splitlines()[-1])
+            lines = output.strip().splitlines()[-LAST_LINES:]  # docker's reason is not the last one
+            raise BenchError(f"{self.name} refused to {what}", why=" / ".join(line.strip() for line in lines))
         return done.stdout or b""
 
     def daemon_output(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import http
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +21,9 @@ from bench.errors import BenchError
 from bench.host import cgroups
 from bench.host.daemon import Daemon
 from bench.host.packages import ENGINES, Package, find_program
+from bench.kernel import devmapper
+from bench.kernel.devmapper import SECTOR
+from bench.volumes.thin import ThinVolume
 
 __all__ = ["ENGINE", "Docker"]
 
@@ -30,7 +33,8 @@ class Docker(Engine):
 
     name = "docker"
     order = 100
-    programs: ClassVar = ("dockerd", "containerd", "runc", "docker")
+    programs: ClassVar = ("dockerd", "containerd", "containerd-shim-runc-v2", "runc", "docker")
+    in_guests = True
     packages: ClassVar = (Package("dockerd", "docker.io", "docker's own containers (and a system service)", ENGINES),)
     storages: ClassVar = (
         Storage("overlay2", "overlay2"),
@@ -38,6 +42,14 @@ class Docker(Engine):
         Storage("overlay", "overlay", cumulative=True),
         Storage("vfs", "vfs", cumulative=True, volumes=("ext4", "xfs", "btrfs")),
         Storage("btrfs", "btrfs", cumulative=True, volumes=("btrfs",)),
+        Storage(
+            "devicemapper",
+            "devicemapper",
+            cumulative=True,
+            volumes=("thin-ext4", "thin-xfs"),
+            programs=("blkid", "tune2fs"),
+            leaves="thin devices",
+        ),
     )
     versions: ClassVar = ("20.10.",)
     most_layers = 125  # layer/layer_store.go, maxLayerDepth
@@ -48,6 +60,7 @@ class Docker(Engine):
         "overlay": ("{id}", "root", "merged", "upper"),
         "vfs": ("dir/{id}", "", "", None),
         "btrfs": ("subvolumes/{id}", "", "", None),
+        "devicemapper": ("mnt/{id}", "rootfs", "rootfs", None),
     }
 
     @property
@@ -69,11 +82,32 @@ class Docker(Engine):
             f"--host=unix://{self.socket}",
             f"--pidfile={self.state / 'pid'}",
             *([f"--storage-driver={self.driver}"] if self.driver else []),
+            *(f"--storage-opt={option}" for option in self._storage_options()),
             f"--cgroup-parent=/{cgroups.NAME}",
             *("--iptables=false", "--ip6tables=false", "--bridge=none", "--log-driver=none", "--log-level=warn"),
         ]
         self.daemon = Daemon(command, self._answers, {"PATH": OWN_PATHS})
         self.require_version()
+
+    def _storage_options(self) -> Iterator[str]:
+        """Yield the options that give devicemapper a thin pool of its own, like the one of the stacks by hand."""
+        volume = ThinVolume.of(self.home)
+        if self.driver != "devicemapper" or volume is None:
+            return
+        pool = volume.lend(self.storage_home)
+        devmapper.private_nodes(f"{pool.name}-pool")
+        yield f"dm.thinpooldev={pool.name}-pool"
+        yield "dm.override_udev_sync_check=true"  # of a guest, which has no udev: libdevmapper makes the nodes
+        yield f"dm.basesize={pool.sectors * SECTOR}"
+        yield f"dm.fs={volume.recipe.filesystem}"
+        yield from (f"dm.mkfsarg={argument}" for argument in volume.command[1:-1])
+
+    def stop(self) -> None:
+        """Stop dockerd, and take its thin pool apart."""
+        super().stop()
+        volume = ThinVolume.of(self.home)
+        if volume is not None and self.storage_home in volume.lent:
+            volume.take_back(self.storage_home)
 
     def _answers(self) -> bool:
         with suppress(OSError):

@@ -19,13 +19,16 @@ _SHORT = re.compile(r"[A-Z2-7]{26}")  # base32, moby's idLength
 _TEMPORARY = re.compile(r"^#[0-9a-f]+$")  # temporary files in overlayfs's work directory: ovl_lookup_temp
 # Attributes with an id of the file system or of a file: their values differ between any two homes.
 _IDENTITIES = ("trusted.overlay.uuid", "trusted.overlay.origin")
-_RECORDS = frozenset({"link", "lower", "lower-id", "committed"})  # described by their content
+_RECORDS = frozenset({"link", "lower", "lower-id", "committed", "id"})  # described by their content
+_NUMBERS = re.compile(r'(_id":)\d+')  # of thin devices and transactions, in devicemapper's records of one line of JSON
 # dockerd's init layer between image and container, the same for all drivers (daemon/initlayer/setup_unix.go).
 INIT = (
     *(".dockerenv", "dev", "dev/console", "dev/pts", "dev/shm", "proc", "sys"),
     *("etc", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"),
 )
-QUOTA = "backingFsBlockDev"  # a node that dockerd makes to probe quotas (quota/projectquota.go); some drivers keep it
+# Of no layer: a node that dockerd makes to probe quotas (quota/projectquota.go), which some drivers keep; and what
+# dockerd knows of its base device.
+LEFT_OUT = frozenset({"backingFsBlockDev", "metadata/deviceset-metadata"})
 INIT_LAYER, CONTAINER = "init", "container"  # labels of a container's two layers
 
 
@@ -45,7 +48,7 @@ def describe(home: Path, names: Mapping[str, str]) -> dict[str, str]:
             text = text.replace(name, label)
         return _SHORT.sub(lambda match: short.get(match[0], "(unknown)"), text)
 
-    return {replaced(path): replaced(facts) for path, facts in _walk(str(home), "") if path != QUOTA}
+    return {replaced(path): replaced(facts) for path, facts in _walk(str(home), "") if path not in LEFT_OUT}
 
 
 def inode_numbers(tree: Path) -> dict[str, str]:
@@ -60,7 +63,7 @@ def inode_numbers(tree: Path) -> dict[str, str]:
 
 def without_init(description: Mapping[str, str], records: str = "") -> dict[str, str]:
     """Return a description without dockerd's init layer and without its files that a container in `records` copied."""
-    copied = {f"{records}{CONTAINER}/{prefix}{path}" for path in INIT for prefix in ("", "upper/")}
+    copied = {f"{records}{CONTAINER}/{prefix}{path}" for path in INIT for prefix in ("", "upper/", "rootfs/")}
     return {
         path: facts.replace(f"l/({INIT_LAYER}):", "")
         for path, facts in description.items()
@@ -96,6 +99,8 @@ def _facts(path: str, status: os.stat_result) -> str:
 def _content(path: str, size: int) -> str:
     with open(path, "rb") as file:
         content = file.read()
+    if content.startswith(b"{") and os.path.basename(os.path.dirname(path)) == "metadata":
+        return _NUMBERS.sub(r"\1…", content.decode("ascii"))
     if os.path.basename(path) in _RECORDS:
         return repr(content.decode("ascii"))
     return f"{size} bytes {hashlib.sha256(content).hexdigest()[:16]}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import discovery
+from bench.drivers.engine import EngineDriver
 from bench.errors import EXIT_USAGE, BenchError
 from bench.guest import image
 from bench.guest.kernels import Kernel
@@ -61,8 +62,11 @@ def execute(
         rootless=False,
     )
     for name in asked.drivers:
-        if discovery.driver(name.partition(",")[0]).daemon:
-            raise BenchError(f"{name} cannot be measured in a guest", why="it has no engine", fix="leave it out")
+        driver = discovery.driver(name.partition(",")[0])
+        if issubclass(driver, EngineDriver) and not driver.engine.in_guests:
+            raise BenchError(
+                f"{name} cannot be measured in a guest", why="it needs more than its programs", fix="leave it out"
+            )
     ram_disk_kib = int(memory_mib * RAM_DISK_SHARE) << 10
     content = image.make(kernel, replace(asked, budget=FOREVER), ram_disk_kib, cells)
     directory = context.results / session.new_run_id(asked, f"{kind or asked.profile}-{kernel.version}")

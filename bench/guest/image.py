@@ -6,6 +6,7 @@ import importlib.util
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -16,6 +17,8 @@ from pathlib import Path
 import msgspec
 
 from bench import discovery
+from bench.drivers.engine import EngineDriver
+from bench.engines.base import OWN_PATHS
 from bench.errors import BenchError
 from bench.guest.compiled import compile_all
 from bench.guest.cpio import Archive
@@ -60,7 +63,7 @@ def make(kernel: Kernel, request: Request, ram_disk_kib: int, cells: Sequence[Ce
     archive.data("init", INIT.format(python=python).encode(), 0o755)
     binaries = [python, *_add_python(archive)]
     for program in _programs(request):
-        path = find_program(program)
+        path = shutil.which(program, path=OWN_PATHS) or find_program(program)
         if path is None:
             raise BenchError(f"the program {program} is not installed", fix=install_hint(program))
         archive.file(Path(path).resolve(), f"/usr/bin/{program}")
@@ -91,8 +94,13 @@ def _programs(request: Request) -> list[str]:
     """Return the programs that a request needs in the guest: those that make its volumes, and of its drivers."""
     recipes = [discovery.volume(recipe_name(name)) for name in request.volumes]
     packages = [package for recipe in recipes for package in recipe.packages]
-    packages += [package for name in request.drivers for package in discovery.driver(name.partition(",")[0]).packages]
-    return sorted({"mkfs.ext4", *(recipe.program for recipe in recipes), *(package.program for package in packages)})
+    programs = {"mkfs.ext4", *(recipe.program for recipe in recipes)}
+    for kind in (discovery.driver(name.partition(",")[0]) for name in request.drivers):
+        packages += kind.packages
+        if issubclass(kind, EngineDriver):
+            programs |= set(kind.programs)
+    packages += [package for name in request.scenarios for package in discovery.scenario(name).packages]
+    return sorted(programs | {package.program for package in packages})
 
 
 def _add_python(archive: Archive) -> list[Path]:

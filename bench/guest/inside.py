@@ -21,7 +21,7 @@ import msgspec
 
 from bench.errors import EXIT_USAGE, BenchError
 from bench.guest.channel import Channel, ChannelListener, ChannelWriter
-from bench.kernel import libc, mounts
+from bench.kernel import guest, libc, mounts
 from bench.measure import planning, session
 from bench.measure.plan import Plan
 from bench.measure.request import Request
@@ -29,12 +29,12 @@ from bench.measure.workshop import Block, RunContext
 from bench.model import Cell
 from bench.scenario.clock import NULL
 
-__all__ = ["BLOCK", "ORDER", "RAM_DISK", "SUITE", "Order", "main"]
+__all__ = ["ORDER", "RAM_DISK", "SUITE", "Order", "main"]
 
 SUITE = Path("/suite")
 ORDER = SUITE / "order.json"
-BLOCK = "bench.block="  # on the kernel's command line, with the number of the block to measure
 RAM_DISK, WORK = "/dev/ram0", Path("/work")
+CGROUPS = Path("/sys/fs/cgroup")
 CLOCKSOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
 INIT_MODULE = 175  # x86-64: asm/unistd_64.h
 REBOOT = 0x01234567  # RB_AUTOBOOT: QEMU runs with -no-reboot, so it ends
@@ -79,6 +79,8 @@ def _carry_out(order: Order, channel: Channel) -> int:
         check=True,
         stdin=subprocess.DEVNULL,
     )
+    mounts.mount("cgroup2", CGROUPS, "cgroup2")  # for engines
+    os.environ["DOCKER_RAMDISK"] = "1"  # pivot_root(2) refuses a root directory that is the initramfs
     WORK.mkdir(exist_ok=True)
     mounts.mount(RAM_DISK, WORK, "ext4")
     channel.send("clocksource", CLOCKSOURCE.read_text().strip())
@@ -92,17 +94,12 @@ def _carry_out(order: Order, channel: Channel) -> int:
         started=time.monotonic(),
         writer=lambda directory, provenance: ChannelWriter(channel, directory, provenance),
     )
-    _, status = session.start(_plan(order), context, "guest", Block(_block()))
+    _, status = session.start(_plan(order), context, "guest", Block(guest.block() or 0))
     return status
 
 
 def _plan(order: Order) -> Plan:
     return planning.of_cells(order.request, order.cells) if order.cells else planning.make(order.request)
-
-
-def _block() -> int:
-    words = Path("/proc/cmdline").read_text().split()
-    return next(int(word.removeprefix(BLOCK)) for word in words if word.startswith(BLOCK))
 
 
 def _load(order: Order) -> dict[str, Any]:

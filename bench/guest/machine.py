@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.guest.inside import BLOCK
 from bench.host.packages import find_program, install_hint
+from bench.kernel.guest import BLOCK
 from bench.kernel.namespaces import TETHER
 
 __all__ = ["CPU", "PROGRAM", "VirtualMachine", "command_line"]

@@ -9,11 +9,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+
+from bench.kernel import mounts
 
 __all__ = [
     "SECTOR",
@@ -22,9 +25,11 @@ __all__ = [
     "activate",
     "deactivate",
     "mapped_name",
+    "private_nodes",
     "send",
     "status",
     "targets",
+    "users",
     "wait_until_gone",
 ]
 
@@ -146,6 +151,27 @@ def mapped_name(device: int) -> str:
     """Return the name of the mapped device with this number (st_dev); "" if it is another device."""
     path = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/dm/name")
     return path.read_text(encoding="ascii").strip() if path.exists() else ""
+
+
+def users(device: Mapped) -> list[str]:
+    """Return the names of the mapped devices whose tables have this one."""
+    holders = Path("/sys/block", Path(device.path).name, "holders").glob("dm-*")
+    return [(holder / "dm/name").read_text(encoding="ascii").strip() for holder in holders]
+
+
+def private_nodes(*names: str) -> None:
+    """Mount a tmpfs over /dev/mapper in this mount namespace, with the control node and those of these devices.
+
+    For programs that use libdevmapper, which makes nodes of its own there where udev does not.
+    """
+    number = os.stat(CONTROL).st_rdev
+    directory = Path(CONTROL).parent
+    if not os.path.ismount(directory):
+        mounts.mount("layer-bench", directory, "tmpfs", options="mode=0755")
+        os.mknod(CONTROL, stat.S_IFCHR | 0o600, number)
+    for name in names:
+        (directory / name).unlink(missing_ok=True)
+        os.mknod(directory / name, stat.S_IFBLK | 0o600, _call(DEV_STATUS, name).device)
 
 
 def targets() -> frozenset[str]:

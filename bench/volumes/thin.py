@@ -2,7 +2,7 @@
 
     layer-bench-loopN-metadata, -data    the two parts of the loop device
     layer-bench-loopN-pool               the pool, in blocks of 64 KiB
-    layer-bench-loopN-ID                 a thin device: 0 is the base, 1 the volume itself, others are layers
+    layer-bench-loopN-ID                 a thin device: 1 is the base, 0 the volume itself, others are layers
 
 As Docker's devicemapper driver makes it (daemon/graphdriver/devmapper/deviceset.go of 20.10), but for the two parts of
 one loop device instead of two sparse files, and for discards, which stay in the pool: see bench.kernel.loop.fill.
@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from bench.kernel import devmapper, mounts
 from bench.kernel.devmapper import SECTOR, Mapped, Target
+from bench.kernel.loop import LoopDevice, nameless_file
 from bench.model import Support
 from bench.volumes import ext4, xfs
 from bench.volumes.base import LoopVolume, Recipe, Usage, load_module
@@ -31,7 +32,7 @@ LOW_WATER = 32768  # pool blocks, Docker's: below it the kernel sends an event, 
 FEATURES = "2 skip_block_zeroing no_discard_passdown"
 METADATA_SHARE, METADATA_MINIMUM = 32, 16 << 20  # of the device for the pool's metadata: a part of it, bytes
 SUPERBLOCK = 4096  # bytes; zeroed, they make an empty pool
-BASE, OWN = 0, 1  # identities of thin devices
+OWN, BASE = 0, 1  # identities of thin devices; Docker's base is 1 as well
 PARTS = ("pool", "metadata", "data")
 
 
@@ -65,7 +66,7 @@ class Pool:
     device: str
     size: int
     recipe: Recipe
-    last: int = BASE - 1  # the last identity of a thin device that was made
+    last: int = BASE  # the last identity of a thin device that was made
     transaction: int = 0  # Docker's count of changes to the set of thin devices, which the pool keeps
     mapped: Mapped | None = None
     _held: int = field(default=-1, repr=False)  # an open descriptor, which keeps the pool
@@ -94,8 +95,16 @@ class Pool:
         finally:
             self._let_go()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was assembled and not let go."""
+        return self._held >= 0
+
     def close(self) -> None:
-        """Let the pool go; its thin devices are inactive."""
+        """Let the pool go, with thin devices that are active but not mounted."""
+        if self.mapped is not None:
+            for name in devmapper.users(self.mapped):
+                devmapper.deactivate(name)
         if self._held >= 0:
             os.close(self._held)
             self._held = -1
@@ -107,22 +116,23 @@ class Pool:
         for part in PARTS:
             devmapper.deactivate(f"{self.name}-{part}")
 
-    def create(self, origin: int | None) -> int:
-        """Make a thin device, empty or a snapshot of a device that nobody writes to; return its identity."""
-        identity = self.last + 1
-        self._send(f"create_thin {identity}" if origin is None else f"create_snap {identity} {origin}")
-        self.last = identity
-        return identity
+    def create(self, identity: int, origin: int | None = None) -> None:
+        """Make a thin device: empty, or a snapshot of a device that nobody writes to."""
+        self.send(f"create_thin {identity}" if origin is None else f"create_snap {identity} {origin}")
 
     def delete(self, identity: int) -> None:
         """Give the blocks of a thin device back to the pool."""
         devmapper.wait_until_gone(f"{self.name}-{identity}")
-        self._send(f"delete {identity}")
+        self.send(f"delete {identity}")
 
-    def _send(self, message: str) -> None:
-        devmapper.send(f"{self.name}-pool", message)
-        devmapper.send(f"{self.name}-pool", f"set_transaction_id {self.transaction} {self.transaction + 1}")
+    def commit(self) -> None:
+        """Count one change more of the set of thin devices, as Docker does after each."""
+        self.send(f"set_transaction_id {self.transaction} {self.transaction + 1}")
         self.transaction += 1
+
+    def send(self, message: str) -> None:
+        """Send the pool a message."""
+        devmapper.send(f"{self.name}-pool", message)
 
     def activate(self, identity: int) -> str:
         """Make a thin device usable; return its path."""
@@ -151,10 +161,12 @@ class Pool:
 class ThinVolume(LoopVolume):
     """A snapshot of the base device; the layers' devices, mounted below it, are of the same pool."""
 
-    pools: ClassVar[dict[str, Pool]] = {}  # of this process, by name
+    made: ClassVar[dict[str, ThinVolume]] = {}  # by this process, by the names of their pools
 
     def __init__(self, recipe: Recipe, path: Path, work: Path, *, size: int, inodes: int) -> None:
         self.pool: Pool | None = None
+        self.work = work
+        self.lent: dict[Path, tuple[Pool, LoopDevice]] = {}
         try:
             super().__init__(recipe, path, work, size=size, inodes=inodes)
         except BaseException:
@@ -162,30 +174,56 @@ class ThinVolume(LoopVolume):
             raise
 
     @classmethod
-    def pool_of(cls, path: Path) -> Pool | None:
-        """Return the pool of the thin device that `path` is on, None if it is on another file system."""
+    def of(cls, path: Path) -> ThinVolume | None:
+        """Return the volume whose device `path` is on, None if it is on another file system."""
         name, _, _ = devmapper.mapped_name(os.stat(path).st_dev).rpartition("-")
-        return cls.pools.get(name)
+        return cls.made.get(name)
 
-    def _mkfs(self, inodes: int) -> list[str]:
-        """Make the pool and the base device, and return the command that formats it."""
-        device = self.device.path
-        descriptor = os.open(device, os.O_WRONLY | os.O_CLOEXEC)
+    def pool_for(self, home: Path) -> Pool:
+        """Return the pool of a driver's home: the volume's, or the one that was lent to an engine."""
+        assert self.pool is not None
+        return self.lent[home][0] if home in self.lent else self.pool
+
+    def lend(self, home: Path) -> Pool:
+        """Make another pool of the volume's size, without a thin device, for an engine that wants one to itself."""
+        image = nameless_file(self.work, self.size)
+        try:
+            device = LoopDevice(image)
+        finally:
+            os.close(image)
+        self.lent[home] = (self._new_pool(device), device)
+        return self.lent[home][0]
+
+    def take_back(self, home: Path) -> None:
+        """Take the pool of an engine that ended apart."""
+        pool, device = self.lent.pop(home)
+        pool.close()
+        device.close()
+
+    def _new_pool(self, device: LoopDevice) -> Pool:
+        descriptor = os.open(device.path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.pwrite(descriptor, bytes(SUPERBLOCK), 0)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        self.pool = Pool(f"{PREFIX}{Path(device).name}", device, self.size, self.recipe)
-        self.pools[self.pool.name] = self.pool
-        self.pool.open()
-        return self.recipe.mkfs(self.pool.activate(self.pool.create(None)), inodes=inodes)
+        pool = Pool(f"{PREFIX}{Path(device.path).name}", device.path, self.size, self.recipe)
+        pool.open()
+        return pool
+
+    def _mkfs(self, inodes: int) -> list[str]:
+        """Make the pool and the base device, and return the command that formats it."""
+        self.pool = self._new_pool(self.device)
+        self.made[self.pool.name] = self
+        self.pool.create(BASE)
+        self.pool.commit()
+        return self.recipe.mkfs(self.pool.activate(BASE), inodes=inodes)
 
     def _attach(self) -> None:
         assert self.pool is not None
-        if self.pool.last == BASE:
+        if self.pool.is_open:
             self.pool.deactivate(BASE)
-            self.pool.create(BASE)
+            self.pool.create(OWN, BASE)
         else:
             self.pool.open()
         self.pool.mount(OWN, self.path)
@@ -215,8 +253,7 @@ class ThinVolume(LoopVolume):
 
     def _close_pool(self) -> None:
         if self.pool is not None:
-            self.pool.deactivate(BASE)  # where mkfs failed
-            self.pools.pop(self.pool.name)
+            self.made.pop(self.pool.name, None)
             self.pool.close()
             self.pool = None
 

@@ -117,7 +117,7 @@ def _compare(unit: Unit, driver: EngineDriver, stack: EngineStack) -> None:
 
 
 def _differences(home: Path, names: dict[str, str], own_home: Path, own_names: dict[str, str]) -> list[str]:
-    records = "dir/" if (home / "dir").exists() else "subvolumes/" if (home / "subvolumes").exists() else ""
+    records = next((f"{name}/" for name in ("dir", "subvolumes", "mnt") if (home / name).exists()), "")
     return compare(without_init(describe(home, names), records), without_init(describe(own_home, own_names), records))
 
 
@@ -127,9 +127,9 @@ def _identity(path: Path) -> str:
 
 
 def _options(tree: Path) -> list[str]:
-    """Return the mount options without paths and their number; empty if nothing is mounted."""
+    """Return the mount options without paths and their number; empty for a subvolume, whose name is among them."""
     entry = mounts.mount_entry(tree)
-    if entry.fstype != "overlay":
+    if entry.fstype == "btrfs":
         return []
     return sorted(option for option in entry.summary.split(",") if not option.startswith("lowerdir"))
 
