@@ -6,6 +6,7 @@ the run's mount namespace (bench.host.daemon, `private_places`).
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from abc import ABC, abstractmethod
@@ -138,7 +139,11 @@ class Engine(ABC):
         prefix = f"{os.path.realpath(self.home)}/"
         for entry in reversed(mounts.mount_table()):
             if entry.target.startswith(prefix):
-                mounts.unmount(entry.target, detach=True)
+                try:
+                    mounts.unmount(entry.target, detach=True)
+                except OSError as error:
+                    if error.errno != errno.EINVAL:  # not mounted any more: what the daemon started may still end
+                        raise
         cgroups.remove()
 
     def ask(self, *command: str, action: str = "") -> str:
