@@ -42,6 +42,9 @@ __all__ = [
 BROKEN_LINK = "a file of the image with two names is two files once it is written to by one of them"
 COPY_UP_STEP = 1 << 20  # fs/overlayfs/copy_up.c, OVL_COPY_UP_CHUNK_SIZE
 _COPY_CHUNK = 1 << 20
+# Bytes per inode that a stack may use besides its data: directories larger than one block, link targets, and chunks of
+# inodes (xfs: 64 at a time).
+SLACK_PER_INODE = 2 * BLOCK
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,13 @@ class Driver(ABC):
     @abstractmethod
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
         """Return what `build` uses on `volume`: the exact number of inodes, and a lower bound of bytes."""
+
+    def space(self, layers: Sequence[Layer], volume: Recipe) -> tuple[int, int] | None:
+        """Return the least and the most bytes by which building an image changes the volume's usage; None: unknown."""
+        if not volume.counts:
+            return None
+        wanted = self.footprint(layers, (len(layers),), volume)
+        return wanted.bytes, wanted.bytes + wanted.inodes * SLACK_PER_INODE
 
     def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:
         """Return the maximum of bytes that creating a container uses, before anything is written in it."""

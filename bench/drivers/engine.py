@@ -82,7 +82,9 @@ class EngineDriver(Driver):
         if self.rootless:
             return Support.no("a private engine needs root", "run as root")
         if self.leaves and guest.block() is None:
-            return Support.no(f"an engine that is killed leaves {self.leaves}", "`--kernel 6.1` measures it in a guest")
+            return Support.no(
+                f"an engine that is killed leaves {self.leaves}", "measure it in a guest (`run --kernel 6.1`)"
+            )
         support = self.engine.probe()
         return super().probe(volume) if support.ok else support
 

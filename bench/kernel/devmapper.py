@@ -13,6 +13,7 @@ import stat
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -154,9 +155,12 @@ def mapped_name(device: int) -> str:
 
 
 def users(device: Mapped) -> list[str]:
-    """Return the names of the mapped devices whose tables have this one."""
-    holders = Path("/sys/block", Path(device.path).name, "holders").glob("dm-*")
-    return [(holder / "dm/name").read_text(encoding="ascii").strip() for holder in holders]
+    """Return the names of the mapped devices whose tables have this one, but for those that are being removed."""
+    names = []
+    for holder in Path("/sys/block", Path(device.path).name, "holders").glob("dm-*"):
+        with suppress(OSError):  # EINVAL from drivers/md/dm-sysfs.c, or the file is gone
+            names.append((holder / "dm/name").read_text(encoding="ascii").strip())
+    return names
 
 
 def private_nodes(*names: str) -> None:

@@ -78,6 +78,7 @@ class Recipe:
     differences: tuple[Difference, ...] = ()  # of any driver on it, even of two plain directories
     packages: tuple[Package, ...] = ()  # that contain its programs
     drivers: tuple[str, ...] = ()  # besides native, those measured on it by default; (): all
+    counts: bool = True  # whether what statfs says of inodes and bytes changes by what is made, and by no more
     modules: tuple[str, ...] = ()  # of the kernel, besides the file system's, that a guest loads for it
 
     def probe(self) -> Support:

@@ -13,6 +13,7 @@ VOLUME = Recipe(
     packages=(Package("mkfs.btrfs", "btrfs-progs", "btrfs volumes and the btrfs driver", version="--version"),),
     arguments=("-q", "-f", "--nodiscard"),
     clones=True,
+    counts=False,
     directory_bytes=0,  # items of the metadata tree, which statfs counts by chunks
     minimum_bytes=512 << 20,  # metadata is allocated in chunks of up to 256 MiB
     inode_bytes=2048,  # inode item, directory entries and name, duplicated

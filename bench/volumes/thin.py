@@ -24,7 +24,7 @@ from bench.model import Support
 from bench.volumes import ext4, xfs
 from bench.volumes.base import LoopVolume, Recipe, Usage, load_module
 
-__all__ = ["BASE", "POOL_BLOCK", "VOLUMES", "Pool", "ThinRecipe", "ThinVolume"]
+__all__ = ["BASE", "POOL_BLOCK", "VOLUMES", "ThinPool", "ThinRecipe", "ThinVolume"]
 
 PREFIX = "layer-bench-"
 POOL_BLOCK = 64 << 10  # bytes; Docker's DefaultThinpBlockSize is 128 sectors
@@ -32,6 +32,7 @@ LOW_WATER = 32768  # pool blocks, Docker's: below it the kernel sends an event, 
 FEATURES = "2 skip_block_zeroing no_discard_passdown"
 METADATA_SHARE, METADATA_MINIMUM = 32, 16 << 20  # of the device for the pool's metadata: a part of it, bytes
 SUPERBLOCK = 4096  # bytes; zeroed, they make an empty pool
+GUEST = "a guest (`run --kernel 6.1`)"
 OWN, BASE = 0, 1  # identities of thin devices; Docker's base is 1 as well
 PARTS = ("pool", "metadata", "data")
 
@@ -48,7 +49,7 @@ class ThinRecipe(Recipe):
         try:
             missing = {"linear", "thin", "thin-pool"} - devmapper.targets()
         except OSError:
-            return Support.no("not supported by this kernel: no device mapper")
+            return Support.no("not supported by this kernel: no device mapper", f"{GUEST} has it")
         if missing:
             return Support.no(f"not supported by this kernel: no {min(missing)} in device mapper's targets")
         return support
@@ -59,7 +60,7 @@ class ThinRecipe(Recipe):
 
 
 @dataclass
-class Pool:
+class ThinPool:
     """A thin pool on the block device `device` of `size` bytes; its thin devices have file systems of `recipe`."""
 
     name: str
@@ -164,9 +165,9 @@ class ThinVolume(LoopVolume):
     made: ClassVar[dict[str, ThinVolume]] = {}  # by this process, by the names of their pools
 
     def __init__(self, recipe: Recipe, path: Path, work: Path, *, size: int, inodes: int) -> None:
-        self.pool: Pool | None = None
+        self.pool: ThinPool | None = None
         self.work = work
-        self.lent: dict[Path, tuple[Pool, LoopDevice]] = {}
+        self.lent: dict[Path, tuple[ThinPool, LoopDevice]] = {}
         try:
             super().__init__(recipe, path, work, size=size, inodes=inodes)
         except BaseException:
@@ -179,12 +180,12 @@ class ThinVolume(LoopVolume):
         name, _, _ = devmapper.mapped_name(os.stat(path).st_dev).rpartition("-")
         return cls.made.get(name)
 
-    def pool_for(self, home: Path) -> Pool:
+    def pool_for(self, home: Path) -> ThinPool:
         """Return the pool of a driver's home: the volume's, or the one that was lent to an engine."""
         assert self.pool is not None
         return self.lent[home][0] if home in self.lent else self.pool
 
-    def lend(self, home: Path) -> Pool:
+    def lend(self, home: Path) -> ThinPool:
         """Make another pool of the volume's size, without a thin device, for an engine that wants one to itself."""
         image = nameless_file(self.work, self.size)
         try:
@@ -200,14 +201,14 @@ class ThinVolume(LoopVolume):
         pool.close()
         device.close()
 
-    def _new_pool(self, device: LoopDevice) -> Pool:
+    def _new_pool(self, device: LoopDevice) -> ThinPool:
         descriptor = os.open(device.path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.pwrite(descriptor, bytes(SUPERBLOCK), 0)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        pool = Pool(f"{PREFIX}{Path(device.path).name}", device.path, self.size, self.recipe)
+        pool = ThinPool(f"{PREFIX}{Path(device.path).name}", device.path, self.size, self.recipe)
         pool.open()
         return pool
 
@@ -265,6 +266,7 @@ def _thin(base: Recipe, **changes: Any) -> ThinRecipe:
         "name": f"thin-{base.name}",
         "title": f"{base.filesystem} on a thin device",
         "packages": (),
+        "counts": False,
         "profile": "standard",
         "drivers": ("devicemapper",),
         "modules": ("dm_thin_pool",),

@@ -127,6 +127,7 @@ VOLUME = ZfsRecipe(
     arguments=(),
     clones=False,
     overlays=in_kernel(),
+    counts=False,
     directory_bytes=0,  # a few objects of metadata, compressed
     minimum_bytes=512 << 20,
     inode_bytes=2048,

@@ -1,7 +1,7 @@
 """Inodes and bytes that a stack uses: the exact check of each driver's formula.
 
 Nothing is mounted: the timed operation is the build itself, and the numbers are from statfs after a
-sync. The formulas are the drivers' (`inode_law`, `footprint`).
+sync. The formulas are the drivers' (`inode_law`, `footprint`, `space`).
 """
 
 from __future__ import annotations
@@ -9,16 +9,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 
-from bench.layers.content import BLOCK, Directory, File, Layer
+from bench.layers.content import Directory, File, Layer
 from bench.model import Temperature
 from bench.scenario.clock import once
 from bench.scenario.contract import Grid, Params, Scenario, Unit
 from scenarios.inodes.reading import READING
 
 FILE_BYTES = 4096
-# Tolerance per inode above the drivers' bytes: directories larger than one block, link targets, and
-# chunks of inodes (xfs: 64 at a time).
-SLACK_PER_INODE = 2 * BLOCK
 
 
 def grids(profile: str) -> Iterable[Grid]:
@@ -48,18 +45,21 @@ def operate(unit: Unit) -> None:
 def prove(unit: Unit) -> None:
     """The inodes match the formula, the bytes are at least those of the data; then remove the stack."""
     before, after = unit.notes["added"]
-    wanted = unit.driver.footprint(unit.layers, (unit.depth,), unit.volume.recipe)
     home = unit.container.stack.home
     unit.require_proof(home.is_dir(), "the stack is on disk")
     unit.driver.close(unit.notes["stack"])
     shutil.rmtree(home)
     unit.volume.sync()
-    if before.inodes is None:
-        unit.counters["bytes"] = after.bytes - before.bytes  # of btrfs, in chunks of metadata: no expectation
-    elif unit.volume.written() is not None:
+    if unit.volume.written() is None:  # the volume has other users
+        return
+    if before.inodes is not None and after.inodes is not None:
+        wanted = unit.driver.footprint(unit.layers, (unit.depth,), unit.volume.recipe)
         unit.expect("inodes", after.inodes - before.inodes, wanted.inodes, why=unit.driver.inode_law)
-        high = wanted.bytes + wanted.inodes * SLACK_PER_INODE
-        unit.expect("bytes", after.bytes - before.bytes, wanted.bytes, high, why="blocks of the data and directories")
+    used, bounds = after.bytes - before.bytes, unit.driver.space(unit.layers, unit.volume.recipe)
+    if bounds is None:
+        unit.counters["bytes"] = used
+    else:
+        unit.expect("bytes", used, *bounds, why="blocks of the data and of metadata")
 
 
 SCENARIO = Scenario(

@@ -136,10 +136,10 @@ def wait_for(found: Callable[[], T | None], seconds: float = 60.0) -> T:
     raise AssertionError("it did not happen")
 
 
-def test_an_engine_is_refused(tmp_path: Path) -> None:
+def test_an_engine_that_needs_more_than_programs_is_refused(tmp_path: Path) -> None:
     absent = Kernel("6.1.0", tmp_path / "vmlinuz", tmp_path, "nowhere")
-    with pytest.raises(BenchError, match="docker/overlay2 cannot be measured in a guest: it has no engine"):
-        boots.execute(replace(REQUEST, drivers=("docker/overlay2",)), absent, context(tmp_path))
+    with pytest.raises(BenchError, match="podman/overlay cannot be measured in a guest: it needs more"):
+        boots.execute(replace(REQUEST, drivers=("podman/overlay",)), absent, context(tmp_path))
     assert not (tmp_path / "results").exists()
 
 
