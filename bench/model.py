@@ -17,6 +17,8 @@ __all__ = [
     "NATIVE",
     "TURNS",
     "WITHOUT_EFFECT",
+    "WITHOUT_TYPES",
+    "WITH_TYPES",
     "Arm",
     "Cell",
     "Difference",
@@ -38,6 +40,8 @@ NANOSECONDS = "ns"  # the unit of metrics, unless their reading says otherwise
 NATIVE = "native"  # the driver that others are compared with
 TURNS = "in turns with the other unit of its pair"  # in a row's `how`, under `operations`
 WITHOUT_EFFECT = "without effect"  # in a row's `how`: the requested options that are not in effect
+# Values of a parameter `types`: whether listings of a file system tell the types of names (d_type).
+WITH_TYPES, WITHOUT_TYPES = "told", "not told"
 Param = int | str
 
 _SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)

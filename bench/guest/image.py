@@ -18,7 +18,7 @@ import msgspec
 
 from bench import discovery
 from bench.drivers.engine import EngineDriver
-from bench.engines.base import OWN_PATHS
+from bench.engines.base import OWN_PATHS, Engine
 from bench.errors import BenchError
 from bench.guest.compiled import compile_all
 from bench.guest.cpio import Archive
@@ -98,9 +98,16 @@ def _programs(request: Request) -> list[str]:
     for kind in (discovery.driver(name.partition(",")[0]) for name in request.drivers):
         packages += kind.packages
         if issubclass(kind, EngineDriver):
-            programs |= set(kind.programs)
+            programs |= {*kind.programs, *_of_storages(kind.engine)}
     packages += [package for name in request.scenarios for package in discovery.scenario(name).packages]
     return sorted(programs | {package.program for package in packages})
+
+
+def _of_storages(engine: type[Engine]) -> set[str]:
+    """Return the installed programs of all storages of an engine, of which it may choose one by itself."""
+    kinds = [discovery.driver(storage.counterpart) for storage in engine.storages]
+    names = {package.program for kind in kinds for package in kind.packages}
+    return {name for name in names if find_program(name)}
 
 
 def _add_python(archive: Archive) -> list[Path]:

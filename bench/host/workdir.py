@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.kernel import mounts
+from bench.kernel import guest, mounts
 from bench.model import format_size
 
 __all__ = ["DEFAULT", "VARIABLE", "check", "default", "require_space"]
@@ -51,10 +51,11 @@ def require_space(path: Path, needed: int) -> None:
     """Raise BenchError unless `needed` bytes can be written below `path`."""
     free = shutil.disk_usage(path).free
     if free < needed:
+        room = "give a --workdir on a larger file system" if guest.block() is None else "give guests more --memory"
         raise BenchError(
             f"not enough space in {path}",
             why=f"the run needs {format_size(needed)} and {format_size(free)} are free",
-            fix="give a --workdir on a larger file system, or fewer cells (--profile quick, --depth, --size)",
+            fix=f"{room}, or fewer cells (--profile quick, --depth, --size)",
         )
 
 

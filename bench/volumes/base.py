@@ -78,6 +78,7 @@ class Recipe:
     differences: tuple[Difference, ...] = ()  # of any driver on it, even of two plain directories
     packages: tuple[Package, ...] = ()  # that contain its programs
     drivers: tuple[str, ...] = ()  # besides native, those measured on it by default; (): all
+    typeless: tuple[str, ...] = ()  # mkfs arguments for a file system without types in listings; (): it cannot be had
     counts: bool = True  # whether what statfs says of inodes and bytes changes by what is made, and by no more
     modules: tuple[str, ...] = ()  # of the kernel, besides the file system's, that a guest loads for it
 
@@ -112,6 +113,12 @@ class Recipe:
                 f"volume {name} has no arguments for mkfs", why=str(error), fix="close the quote"
             ) from error
         return replace(self, name=name, title=title, arguments=(*self.arguments, *words))
+
+    def without_types(self) -> Recipe | None:
+        """Return the recipe of a file system whose listings have no types of names (d_type); None if there is none."""
+        if not self.typeless:
+            return None
+        return replace(self, name=f"{self.name} without types", arguments=self.typeless, clones=False)
 
     def mkfs(self, device: str, *, inodes: int) -> list[str]:
         """Return the argument list that formats `device` with room for `inodes`."""

@@ -27,6 +27,7 @@ VOLUME = Recipe(
         "-E",
         "nodiscard,lazy_itable_init=0,lazy_journal_init=0",
     ),
+    typeless=("-q", "-F", "-b", "4096", "-N", "{inodes}", "-O", "^filetype"),
     clones=False,
     directory_bytes=4096,
     # Once, with a journal of 4 MiB, a unit had one flush more than its fsyncs. The likely reason, not verified: a

@@ -26,6 +26,7 @@ VOLUME = XfsRecipe(
     program="mkfs.xfs",
     packages=(Package("mkfs.xfs", "xfsprogs", "xfs and xfs-noreflink volumes", version="-V"),),
     arguments=("-q", "-f", "-K", "-n", "ftype=1", "-m", "reflink=1"),  # -K: no discards, as for ext4
+    typeless=("-q", "-f", "-K", "-m", "crc=0", "-n", "ftype=0"),  # V5 always has types: mkfs.xfs(8), crc
     clones=True,
     directory_bytes=0,  # small directories live in the inode
     minimum_bytes=320 << 20,  # mkfs.xfs refuses less than 300 MiB

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.model import WITH_TYPES, WITHOUT_TYPES
 from bench.reading.claims import Finding, Outcome, Table
 from bench.reading.contract import Reading
 from bench.reading.laws import Metric
@@ -11,7 +13,7 @@ from bench.reading.laws import Metric
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.model import Arm
+    from bench.model import Arm, Param
     from bench.reading.analysis import Analysis
 
 ASKED = "docker/vfs"  # the driver that runs on every file system: its arms represent the volume
@@ -28,60 +30,96 @@ DOCUMENTED = {
 }
 
 
-def _volumes(analysis: Analysis) -> Iterator[tuple[Arm, str, dict[str, bool], list[str]]]:
-    """Yield each arm with its volume, whether each driver ran there, and the drivers that dockerd called deprecated."""
+@dataclass(frozen=True)
+class _Tried:
+    """What dockerd did on one file system."""
+
+    arm: Arm
+    types: str  # whether its listings tell the types of names
+    chosen: str  # the driver that it took by itself
+    ran: frozenset[str]
+    warned: tuple[str, ...]  # the drivers that it called deprecated
+
+    @property
+    def name(self) -> str:
+        """The file system's."""
+        return f"{self.arm.volume} without types in listings" if self.types == WITHOUT_TYPES else self.arm.volume
+
+
+def _tried(analysis: Analysis) -> Iterator[_Tried]:
+    """Yield what was tried; runs of earlier versions do not have the parameter `types`."""
     depth = analysis.depth(READING.name, 1)
+    asked = "types" in analysis.run.parameters and analysis.units(READING.name)["types"].notna().any()
     for arm in analysis.arms(READING.name):
-        if arm.stack != ASKED:
-            continue
-        rows = {name: analysis.counter(READING.name, arm, f"runs_{name}", depth=depth) for name in DRIVERS}
-        ran = {name: row["maximum"] > 0 for name, row in rows.items() if row is not None}
-        warned = {name: analysis.counter(READING.name, arm, f"deprecates_{name}", depth=depth) for name in ran}
-        if ran:
-            yield arm, arm.volume, ran, [name for name, row in warned.items() if row and row["maximum"] > 0]
+        for types in (WITH_TYPES, WITHOUT_TYPES) if asked else (WITH_TYPES,):
+            where: dict[str, Param] = {"depth": depth, "types": types} if asked else {"depth": depth}
 
+            def yes(counter: str, arm: Arm = arm, where: dict[str, Param] = where) -> bool:
+                row = analysis.counter(READING.name, arm, counter, **where)
+                return row is not None and row["maximum"] > 0
 
-def _chosen(analysis: Analysis, arm: Arm) -> str:
-    depth = analysis.depth(READING.name, 1)
-    return next(name for name in DRIVERS if analysis.counter(READING.name, arm, f"chooses_{name}", depth=depth))
+            chosen = next((name for name in DRIVERS if yes(f"chooses_{name}")), "")
+            if arm.stack == ASKED and chosen:
+                ran = frozenset(name for name in DRIVERS if yes(f"runs_{name}"))
+                yield _Tried(arm, types, chosen, ran, tuple(name for name in DRIVERS if yes(f"deprecates_{name}")))
 
 
 def judge_default(analysis: Analysis) -> Iterator[Finding]:
     """C1: the driver that dockerd chooses by default, and the drivers that it calls deprecated."""
-    for arm, volume, ran, warned in _volumes(analysis):
-        chosen = _chosen(analysis, arm)
-        undeclared = [name for name in DEPRECATED if name not in warned]
+    for tried in _tried(analysis):
+        if tried.types == WITHOUT_TYPES:
+            continue
+        undeclared = [name for name in DEPRECATED if name not in tried.warned]
         yield Finding(
-            str(arm),
-            Outcome.CONFIRMED if chosen == "overlay2" and not undeclared else Outcome.QUALIFIED,
-            f"on a fresh {volume} dockerd took {chosen} by itself; it called deprecated: "
-            f"{', '.join(warned) or 'none'}; not startable on this kernel: "
-            f"{', '.join(name for name in DEPRECATED if not ran.get(name)) or 'none'}",
+            str(tried.arm),
+            Outcome.CONFIRMED if tried.chosen == "overlay2" and not undeclared else Outcome.QUALIFIED,
+            f"on a fresh {tried.name} dockerd took {tried.chosen} by itself; it called deprecated: "
+            f"{', '.join(tried.warned) or 'none'}; not startable on this kernel: "
+            f"{', '.join(name for name in DEPRECATED if name not in tried.ran) or 'none'}",
         )
 
 
 def judge_backing(analysis: Analysis) -> Iterator[Finding]:
-    """C2: the documented matrix, each cell tried."""
-    for arm, volume, ran, _ in _volumes(analysis):
-        base = volume.partition("-")[0].partition(",")[0]
-        documented = {name for name, volumes in DOCUMENTED.items() if base in volumes}
-        runs = {name for name, yes in ran.items() if yes}
-        undocumented, refused = runs - documented, documented - runs
-        parts = [f"dockerd started with {', '.join(name for name in DRIVERS if name in runs)}"]
-        if undocumented:
-            parts.append(f"not documented for it: {', '.join(sorted(undocumented))}")
-        if refused:
-            parts.append(f"documented, and refused: {', '.join(sorted(refused))}")
-        outcome = Outcome.QUALIFIED if undocumented or refused else Outcome.CONFIRMED
-        yield Finding(str(arm), outcome, f"on {volume} {'; '.join(parts)}")
+    """C2: the documented matrix, each cell tried; and what needs types in listings."""
+    for tried in _tried(analysis):
+        yield _without_types(tried) if tried.types == WITHOUT_TYPES else _documented(tried)
+
+
+def _documented(tried: _Tried) -> Finding:
+    base = tried.arm.volume.partition("-")[0].partition(",")[0]
+    documented = {name for name, volumes in DOCUMENTED.items() if base in volumes}
+    undocumented, refused = tried.ran - documented, documented - tried.ran
+    parts = [f"dockerd started with {_in_order(tried.ran)}"]
+    if undocumented:
+        parts.append(f"not documented for it: {', '.join(sorted(undocumented))}")
+    if refused:
+        parts.append(f"documented, and refused: {', '.join(sorted(refused))}")
+    outcome = Outcome.QUALIFIED if undocumented or refused else Outcome.CONFIRMED
+    return Finding(str(tried.arm), outcome, f"on {tried.name} {'; '.join(parts)}")
+
+
+def _without_types(tried: _Tried) -> Finding:
+    works = "overlay2" in tried.ran
+    text = (
+        f"on {tried.name} dockerd {'started with' if works else 'refused'} overlay2; it took {tried.chosen} by itself"
+    )
+    outcome = Outcome.REFUTED if works else Outcome.CONFIRMED
+    return Finding(str(tried.arm), outcome, f"{text}, and started with {_in_order(tried.ran)}")
+
+
+def _in_order(names: frozenset[str]) -> str:
+    return ", ".join(name for name in DRIVERS if name in names)
 
 
 def tables(analysis: Analysis) -> Iterator[Table]:
     """Yield the matrix of drivers and file systems."""
     rows = []
-    for arm, volume, ran, warned in _volumes(analysis):
-        words = [f"{'yes' if ran.get(name) else 'no'}{', deprecated' if name in warned else ''}" for name in DRIVERS]
-        rows.append((volume, _chosen(analysis, arm), *words))
+    for tried in _tried(analysis):
+        words = [
+            f"{'yes' if name in tried.ran else 'no'}{', deprecated' if name in tried.warned else ''}"
+            for name in DRIVERS
+        ]
+        rows.append((tried.name, tried.chosen, *words))
     if rows:
         yield Table(
             "Drivers that dockerd starts with, by file system", ("file system", "by itself", *DRIVERS), (*rows,)
@@ -92,9 +130,9 @@ READING = Reading(
     name="choice",
     question="Which storage driver does Docker choose on a file system, and which does it accept?",
     method=(
-        "On a fresh file system a private dockerd is started without being told a driver, then once with each driver "
-        "that 20.10 knows; what it runs with is what `docker info` says, and a refusal is its own last words (in the "
-        "rows' proofs). Timed is only the first start."
+        "On a fresh file system, and on one made without types in listings, a private dockerd is started without being "
+        "told a driver, then once with each driver that 20.10 knows; what it runs with is what `docker info` says, and "
+        "a refusal is its own last words (in the rows' proofs). Timed is only the first start."
     ),
     order=8,
     metrics=(Metric("start", "dockerd is started and answers"),),
