@@ -21,7 +21,7 @@ from bench.errors import BenchError
 from bench.host import cgroups
 from bench.host.daemon import Daemon
 from bench.host.packages import ENGINES, Package, find_program
-from bench.kernel import devmapper
+from bench.kernel import devmapper, guest
 from bench.kernel.devmapper import SECTOR
 from bench.volumes.thin import ThinVolume
 
@@ -91,13 +91,15 @@ class Docker(Engine):
 
     def _storage_options(self) -> Iterator[str]:
         """Yield the options that give devicemapper a thin pool of its own, like the one of the stacks by hand."""
+        if self.driver != "devicemapper" or guest.block() is None:
+            return
+        yield "dm.override_udev_sync_check=true"  # a guest has no udev: libdevmapper makes the nodes
         volume = ThinVolume.of(self.home)
-        if self.driver != "devicemapper" or volume is None:
+        if volume is None:  # it makes itself a pool on two sparse files
             return
         pool = volume.lend(self.storage_home)
         devmapper.private_nodes(f"{pool.name}-pool")
         yield f"dm.thinpooldev={pool.name}-pool"
-        yield "dm.override_udev_sync_check=true"  # of a guest, which has no udev: libdevmapper makes the nodes
         yield f"dm.basesize={pool.sectors * SECTOR}"
         yield f"dm.fs={volume.recipe.filesystem}"
         yield from (f"dm.mkfsarg={argument}" for argument in volume.command[1:-1])

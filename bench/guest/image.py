@@ -87,7 +87,10 @@ def make(kernel: Kernel, request: Request, ram_disk_kib: int, cells: Sequence[Ce
 
 def _modules(request: Request) -> tuple[str, ...]:
     recipes = [discovery.volume(recipe_name(name)) for name in request.volumes]
-    return (*MODULES, *(name for recipe in recipes for name in (recipe.filesystem, *recipe.modules)))
+    names = [name for recipe in recipes for name in (recipe.filesystem, *recipe.modules)]
+    if any(discovery.driver(name.partition(",")[0]).daemon for name in request.drivers):
+        names += [name for recipe in discovery.volumes().values() for name in recipe.modules]
+    return (*MODULES, *names)
 
 
 def _programs(request: Request) -> list[str]:
@@ -107,6 +110,7 @@ def _of_storages(engine: type[Engine]) -> set[str]:
     """Return the installed programs of all storages of an engine, of which it may choose one by itself."""
     kinds = [discovery.driver(storage.counterpart) for storage in engine.storages]
     names = {package.program for kind in kinds for package in kind.packages}
+    names |= {program for storage in engine.storages for program in storage.programs}
     return {name for name in names if find_program(name)}
 
 
