@@ -16,8 +16,10 @@ INODES = 1000
 
 
 @contextmanager
-def file_system(unit: Unit, types: str) -> Iterator[Path]:
+def file_system(unit: Unit, types: str, size: int = 0) -> Iterator[Path]:
     """Make the file system of the unit's volume in memory, beside the volumes, with or without types; yield its path.
+
+    It has `size` bytes, or the fewest that are possible.
 
     Raises BenchError if it cannot be made, or if the kernel does not mount it.
     """
@@ -25,7 +27,8 @@ def file_system(unit: Unit, types: str) -> Iterator[Path]:
     if recipe is None:
         raise BenchError(f"listings of {unit.volume.recipe.title} always have types")
     stage = unit.volume.path.parent
-    volume = recipe.make(stage / f"made-{types.replace(' ', '-')}", stage, size=recipe.minimum_bytes, inodes=INODES)
+    path, room = stage / f"made-{types.replace(' ', '-')}", max(size, recipe.minimum_bytes)
+    volume = recipe.make(path, stage, size=room, inodes=INODES)
     try:
         yield volume.path
     finally:

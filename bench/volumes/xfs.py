@@ -8,7 +8,9 @@ from bench.host.packages import Package
 from bench.kernel.xfs import finish_background_work
 from bench.volumes.base import Recipe
 
-__all__ = ["VOLUME", "XfsRecipe"]
+__all__ = ["TYPELESS", "VOLUME", "XfsRecipe"]
+
+TYPELESS = ("-q", "-f", "-K", "-m", "crc=0", "-n", "ftype=0")  # only format V4 can be without types: mkfs.xfs(8), crc
 
 
 class XfsRecipe(Recipe):
@@ -26,7 +28,7 @@ VOLUME = XfsRecipe(
     program="mkfs.xfs",
     packages=(Package("mkfs.xfs", "xfsprogs", "xfs and xfs-noreflink volumes", version="-V"),),
     arguments=("-q", "-f", "-K", "-n", "ftype=1", "-m", "reflink=1"),  # -K: no discards, as for ext4
-    typeless=("-q", "-f", "-K", "-m", "crc=0", "-n", "ftype=0"),  # V5 always has types: mkfs.xfs(8), crc
+    typeless=TYPELESS,
     clones=True,
     directory_bytes=0,  # small directories live in the inode
     minimum_bytes=320 << 20,  # mkfs.xfs refuses less than 300 MiB

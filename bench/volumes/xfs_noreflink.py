@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.volumes.xfs import XfsRecipe
+from bench.volumes.xfs import TYPELESS, XfsRecipe
 
 VOLUME = XfsRecipe(
     name="xfs-noreflink",
@@ -10,6 +10,7 @@ VOLUME = XfsRecipe(
     filesystem="xfs",
     program="mkfs.xfs",
     arguments=("-q", "-f", "-K", "-n", "ftype=1", "-m", "reflink=0"),
+    typeless=TYPELESS,
     clones=False,
     directory_bytes=0,
     minimum_bytes=320 << 20,

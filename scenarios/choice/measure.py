@@ -23,6 +23,7 @@ from bench.scenario.contract import Grid, Params, Scenario, Unit
 from bench.scenario.variant import file_system
 from scenarios.choice.reading import ASKED, DRIVERS, READING
 
+BYTES = 512 << 20  # of a file system without types: dockerd makes itself a thin pool there
 NOTICE, FAILED = "the {} storage-driver is deprecated", "failed to start daemon"
 
 
@@ -53,7 +54,7 @@ def operate(unit: Unit) -> None:
         unit.notes["outcomes"] = _try_drivers(unit, unit.container.stack.home)
         return
     try:
-        with file_system(unit, WITHOUT_TYPES) as home:
+        with file_system(unit, WITHOUT_TYPES, BYTES) as home:
             unit.notes["outcomes"] = _try_drivers(unit, home)
     except BenchError as error:
         unit.require_proof(True, f"this kernel does not mount it: {error.why}")

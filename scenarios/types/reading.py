@@ -83,7 +83,7 @@ READING = Reading(
         "found, and whether the removal fails; the kernel's words are in the rows' proofs."
     ),
     order=8,
-    metrics=(Metric("make", "making and mounting the file system"),),
+    metrics=(Metric("make", "making and mounting the file system, or its refusal"),),
     judged_metric="make",
     claims={"C2": judge_backing},
     tables=tables,

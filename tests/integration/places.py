@@ -38,7 +38,8 @@ def made(name: str, place: Path, *, size: int = SIZE, inodes: int = 20_000) -> I
 
 def own_volume(driver: str) -> str:
     """Return the volume on which a driver is tried: its own kind, if it has one."""
-    return next((name for name in ("btrfs", "zfs") if driver.endswith(name)), "ext4")
+    own = {"btrfs": "btrfs", "zfs": "zfs", "devicemapper": "thin-ext4"}
+    return next((volume for name, volume in own.items() if driver.endswith(name)), "ext4")
 
 
 def require(*, volume: str = "", driver: str = "") -> None:

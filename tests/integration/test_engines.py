@@ -25,6 +25,7 @@ from bench.measure import compare
 from bench.measure.planning import make
 from bench.measure.request import Request
 from bench.measure.runner import Runner
+from bench.model import WITHOUT_TYPES
 from bench.reading.analysis import Analysis
 from bench.reading.claims import Outcome
 from bench.store.reader import load
@@ -210,7 +211,7 @@ def test_docker_chooses_and_refuses_drivers_by_file_system(place: Path) -> None:
     def work() -> None:
         block = one_block(plan, place, lambda cell: True)
         block.check()
-        [sample] = block.samples
+        sample, without = sorted(block.samples, key=lambda sample: sample.params["types"] == WITHOUT_TYPES)
         assert sample.counters["chooses_overlay2"] == 1
         assert (sample.counters["runs_overlay2"], sample.counters["runs_btrfs"]) == (1, 0)
         assert (sample.counters["deprecates_overlay2"], sample.counters["deprecates_overlay"]) == (0, 1)
@@ -222,10 +223,14 @@ def test_docker_chooses_and_refuses_drivers_by_file_system(place: Path) -> None:
             "on a fresh ext4 dockerd took overlay2 by itself; it called deprecated: aufs, overlay, devicemapper"
             in default.evidence
         )
-        [backing] = discovery.readings()["choice"].claims["C2"](analysis)
+        backing, untyped = discovery.readings()["choice"].claims["C2"](analysis)
         assert backing.evidence == "on ext4 dockerd started with overlay2, fuse-overlayfs, overlay, vfs"
+        assert any("without d_type support" in proof for proof in without.proofs)
+        assert untyped.outcome is Outcome.CONFIRMED
+        assert untyped.evidence.startswith("on ext4 without types in listings dockerd refused overlay2; it took ")
         [table] = discovery.readings()["choice"].tables(analysis)
-        assert table.rows[0][:2] == ("ext4", "overlay2")
+        assert [row[0] for row in table.rows] == ["ext4", "ext4 without types in listings"]
+        assert table.rows[0][1] == "overlay2"
 
     isolated(work)
 
