@@ -134,6 +134,7 @@ class Driver(ABC):
     daemon: ClassVar[bool] = False  # keeps files of its volume open: it has a volume of its own and no cold cells
     max_depth: ClassVar[int | None] = None
     packages: ClassVar[tuple[Package, ...]] = ()  # that contain its programs
+    modules: ClassVar[tuple[str, ...]] = ()  # of the kernel, besides overlay and fuse, that a guest loads for it
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # the permitted values by name; (): any text
     differences: tuple[Difference, ...] = ()  # from a plain directory (scenario `differences`)
     opaque_inodes: ClassVar[int] = 0  # files that mark a re-created directory, besides the directory itself

@@ -19,6 +19,7 @@ from bench.guest.kernels import Kernel
 from bench.guest.machine import CPU, PROGRAM, VirtualMachine, command_line
 from bench.host.fingerprint import tool_version
 from bench.measure import session
+from bench.measure.planning import merged
 from bench.measure.request import Request
 from bench.measure.runner import Listener
 from bench.measure.workshop import RunContext
@@ -37,7 +38,6 @@ SEEDS = 1000  # boots that a run may have: a boot's seed is the run's times this
 UNITS = 100_000  # units that a boot may have: the number of a unit is its boot's times this, plus its own
 PAUSE = 0.05  # seconds between two looks at what guests wrote
 TSC = "tsc"  # the guest's clocksource that counts instructions
-FOREVER = 1e9  # seconds of a guest's clock, which count instructions: no budget
 KEPT = ("skips", "cells", "volumes", "build_seconds")  # what a guest knows of its run and the host does not
 
 
@@ -49,26 +49,16 @@ def execute(
     boots: int = BOOTS,
     memory_mib: int = MEMORY_MIB,
     cells: Sequence[Cell] = (),
+    also: Sequence[Request] = (),
     kind: str = "",
 ) -> tuple[Path, int]:
-    """Carry out `request`, or only `cells` of it, on `kernel`; return the run's directory and exit status.
+    """Carry out `request` (or only `cells` of it) and others on `kernel`; return the run's directory and exit status.
 
     Raises BenchError before anything is created, or if a guest ends without an answer; its rows so far are kept.
     """
-    asked = replace(
-        request,
-        drivers=request.drivers or DRIVERS,
-        volumes=request.volumes or VOLUMES,
-        rootless=False,
-    )
-    for name in asked.drivers:
-        driver = discovery.driver(name.partition(",")[0])
-        if issubclass(driver, EngineDriver) and not driver.engine.in_guests:
-            raise BenchError(
-                f"{name} cannot be measured in a guest", why="it needs more than its programs", fix="leave it out"
-            )
+    asked, *others = (_complete(each) for each in (request, *also))
     ram_disk_kib = int(memory_mib * RAM_DISK_SHARE) << 10
-    content = image.make(kernel, replace(asked, budget=FOREVER), ram_disk_kib, cells)
+    content = image.make(kernel, asked, ram_disk_kib, cells, others)
     directory = context.results / session.new_run_id(asked, f"{kind or asked.profile}-{kernel.version}")
     if (directory / "run.json").exists():
         raise BenchError(f"run {directory.name} exists", fix="wait a second, or give another --results")
@@ -83,13 +73,30 @@ def execute(
         boots=boots,
         command_line=command_line(0),
     )
-    facts = {**session.provenance(context, asked, directory.name), "skips": [], "cells": {}, "place": place}
+    described = session.provenance(context, merged([asked, *others]), directory.name)
+    facts = {**described, "skips": [], "cells": {}, "place": place}
     with contextlib.ExitStack() as undo:
         undo.enter_context(session.host_lock())  # guests would disturb a run that takes times
         writer = undo.enter_context(contextlib.closing(RunWriter(directory, facts)))
         file, listener = undo.enter_context(_file(content)), undo.enter_context(context.listener())
         run = _Boots(kernel, asked, boots, memory_mib, writer, context.started)
         return directory, run.all(file, listener)
+
+
+def _complete(request: Request) -> Request:
+    """Return a request with the defaults of guests. Raises BenchError for what they cannot do."""
+    for name in request.drivers:
+        driver = discovery.driver(name.partition(",")[0])
+        if issubclass(driver, EngineDriver) and not driver.engine.in_guests:
+            raise BenchError(
+                f"{name} cannot be measured in a guest", why="it needs more than its programs", fix="leave it out"
+            )
+    return replace(
+        request,
+        drivers=request.drivers or DRIVERS,
+        volumes=request.volumes or VOLUMES,
+        rootless=False,
+    )
 
 
 @contextlib.contextmanager

@@ -52,8 +52,11 @@ main()
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
-def make(kernel: Kernel, request: Request, ram_disk_kib: int, cells: Sequence[Cell] = ()) -> bytes:
-    """Return the initramfs for `request`, or only these cells of it, on `kernel`."""
+def make(
+    kernel: Kernel, request: Request, ram_disk_kib: int, cells: Sequence[Cell] = (), also: Sequence[Request] = ()
+) -> bytes:
+    """Return the initramfs for `request`, or only these cells of it, and for others, on `kernel`."""
+    requests = (request, *also)
     buffer = io.BytesIO()
     archive = Archive(buffer)
     for name in DIRECTORIES:
@@ -62,7 +65,7 @@ def make(kernel: Kernel, request: Request, ram_disk_kib: int, cells: Sequence[Ce
     python = Path(sys.executable).resolve()
     archive.data("init", INIT.format(python=python).encode(), 0o755)
     binaries = [python, *_add_python(archive)]
-    for program in _programs(request):
+    for program in sorted(set().union(*map(_programs, requests))):
         path = shutil.which(program, path=OWN_PATHS) or find_program(program)
         if path is None:
             raise BenchError(f"the program {program} is not installed", fix=install_hint(program))
@@ -75,25 +78,27 @@ def make(kernel: Kernel, request: Request, ram_disk_kib: int, cells: Sequence[Ce
     for library in sorted(_libraries(binaries)):
         archive.file(library.resolve(), str(library))
     files = []
-    for number, (name, content) in enumerate(with_dependencies(kernel.modules, _modules(request))):
+    for number, (name, content) in enumerate(with_dependencies(kernel.modules, _modules(requests))):
         file = f"/modules/{number:02}-{name}.ko"
         archive.data(file, content)
         files.append((name, file))
-    order = Order(request, tuple(cells), tuple(files), ram_disk_kib)
+    order = Order(request, tuple(also), tuple(cells), tuple(files), ram_disk_kib)
     archive.data(str(ORDER), msgspec.json.encode(order))
     archive.close()
     return buffer.getvalue()
 
 
-def _modules(request: Request) -> tuple[str, ...]:
-    recipes = [discovery.volume(recipe_name(name)) for name in request.volumes]
+def _modules(requests: Sequence[Request]) -> tuple[str, ...]:
+    recipes = [discovery.volume(recipe_name(name)) for request in requests for name in request.volumes]
+    drivers = [discovery.driver(name.partition(",")[0]) for request in requests for name in request.drivers]
     names = [name for recipe in recipes for name in (recipe.filesystem, *recipe.modules)]
-    if any(discovery.driver(name.partition(",")[0]).daemon for name in request.drivers):
+    names += [name for driver in drivers for name in driver.modules]
+    if any(driver.daemon for driver in drivers):
         names += [name for recipe in discovery.volumes().values() for name in recipe.modules]
     return (*MODULES, *names)
 
 
-def _programs(request: Request) -> list[str]:
+def _programs(request: Request) -> set[str]:
     """Return the programs that a request needs in the guest: those that make its volumes, and of its drivers."""
     recipes = [discovery.volume(recipe_name(name)) for name in request.volumes]
     packages = [package for recipe in recipes for package in recipe.packages]
@@ -103,7 +108,7 @@ def _programs(request: Request) -> list[str]:
         if issubclass(kind, EngineDriver):
             programs |= {*kind.programs, *_of_storages(kind.engine)}
     packages += [package for name in request.scenarios for package in discovery.scenario(name).packages]
-    return sorted(programs | {package.program for package in packages})
+    return programs | {package.program for package in packages}
 
 
 def _of_storages(engine: type[Engine]) -> set[str]:

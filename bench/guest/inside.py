@@ -34,17 +34,19 @@ __all__ = ["ORDER", "RAM_DISK", "SUITE", "Order", "main"]
 SUITE = Path("/suite")
 ORDER = SUITE / "order.json"
 RAM_DISK, WORK = "/dev/ram0", Path("/work")
-CGROUPS = Path("/sys/fs/cgroup")
+CGROUPS, SHARED = Path("/sys/fs/cgroup"), Path("/dev/shm")  # noqa: S108
 CLOCKSOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+FOREVER = 1e9  # seconds of this clock, which count instructions: no budget
 INIT_MODULE = 175  # x86-64: asm/unistd_64.h
 REBOOT = 0x01234567  # RB_AUTOBOOT: QEMU runs with -no-reboot, so it ends
 
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """What a guest is to do: the request, or these cells of it, and how its machine is prepared."""
+    """What a guest is to do: the requests, or these cells of the first, and how its machine is prepared."""
 
     request: Request
+    also: tuple[Request, ...]
     cells: tuple[Cell, ...]
     modules: tuple[tuple[str, str], ...]  # name and file, in the order of loading
     ram_disk_kib: int
@@ -80,6 +82,8 @@ def _carry_out(order: Order, channel: Channel) -> int:
         stdin=subprocess.DEVNULL,
     )
     mounts.mount("cgroup2", CGROUPS, "cgroup2")  # for engines
+    SHARED.mkdir()
+    mounts.mount("tmpfs", SHARED, "tmpfs")
     os.environ["DOCKER_RAMDISK"] = "1"  # pivot_root(2) refuses a root directory that is the initramfs
     WORK.mkdir(exist_ok=True)
     mounts.mount(RAM_DISK, WORK, "ext4")
@@ -99,7 +103,10 @@ def _carry_out(order: Order, channel: Channel) -> int:
 
 
 def _plan(order: Order) -> Plan:
-    return planning.of_cells(order.request, order.cells) if order.cells else planning.make(order.request)
+    first, *others = (dataclasses.replace(request, budget=FOREVER) for request in (order.request, *order.also))
+    if order.cells:
+        return planning.of_cells(first, order.cells)
+    return planning.together([first, *others]) if others else planning.make(first)
 
 
 def _load(order: Order) -> dict[str, Any]:

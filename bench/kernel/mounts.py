@@ -17,6 +17,7 @@ __all__ = [
     "MS_PRIVATE",
     "MS_RDONLY",
     "MS_REC",
+    "MS_REMOUNT",
     "PAGE",
     "STRING_LIMIT",
     "MountEntry",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 MS_RDONLY = 1
+MS_REMOUNT = 32
 MS_NOATIME = 1024
 MS_REC = 16384
 MS_PRIVATE = 1 << 18

@@ -25,6 +25,7 @@ __all__ = [
 
 DELETED, OPAQUE, PRESENT = "deleted", "opaque", "present"
 WHITEOUT, OPAQUE_FILE = ".wh.", ".wh..wh..opq"
+OWN_FILES = ".wh..wh."  # prefix of what aufs keeps in a branch for itself (moby pkg/archive, WhiteoutMetaPrefix)
 # Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories"; userxattr; fuse-overlayfs main.c
 OPAQUE_ATTRIBUTES = ("trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverlayfs.opaque")
 MARKS_OF_DRIVERS = ("user.overlay.", "user.fuseoverlayfs.")  # attributes that drivers keep in a layer
@@ -56,6 +57,8 @@ def _upper(top: str, prefix: str, *, wh_files: bool) -> Iterator[Change]:
     for entry in entries:
         path = f"{prefix}{entry.name}"
         status = entry.stat(follow_symlinks=False)
+        if wh_files and entry.name.startswith(OWN_FILES) and entry.name != OPAQUE_FILE:
+            continue
         is_mark = wh_files and entry.name.startswith(WHITEOUT)
         if is_whiteout(status):
             if not is_mark:  # fuse-overlayfs makes `.wh..opq` in addition to the mark of an opaque directory

@@ -18,6 +18,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
+from bench.layers.changes import OPAQUE_FILE, WHITEOUT
+
 __all__ = [
     "BLOCK",
     "CHUNK",
@@ -194,7 +196,8 @@ def materialise(entries: Iterable[Entry], target: Path, seed: int, opaque: str =
     """Write `entries` below the existing directory `target`; a later file replaces an earlier one of the same path.
 
     With `opaque`, the name of the attribute that marks an opaque directory, `target` is an overlay layer, and deletions
-    become whiteouts (fs/overlayfs: a character device 0:0). Without it, `target` is a whole tree without those names.
+    become whiteouts (fs/overlayfs: a character device 0:0). If it is OPAQUE_FILE, `target` is a branch of aufs, in
+    which empty files are the marks, as in an archive. Without it, `target` is a whole tree without those names.
 
     Symbolic links are not followed, because they could lead out of `target`.
     """
@@ -210,8 +213,12 @@ def materialise(entries: Iterable[Entry], target: Path, seed: int, opaque: str =
                 _make(entry, name, parents[head])
                 if entry.opaque and not opaque:
                     _empty(name, parents[head])
-                if entry.opaque and opaque:
+                if entry.opaque and opaque == OPAQUE_FILE:
+                    _mark(f"{entry.path}/{OPAQUE_FILE}", base)
+                elif entry.opaque and opaque:
                     os.setxattr(target / entry.path, opaque, b"y", follow_symlinks=False)
+            elif isinstance(entry, Deleted) and opaque == OPAQUE_FILE:
+                _mark(f"{WHITEOUT}{name}", parents[head])
             elif isinstance(entry, Deleted):
                 _delete(name, parents[head], marked=bool(opaque))
             elif isinstance(entry, Link):
@@ -223,6 +230,10 @@ def materialise(entries: Iterable[Entry], target: Path, seed: int, opaque: str =
     finally:
         for descriptor in parents.values():
             os.close(descriptor)
+
+
+def _mark(name: str, parent: int) -> None:
+    os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=parent))
 
 
 def _make(directory: Directory, name: str, parent: int) -> None:

@@ -56,6 +56,11 @@ class Plan:
     skips: list[Skip] = field(default_factory=list)
 
     @property
+    def all_cells(self) -> list[Cell]:
+        """The cells of all scenarios."""
+        return [cell for cells in self.cells.values() for cell in cells]
+
+    @property
     def needed_bytes(self) -> int:
         """The free space that the work directory must have."""
         return sum(volume.bytes for volume in self.volumes.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from bench import discovery
@@ -15,7 +15,7 @@ from bench.measure.sizing import lay_out
 from bench.model import NATIVE, Cell, Skip
 from bench.volumes.base import require_program
 
-__all__ = ["make", "of_cells"]
+__all__ = ["make", "merged", "of_cells", "together"]
 
 
 def make(request: Request) -> Plan:
@@ -47,13 +47,28 @@ def make(request: Request) -> Plan:
         cells = cells_of(plan, scenario, arms)
         if cells:
             plan.cells[scenario.name] = cells
-    if not any(cell.arm.driver != NATIVE for cells in plan.cells.values() for cell in cells):
+    if not any(cell.arm.driver != NATIVE for cell in plan.all_cells):
         ranked = sorted(plan.skips, key=lambda skip: (skip.by_choice, skip.reason.endswith(LEFT_OUT)))
         reasons = "; ".join(f"{skip.what}: {skip.reason}" for skip in ranked[:3])
         raise BenchError(
             "nothing to measure", why=reasons or "the choice leaves no cell", fix="see `python -m bench doctor`"
         )
     lay_out(plan)
+    return plan
+
+
+def merged(requests: Sequence[Request]) -> Request:
+    """Return the first request with the scenarios and drivers of all."""
+    scenarios = tuple(dict.fromkeys(name for request in requests for name in request.scenarios))
+    drivers = tuple(dict.fromkeys(name for request in requests for name in request.drivers))
+    return replace(requests[0], scenarios=scenarios, drivers=drivers)
+
+
+def together(requests: Sequence[Request]) -> Plan:
+    """Return one plan of the cells that each request has; raises BenchError as `make` does."""
+    plans = [make(request) for request in requests]
+    plan = of_cells(merged(requests), dict.fromkeys(cell for part in plans for cell in part.all_cells))
+    plan.skips = [skip for part in plans for skip in part.skips]
     return plan
 
 

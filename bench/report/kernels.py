@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from bench import __version__
 from bench.errors import BenchError
 from bench.model import Arm
 from bench.reading.analysis import Analysis
+from bench.reading.claims import Outcome
 from bench.reading.headlines import Headline, HeadlineFigure, figures
+from bench.reading.verdicts import ClaimVerdict, verdicts
 from bench.report import marks, page
 from bench.report.axes import Axis, value_axis
 from bench.report.palette import OKABE_ITO
@@ -75,6 +77,7 @@ class KernelComparison:
     runs: tuple[Run, ...]
     kernels: tuple[str, ...]
     curves: tuple[Curve, ...]
+    verdicts: tuple[tuple[ClaimVerdict, ...], ...]  # of each claim that was tested on a kernel, by kernel
 
     def changes(self) -> list[KernelChange]:
         """Return the changes worth naming, largest first."""
@@ -108,6 +111,15 @@ class KernelComparison:
                 }
                 for curve in self.curves
             ],
+            "claims": [
+                {
+                    "claim": row[0].claim.id,
+                    "text": row[0].claim.text,
+                    "outcomes": [verdict.outcome.value for verdict in row],
+                    "findings": [[asdict(finding) for finding in verdict.findings] for verdict in row],
+                }
+                for row in self.verdicts
+            ],
         }
 
     def lines(self) -> Iterator[str]:
@@ -126,6 +138,9 @@ class KernelComparison:
             yield change.text.replace("**", "")
         if changes[FOREMOST:]:
             yield f"and {len(changes) - FOREMOST} smaller changes, which the page has"
+        for judged in self.verdicts:
+            words = [f"{kernel} {verdict.outcome.value}" for kernel, verdict in zip(self.kernels, judged, strict=True)]
+            yield f"{judged[0].claim.id}: {', '.join(words)}"
 
     def markdown(self) -> Iterator[str]:
         """Yield the same in Markdown."""
@@ -140,6 +155,13 @@ class KernelComparison:
         yield ""
         for change in self.changes():
             yield f"- {change.text}"
+        if self.verdicts:
+            yield ""
+            yield f"| claim | | {' | '.join(self.kernels)} |"
+            yield "|---|---|" + "---|" * len(self.kernels)
+        for row in self.verdicts:
+            claim = row[0].claim
+            yield f"| {claim.id} | {claim.text} | {' | '.join(verdict.outcome.value for verdict in row)} |"
 
 
 def place_of(run: Run) -> Place:
@@ -166,7 +188,16 @@ def compared(runs: Iterable[Run]) -> KernelComparison:
         values = tuple(made.get(name) for made in by_run)
         known = next(figure for figure in values if figure is not None)
         curves.append(Curve(known.headline, known.scenario, known.arm, values))
-    return KernelComparison(tuple(ordered), tuple(_kernel(run) for run in ordered), tuple(curves))
+    names = tuple(_kernel(run) for run in ordered)
+    return KernelComparison(tuple(ordered), names, tuple(curves), tuple(_verdicts(ordered)))
+
+
+def _verdicts(runs: Sequence[Run]) -> Iterator[tuple[ClaimVerdict, ...]]:
+    """Yield, for each claim that some run tested, its verdict in each run."""
+    by_run = [verdicts(Analysis(run.surveyed, readings := readings_of(run)), readings) for run in runs]
+    for row in zip(*by_run, strict=True):
+        if any(verdict.outcome is not Outcome.UNTESTED for verdict in row):
+            yield row
 
 
 def publish(comparison: KernelComparison, reports: Path) -> Path:
@@ -190,6 +221,8 @@ def _context(comparison: KernelComparison, target: Path) -> Mapping[str, Any]:
         "groups": [
             (headline, scenario, [(curve, _cells(curve)) for curve in curves]) for headline, scenario, curves in grouped
         ],
+        "claims": [(row[0].claim, list(zip(comparison.kernels, row, strict=True))) for row in comparison.verdicts],
+        "signs": {outcome.value: sign for outcome, sign in page.SIGNS.items()},
         "changes": [change.text for change in comparison.changes()],
         "foremost": FOREMOST,
         "worth": WORTH_NAMING,

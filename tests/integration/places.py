@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bench import discovery
-from bench.drivers.absent import Absent
 from bench.measure.arms import parse_driver
 from bench.volumes.base import LoopVolume
 
@@ -20,7 +19,7 @@ LOOPED = ("ext4", "xfs", "xfs-noreflink")
 LAYERED = ("overlay2", "fuse-overlayfs", "unionfs-fuse", "mergerfs")  # on overlay2's layout
 DRIVERS = ("native", "vfs", "overlay", *LAYERED)
 ENGINES = tuple(name for name, kind in discovery.drivers().items() if kind.daemon)
-BY_HAND = tuple(name for name, kind in discovery.drivers().items() if not kind.daemon and not issubclass(kind, Absent))
+BY_HAND = tuple(name for name, kind in discovery.drivers().items() if not kind.daemon)
 SIZE = 128 << 20
 
 
