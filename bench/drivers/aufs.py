@@ -45,7 +45,15 @@ class Aufs(Driver):
     mounts_layers = True
     max_depth = 126  # branches of a kernel built with AUFS_BRANCH_MAX_127, without the container's
     inode_law = "4 + Σ objects + 3·N"
-    differences: tuple[Difference, ...] = ()
+    mounted_inodes = 1  # `.wh..wh.aufs`, of which all marks of a branch are links
+    differences: tuple[Difference, ...] = (
+        Difference(
+            "a directory of the image cannot be renamed (EXDEV)",
+            "fs/aufs/i_op_ren.c, au_ren_may_dir: not without the option dirren, which Docker does not give",
+            ("rename",),
+            "EXDEV",
+        ),
+    )
 
     def probe(self, volume: Recipe) -> Support:
         """Require a kernel with aufs, and a file system that Docker gives it."""
@@ -138,7 +146,9 @@ class Aufs(Driver):
         return Footprint(4 + objects + marks + 3 * count, files + directories * volume.directory_bytes)
 
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
-        """A copy by read and write without fsync."""
+        """A clone if the volume supports it, else a copy by read and write; neither is synced."""
+        if volume.clones:
+            return CopyUp(0, "none", "fs/aufs/cpup.c, au_cp_regular: a clone that succeeds skips the copy")
         return CopyUp(0, "deferred", "fs/aufs/cpup.c, au_do_copy_file: read and write, no fsync")
 
 

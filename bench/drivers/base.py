@@ -137,6 +137,7 @@ class Driver(ABC):
     modules: ClassVar[tuple[str, ...]] = ()  # of the kernel, besides overlay and fuse, that a guest loads for it
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # the permitted values by name; (): any text
     differences: tuple[Difference, ...] = ()  # from a plain directory (scenario `differences`)
+    mounted_inodes: ClassVar[int] = 0  # of its whiteouts, those that a mounted container has before any deletion
     opaque_inodes: ClassVar[int] = 0  # files that mark a re-created directory, besides the directory itself
     inode_law: ClassVar[str]  # the formula of `footprint` as text
 

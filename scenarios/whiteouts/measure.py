@@ -108,7 +108,11 @@ def prove(unit: Unit) -> None:
         distinct = len({path.lstat().st_ino for path in paths})
         unit.expect("whiteout_inodes", distinct, whiteouts, why="the driver shares whiteouts, or not")
         expected = (
-            whiteouts + UPPER_DIRECTORIES + unit.driver.opaque_inodes + unit.driver.index_inodes(COPIED_DIRECTORIES)
+            whiteouts
+            - unit.driver.mounted_inodes
+            + UPPER_DIRECTORIES
+            + unit.driver.opaque_inodes
+            + unit.driver.index_inodes(COPIED_DIRECTORIES)
         )
     else:
         expected = -deletions - 1  # in place: the files are those of the container's own copy
