@@ -30,6 +30,7 @@ __all__ = ["DRIVER", "Aufs"]
 
 XINO = "/dev/shm/aufs.xino"  # noqa: S108  Docker's; aufs unlinks it
 OPTIONS = f"dio,xino={XINO}"
+NAME_BYTES = 242  # the most of a name
 DIRPERM1 = ",dirperm1"  # Docker leaves room for it whether the kernel has it or not
 OFFSET = 54  # bytes that aufsMount leaves for these and other options
 
@@ -66,8 +67,20 @@ class Aufs(Driver):
         ),
         Difference(
             "a mapping of a file of the image, made before it is copied, does not show later writes",
-            "Documentation/filesystems/aufs of the sources: the copy is another file (without the option udba=notify)",
+            "Documentation/filesystems/aufs/design/06mmap.txt: the mapping is one of the branch's file",
             ("map-open-file",),
+        ),
+        Difference(
+            f"names of more than {NAME_BYTES} bytes are too long (ENAMETOOLONG)",
+            "include/uapi/linux/aufs_type.h, AUFS_MAX_NAMELEN: marks and temporary names must be names, too",
+            ("create-long-name",),
+            "ENAMETOOLONG",
+        ),
+        Difference(
+            "no file can be called `.wh.NAME` (EPERM)",
+            "fs/aufs/i_op_add.c, au_may_add: it would be the mark of a deleted name",
+            ("create-.wh.-name",),
+            "EPERM",
         ),
     )
 
