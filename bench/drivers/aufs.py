@@ -73,7 +73,7 @@ class Aufs(Driver):
         Difference(
             f"names of more than {NAME_BYTES} bytes are too long (ENAMETOOLONG)",
             "include/uapi/linux/aufs_type.h, AUFS_MAX_NAMELEN: marks and temporary names must be names, too",
-            ("create-long-name",),
+            ("create-long-name", "unlink"),
             "ENAMETOOLONG",
         ),
         Difference(
