@@ -79,7 +79,7 @@ class Aufs(Driver):
         Difference(
             "no file can be called `.wh.NAME` (EPERM)",
             "fs/aufs/i_op_add.c, au_may_add: it would be the mark of a deleted name",
-            ("create-.wh.-name",),
+            ("create-.wh.-name", "unlink"),
             "EPERM",
         ),
     )
