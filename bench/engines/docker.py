@@ -50,17 +50,19 @@ class Docker(Engine):
             programs=("blkid", "tune2fs"),
             leaves="thin devices",
         ),
+        Storage("aufs", "aufs"),
     )
     versions: ClassVar = ("20.10.",)
     most_layers = 125  # layer/layer_store.go, maxLayerDepth
-    # Below the driver's home: the directory of a layer; in it an image's files, a container's root, and its changes.
-    PLACES: ClassVar[dict[str, tuple[str, str, str, str | None]]] = {
-        "overlay2": ("{id}", "diff", "merged", "diff"),
-        "fuse-overlayfs": ("{id}", "diff", "merged", "diff"),
-        "overlay": ("{id}", "root", "merged", "upper"),
-        "vfs": ("dir/{id}", "", "", None),
-        "btrfs": ("subvolumes/{id}", "", "", None),
-        "devicemapper": ("mnt/{id}", "rootfs", "rootfs", None),
+    # Below the driver's home, by the layer's name: an image's files, a container's root, its changes, its directory.
+    PLACES: ClassVar[dict[str, tuple[str, str, str | None, str]]] = {
+        "overlay2": ("{id}/diff", "{id}/merged", "{id}/diff", "{id}"),
+        "fuse-overlayfs": ("{id}/diff", "{id}/merged", "{id}/diff", "{id}"),
+        "overlay": ("{id}/root", "{id}/merged", "{id}/upper", "{id}"),
+        "vfs": ("dir/{id}", "dir/{id}", None, "dir/{id}"),
+        "btrfs": ("subvolumes/{id}", "subvolumes/{id}", None, "subvolumes/{id}"),
+        "devicemapper": ("mnt/{id}/rootfs", "mnt/{id}/rootfs", None, "mnt/{id}"),
+        "aufs": ("diff/{id}", "mnt/{id}", "diff/{id}", "diff/{id}"),
     }
 
     @property
@@ -157,9 +159,12 @@ class Docker(Engine):
     def container_paths(self, container: str) -> ContainerPaths:
         """Return the paths of a container."""
         mount_id = self.root / "image" / self.driver / "layerdb" / "mounts" / container / "mount-id"
-        directory, _, merged, upper = self.PLACES[self.driver]
-        path = self.root / self.driver / directory.format(id=mount_id.read_text(encoding="ascii"))
-        return ContainerPaths(path / merged, path / upper if upper else None, path)
+        _, *places = self.PLACES[self.driver]
+        identity = mount_id.read_text(encoding="ascii")
+        root, changes, path = (self.storage_home / place.format(id=identity) if place else None for place in places)
+        assert root is not None
+        assert path is not None
+        return ContainerPaths(root, changes, path)
 
     def halt(self, container: str) -> None:
         """Docker kill, and docker wait, after which it is unmounted."""
@@ -184,8 +189,8 @@ class Docker(Engine):
         paths = []
         for chain in chain_ids(diff_ids):
             record = self.root / "image" / self.driver / "layerdb" / "sha256" / chain.partition(":")[2] / "cache-id"
-            directory, files, *_ = self.PLACES[self.driver]
-            paths.append(self.root / self.driver / directory.format(id=record.read_text(encoding="ascii")) / files)
+            place, *_ = self.PLACES[self.driver]
+            paths.append(self.storage_home / place.format(id=record.read_text(encoding="ascii")))
         return paths
 
 

@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["BY_HAND", "DRIVERS", "ENGINES", "LAYERED", "LOOPED", "device_reads", "made", "own_volume", "require"]
+__all__ = [
+    "BY_HAND",
+    "DRIVERS",
+    "ENGINES",
+    "LAYERED",
+    "LOOPED",
+    "device_reads",
+    "made",
+    "own_volume",
+    "require",
+    "works",
+]
 
 LOOPED = ("ext4", "xfs", "xfs-noreflink")
 LAYERED = ("overlay2", "fuse-overlayfs", "unionfs-fuse", "mergerfs")  # on overlay2's layout
@@ -39,6 +50,11 @@ def own_volume(driver: str) -> str:
     """Return the volume on which a driver is tried: its own kind, if it has one."""
     own = {"btrfs": "btrfs", "zfs": "zfs", "devicemapper": "thin-ext4"}
     return next((volume for name, volume in own.items() if driver.endswith(name)), "ext4")
+
+
+def works(driver: str, volume: str) -> bool:
+    """Tell whether a driver works here on a volume."""
+    return discovery.driver(driver)().probe(discovery.volume(volume)).ok
 
 
 def require(*, volume: str = "", driver: str = "") -> None:

@@ -20,7 +20,7 @@ from bench.model import Cell, Temperature, parse_size
 from scenarios.copy_up import measure as copy_up
 from scenarios.copy_up.reading import FILES
 from tests.host.isolated import isolated
-from tests.integration.places import BY_HAND, LOOPED, own_volume, require
+from tests.integration.places import BY_HAND, LOOPED, own_volume, require, works
 from tests.measure.fakes import FOREVER, Quiet
 from tests.scenarios.blocks import one_block, small, thinned
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bench.scenario.contract import Unit
 
 pytestmark = pytest.mark.root
-MOUNTED = tuple(name for name in BY_HAND if discovery.driver(name).mounts_layers and own_volume(name) == "ext4")
+MOUNTED = tuple(name for name in BY_HAND if discovery.driver(name).mounts_layers and works(name, "ext4"))
 SCENARIOS = sorted(name for name, one in discovery.scenarios().items() if not one.needs_engine)
 
 
@@ -100,7 +100,7 @@ def test_it_runs_on_the_drivers_of_other_profiles(scenario: str, name: str, plac
 @pytest.mark.parametrize("scenario", ["copy_up", "inodes", "lookup", "whiteouts"])
 def test_every_driver_runs_on_btrfs(scenario: str, place: Path) -> None:
     require(volume="btrfs")
-    everywhere = [name for name in BY_HAND if own_volume(name) in {"btrfs", "ext4"}]
+    everywhere = [name for name in BY_HAND if works(name, "btrfs")]
     plan = small(scenario, "btrfs", *everywhere, depths=(1, 3), profile="standard")
 
     def work() -> None:

@@ -1,0 +1,1 @@
+"""Drivers, as far as no kernel is needed for them."""
