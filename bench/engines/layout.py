@@ -65,7 +65,7 @@ def without_init(description: Mapping[str, str], records: str = "") -> dict[str,
     """Return a description without dockerd's init layer and without its files that a container in `records` copied."""
     copied = {f"{records}{CONTAINER}/{prefix}{path}" for path in INIT for prefix in ("", "upper/", "rootfs/")}
     return {
-        path: facts.replace(f"l/({INIT_LAYER}):", "")
+        path: facts.replace(f"l/({INIT_LAYER}):", "").replace(f"'{INIT_LAYER}\\n", "'")
         for path, facts in description.items()
         if f"/{INIT_LAYER}/" not in f"/{path}/" and path != f"l/({INIT_LAYER})" and path not in copied
     }
@@ -99,7 +99,10 @@ def _facts(path: str, status: os.stat_result) -> str:
 def _content(path: str, size: int) -> str:
     with open(path, "rb") as file:
         content = file.read()
-    if content.startswith(b"{") and os.path.basename(os.path.dirname(path)) == "metadata":
+    directory = os.path.basename(os.path.dirname(path))
+    if directory == "layers":  # of aufs: names of layers
+        return repr(content.decode("ascii"))
+    if content.startswith(b"{") and directory == "metadata":
         return _NUMBERS.sub(r"\1…", content.decode("ascii"))
     if os.path.basename(path) in _RECORDS:
         return repr(content.decode("ascii"))

@@ -233,7 +233,7 @@ def materialise(entries: Iterable[Entry], target: Path, seed: int, opaque: str =
 
 
 def _mark(name: str, parent: int) -> None:
-    os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=parent))
+    os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent))
 
 
 def _make(directory: Directory, name: str, parent: int) -> None:

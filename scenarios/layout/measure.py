@@ -131,7 +131,8 @@ def _options(tree: Path) -> list[str]:
     entry = mounts.mount_entry(tree)
     if entry.fstype == "btrfs":
         return []
-    return sorted(option for option in entry.summary.split(",") if not option.startswith("lowerdir"))
+    varying = ("lowerdir", "si=")  # of aufs, a number of the mount
+    return sorted(option for option in entry.summary.split(",") if not option.startswith(varying))
 
 
 def _change(tree: Path, depth: int) -> None:
