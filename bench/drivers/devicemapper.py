@@ -44,7 +44,9 @@ class DeviceMapper(Driver):
     title = "devicemapper (thin snapshots)"
     order = 9
     profile = "standard"
+    usual_volumes = ("thin-ext4", "thin-xfs")
     mounts_layers = True
+    costly = True  # each mount activates a device
     inode_law = "each layer has a file system of its own"
 
     def probe(self, volume: Recipe) -> Support:

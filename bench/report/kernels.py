@@ -124,9 +124,9 @@ class KernelComparison:
 
     def lines(self) -> Iterator[str]:
         """Yield the table of figures, and the changes worth naming, for a terminal."""
-        widths = [max(len(f"{curve.headline.label}, {curve.arm.volume}") for curve in self.curves)]
+        widths = [max((len(f"{curve.headline.label}, {curve.arm.volume}") for curve in self.curves), default=0)]
         cells = [["–" if figure is None else figure.short for figure in curve.figures] for curve in self.curves]
-        widths += [max(len(kernel), *(len(row[index]) for row in cells)) for index, kernel in enumerate(self.kernels)]
+        widths += [max([len(kernel), *(len(row[index]) for row in cells)]) for index, kernel in enumerate(self.kernels)]
         head = ["", *self.kernels]
         body = [
             [f"{curve.headline.label}, {curve.arm.volume}", *row] for curve, row in zip(self.curves, cells, strict=True)

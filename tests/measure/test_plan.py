@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from bench import discovery
 from bench.engines.base import Engine
 from bench.errors import BenchError
+from bench.kernel import guest
 from bench.measure import planning
 from bench.measure.arms import parse_arm, parse_driver
-from bench.measure.planning import make
+from bench.measure.planning import make, together
 from bench.measure.request import PROFILES, Request, parse_depth, parse_profile
 from bench.model import NATIVE, Arm, Support, Temperature, parse_seconds
 from bench.volumes.base import Recipe
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from bench.measure.plan import Plan
 
 VOLUMES = ("ext4", "xfs", "xfs-noreflink")
-OWN = ("btrfs", "zfs")  # drivers of one volume each
+OWN = ("btrfs", "zfs", "devicemapper")  # drivers of one volume each
 SMALL: dict[str, Any] = {"scenarios": ("copy_up",), "volumes": ("ext4",), "drivers": ("overlay2",)}
 
 
@@ -43,6 +45,7 @@ def everything_works(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in {Recipe, *map(type, discovery.volumes().values()), *drivers}:
         monkeypatch.setattr(kind, "probe", yes)
     monkeypatch.setattr(Engine, "probe", classmethod(yes))
+    monkeypatch.setattr(guest, "block", lambda: 0)
     monkeypatch.setattr(planning, "require_program", lambda name: Support.yes())
 
 
@@ -157,7 +160,7 @@ def test_a_size_larger_than_any_disk_leaves_nothing_and_says_why() -> None:
 def test_native_is_in_every_comparison_of_every_profile(profile: str) -> None:
     plan = make(Request(profile=profile, drivers=("overlay2", "fuse-overlayfs", "vfs")))
     for name, cells in plan.cells.items():
-        if name in {"limits", "mounting"}:  # of lower layers, which a directory has none of
+        if name in {"limits", "mounting", "types"}:  # of lower layers, which a directory has none of
             continue
         native = {(cell.arm.volume, cell.temperature, cell.params) for cell in cells if cell.arm.driver == NATIVE}
         others = {(cell.arm.volume, cell.temperature, cell.params) for cell in cells if cell.arm.driver != NATIVE}
@@ -167,7 +170,7 @@ def test_native_is_in_every_comparison_of_every_profile(profile: str) -> None:
 def test_every_scenario_driver_and_volume_is_planned_unless_left_out() -> None:
     plan = make(Request())
     usual_ones = {name for name, one in discovery.scenarios().items() if not one.needs_engine}
-    usual_ones -= {"commit", "drivers", "mounting"}
+    usual_ones -= {"commit", "drivers", "mounting", "types"}
     assert set(plan.cells) == usual_ones
     left = {skip.what: skip for skip in plan.skips if skip.by_choice}
     assert {"scenario drivers", "scenario mounting", "scenario layout", "scenario choice"} <= set(left)
@@ -186,8 +189,11 @@ def test_a_more_thorough_profile_has_every_driver_where_it_can_be_and_a_quick_on
     everywhere = {f"{name}@{volume}" for name in quick for volume in VOLUMES}
     everywhere |= {f"{name}@btrfs" for name in ("native", "overlay2", "vfs")}
     everywhere |= {f"{name}@{volume}" for name in {*BY_HAND} - {*quick, *OWN} for volume in ("ext4", "xfs")}
-    engines = {f"{name}@{volume}" for name in ENGINES if name != "docker/btrfs" for volume in ("ext4", "xfs")}
+    elsewhere = {"docker/btrfs", "docker/devicemapper"}
+    engines = {f"{name}@{volume}" for name in ENGINES if name not in elsewhere for volume in ("ext4", "xfs")}
     special = {"btrfs@btrfs", "docker/btrfs@btrfs", "docker/vfs@btrfs", "zfs@zfs", "native@zfs"}
+    thin = ("devicemapper", "docker/devicemapper", "native")
+    special |= {f"{name}@{volume}" for name in thin for volume in ("thin-ext4", "thin-xfs")}
     assert arms == {*everywhere, *engines, *special}
     assert {cell.arm.driver for cell in plan.cells["drivers"]} >= {*ENGINES, "native"}
     told = {skip.what: skip for skip in make(Request()).skips}
@@ -437,3 +443,13 @@ def test_a_scenario_that_is_named_is_measured_by_the_least_profile_that_has_it()
     ).cells
     assert named["mounting"] == standard["mounting"]
     assert len(named["lookup"]) < len(standard["lookup"])
+
+
+def test_several_requests_make_one_plan_of_the_cells_that_each_has() -> None:
+    first = Request(scenarios=("lookup",), drivers=("overlay2",), volumes=("ext4",), depths=(1, 4))
+    other = replace(first, scenarios=("inodes",), drivers=("overlay2", "overlay"))
+    plan = together([first, other])
+    assert plan.all_cells == [*make(first).all_cells, *make(other).all_cells]
+    assert (plan.request.scenarios, plan.request.drivers) == (("lookup", "inodes"), ("overlay2", "overlay"))
+    assert {cell.arm.driver for cell in plan.cells["lookup"]} == {"native", "overlay2"}
+    assert set(plan.volumes) == {"ext4"}

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench.errors import BenchError
-from bench.model import Temperature
+from bench.model import WITHOUT_TYPES, Temperature
 from bench.report import kernels
-from tests.builders import PLACE, make_samples, read_back
+from tests.builders import PLACE, make_sample, make_samples, read_back
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,3 +72,33 @@ def test_a_run_of_the_host_is_refused(tmp_path: Path) -> None:
     samples = make_samples([{"scenario": "copy_up"}])
     with pytest.raises(BenchError, match="run host was made on no guest"):
         kernels.compared([read_back(tmp_path / "host", samples)])
+
+
+def judged(path: Path, release: str, **counters: int) -> Run:
+    """A run that tried a file system without types in listings."""
+    unit = make_sample(
+        scenario="types",
+        temperature=Temperature.NEW,
+        params={"types": WITHOUT_TYPES},
+        metrics={"make": 1.0},
+        counters={"volume_mounts": 1, "overlay_mounts": 1, "told": 0, **counters},
+        expected={},
+    )
+    return read_back(path, [unit], place={**PLACE, "kernel": release})
+
+
+def test_verdicts_on_claims_stand_side_by_side(tmp_path: Path) -> None:
+    made = kernels.compared(
+        [
+            judged(tmp_path / "old", "6.1.0", left_in_listings=1, rmdir_fails=1),
+            judged(tmp_path / "new", "7.2.0", volume_mounts=0, overlay_mounts=0),
+        ]
+    )
+    [claim] = made.as_json()["claims"]  # the others were tested on neither
+    assert (claim["claim"], claim["outcomes"]) == ("C2", ["confirmed", "qualified"])
+    assert "does not mount" in claim["findings"][1][0]["evidence"]
+    assert "C2: 6.1.0 confirmed, 7.2.0 qualified" in list(made.lines())
+    assert any(line.startswith("| C2 | ") and line.endswith("| confirmed | qualified |") for line in made.markdown())
+    page = kernels.publish(made, tmp_path / "reports").read_text()
+    assert "What the description says, on each kernel" in page
+    assert "a deleted name stays in listings" in page
