@@ -268,7 +268,7 @@ def _thin(base: Recipe, **changes: Any) -> ThinRecipe:
         "packages": (),
         "counts": False,
         "profile": "standard",
-        "drivers": ("devicemapper",),
+        "drivers": ("devicemapper", "docker/devicemapper"),
         "modules": ("dm_thin_pool",),
         "order": base.order + 5,
     }
