@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.commands.comparing import measure_comparisons
-from bench.commands.options import JSON, RESULTS_OPTION, WORKDIR, listed, print_json
+from bench.commands.options import JSON, RESULTS_OPTION, WORKDIR, list_option, listed, print_json
 from bench.errors import EXIT_INCONCLUSIVE, BenchError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ BUDGET = "2m"  # for all comparisons together
 @click.command()
 @click.argument("a", metavar="ARM")
 @click.argument("b", metavar="ARM")
-@click.option("--scenario", metavar="NAME,…", help="Only these scenarios. [default: all whose times are compared]")
+@list_option("--scenario", metavar="NAME,…", help="Only these scenarios. [default: all whose times are compared]")
 @click.option("--metric", metavar="NAME", help="Judge this metric. [default: the scenario's own]")
 @click.option("--depth", metavar="N", help="Layers of both arms.")
 @click.option("--size", metavar="SIZE", help="File size for both arms: 4KiB, 1MiB.")

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.commands.options import JSON, REPORTS_OPTION, RESULTS_OPTION, directory_of, listed, print_json, session_of
+from bench.commands.options import (
+    JSON,
+    REPORTS_OPTION,
+    RESULTS_OPTION,
+    directory_of,
+    list_option,
+    listed,
+    print_json,
+    session_of,
+)
 from bench.errors import EXIT_USAGE, BenchError
 
 if TYPE_CHECKING:
@@ -22,10 +31,10 @@ __all__ = ["kernels"]
 
 @click.command()
 @click.argument("versions", nargs=-1, metavar="[KERNEL]…")
-@click.option("--scenario", metavar="NAME,…", help="These scenarios. [default: lookup,copy_up,whiteouts]")
-@click.option("--volume", metavar="NAME,…", help="These volumes. [default: ext4,xfs]")
-@click.option("--depth", metavar="N,…", help="These numbers of layers.")
-@click.option("--size", metavar="SIZE,…", help="These file sizes: 0, 4KiB, 1MiB.")
+@list_option("--scenario", metavar="NAME,…", help="These scenarios. [default: lookup,copy_up,whiteouts]")
+@list_option("--volume", metavar="NAME,…", help="These volumes. [default: ext4,xfs]")
+@list_option("--depth", metavar="N,…", help="These numbers of layers.")
+@list_option("--size", metavar="SIZE,…", help="These file sizes: 0, 4KiB, 1MiB.")
 @click.option(
     "--claims", is_flag=True, help="Also judge the description's claims, by Docker itself if it is installed."
 )

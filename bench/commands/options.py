@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -24,11 +24,13 @@ __all__ = [
     "STARTED",
     "WORKDIR",
     "directory_of",
+    "list_option",
     "listed",
     "print_json",
     "session_of",
 ]
 
+Command = TypeVar("Command", bound="Callable[..., Any]")
 STARTED = time.monotonic()  # start of the command
 DIRECTORY = click.Path(path_type=Path)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
@@ -44,6 +46,15 @@ WORKDIR = click.option(
     metavar="DIR",
     help="Where volumes are made: on a disk, not on overlay or tmpfs. [default: $BENCH_WORKDIR or /var/tmp]",
 )
+
+
+def list_option(name: str, **facts: Any) -> Callable[[Command], Command]:
+    """Return an option that takes several values, with commas or by being given again."""
+
+    def joined(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> str | None:
+        return ",".join(values) or None
+
+    return click.option(name, multiple=True, callback=joined, **facts)
 
 
 def listed(text: str | None, parse: Callable[[str], Any]) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from bench.commands.options import (
     RESULTS_OPTION,
     WORKDIR,
     directory_of,
+    list_option,
     listed,
     session_of,
 )
@@ -40,13 +41,13 @@ __all__ = ["run"]
     metavar="SHARE",
     help="End before that if the units make all headline figures so precise.",
 )
-@click.option("--scenario", metavar="NAME,…", help="Only these scenarios.")
+@list_option("--scenario", metavar="NAME,…", help="Only these scenarios.")
 @click.option(
     "--driver", "drivers", multiple=True, metavar="DRIVER[,option=value…]", help="Only this driver; repeatable."
 )
-@click.option("--volume", metavar="NAME,…", help="Only these volumes. [default: where the drivers are at home]")
-@click.option("--depth", metavar="N,…", help="These numbers of layers.")
-@click.option("--size", metavar="SIZE,…", help="These file sizes: 0, 4KiB, 16MiB.")
+@list_option("--volume", metavar="NAME,…", help="Only these volumes. [default: where the drivers are at home]")
+@list_option("--depth", metavar="N,…", help="These numbers of layers.")
+@list_option("--size", metavar="SIZE,…", help="These file sizes: 0, 4KiB, 16MiB.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")
 @click.option("--resume", "resumed", metavar="RUN", help="Go on with a run that was cut short.")
 @click.option(

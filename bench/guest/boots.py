@@ -19,6 +19,7 @@ from bench.guest.kernels import Kernel
 from bench.guest.machine import CPU, PROGRAM, VirtualMachine, command_line
 from bench.host.fingerprint import tool_version
 from bench.measure import session
+from bench.measure.arms import parse_driver
 from bench.measure.planning import merged
 from bench.measure.request import Request
 from bench.measure.runner import Listener
@@ -85,8 +86,12 @@ def execute(
 
 def _complete(request: Request) -> Request:
     """Return a request with the defaults of guests. Raises BenchError for what they cannot do."""
-    for name in request.drivers:
-        driver = discovery.driver(name.partition(",")[0])
+    for name in request.scenarios:
+        discovery.scenario(name)
+    for text in request.drivers:
+        name, options = parse_driver(text)
+        driver = discovery.driver(name)
+        driver(dict(options))
         if issubclass(driver, EngineDriver) and not driver.engine.in_guests:
             raise BenchError(
                 f"{name} cannot be measured in a guest", why="it needs more than its programs", fix="leave it out"

@@ -288,3 +288,11 @@ def test_a_row_cut_short_is_left_out_and_the_page_is_made(bench: Bench) -> None:
 
 
 ARMS = ("native@ext4", "overlay2@ext4")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--scenario", "absent", "--scenario", "lookup"), ("--scenario", "absent,lookup")]
+)
+def test_a_list_is_given_with_commas_or_again(arguments: tuple[str, ...], bench: Bench) -> None:
+    """The last one alone would otherwise be measured, without a word."""
+    bench("run", *arguments).complains("absent")

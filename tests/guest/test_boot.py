@@ -143,6 +143,21 @@ def test_an_engine_that_needs_more_than_programs_is_refused(tmp_path: Path) -> N
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (replace(REQUEST, drivers=("overlay2,native",)), "'native' in 'overlay2,native' is not option=value"),
+        (replace(REQUEST, drivers=("overlay2,absent=on",)), "unknown option of overlay2 'absent'"),
+        (replace(REQUEST, scenarios=("look-up",)), "unknown scenario 'look-up'"),
+        (replace(REQUEST, volumes=("ext5",)), "unknown volume 'ext5'"),
+    ],
+)
+def test_a_wrong_word_is_told_before_anything_is_booted(tmp_path: Path, wrong: Request, words: str) -> None:
+    absent = Kernel("6.1.0", tmp_path / "vmlinuz", tmp_path, "nowhere")
+    with pytest.raises(BenchError, match=words):
+        boots.execute(wrong, absent, context(tmp_path))
+
+
 def test_without_qemu_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "find_program", lambda name: None)
     with pytest.raises(BenchError, match=r"qemu-system-x86_64 is not installed; apt-get install qemu-system-x86"):
