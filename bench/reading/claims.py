@@ -63,7 +63,7 @@ CLAIMS = (
     Claim(
         "C1",
         "overlay2 is the default storage driver; overlay and devicemapper are deprecated.",
-        "only an engine chooses a driver, and this run starts none",
+        "only an engine chooses a driver, and the scenario choice, which asks one, is not in this run",
     ),
     Claim(
         "C2",
