@@ -15,6 +15,7 @@ __all__ = [
     "BenchError",
     "Interrupted",
     "LostVolumeError",
+    "RefusedVolumeError",
     "nearest",
     "no_run",
 ]
@@ -39,6 +40,10 @@ class BenchError(Exception):
         if self.fix:
             text += f"; {self.fix}"
         return " ".join(text.split())
+
+
+class RefusedVolumeError(BenchError):
+    """The kernel does not mount a file system that mkfs made."""
 
 
 class LostVolumeError(BenchError):

@@ -98,6 +98,10 @@ class Unit:
         if not low <= value <= upper:
             self.mismatches.append(Mismatch(counter, value, low, upper, why))
 
+    def saw(self, what: str) -> None:
+        """Record what was seen, in words, beside the proofs of the row."""
+        self.proofs.append(what)
+
     def require_proof(self, condition: bool, what: str) -> None:
         """Record the proof `what`, or raise ProofError if the condition is false."""
         if not condition:

@@ -17,7 +17,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
-from bench.errors import BenchError, LostVolumeError
+from bench.errors import BenchError, LostVolumeError, RefusedVolumeError
 from bench.host.packages import Package, install_hint
 from bench.kernel import loop, mounts
 from bench.kernel.log import kernel_log
@@ -233,7 +233,7 @@ class LoopVolume(_Mounted):
             except OSError as error:
                 name = re.escape(self.device.path.removeprefix("/dev/"))
                 messages = [line for line in logged() if re.search(rf"\b{name}\b", line)]
-                raise BenchError(
+                raise RefusedVolumeError(
                     f"the kernel does not mount the volume {self.recipe.name}",
                     why="; ".join(messages) or error.strerror or str(error),
                     fix="leave out the arguments for mkfs" if f",{MKFS}=" in self.recipe.name else "see dmesg",

@@ -15,7 +15,7 @@ from time import perf_counter_ns
 
 from bench import discovery
 from bench.drivers.base import Driver
-from bench.errors import BenchError
+from bench.errors import RefusedVolumeError
 from bench.kernel import mounts
 from bench.kernel.dtype import reports_types
 from bench.kernel.log import kernel_log
@@ -55,8 +55,8 @@ def operate(unit: Unit) -> None:
         start = perf_counter_ns()
         try:
             root = undo.enter_context(file_system(unit, str(unit.params["types"])))
-        except BenchError as error:
-            unit.require_proof(True, f"the kernel does not mount it: {error.why}")
+        except RefusedVolumeError as error:
+            unit.saw(f"the kernel does not mount it: {error.why}")
             return
         finally:
             unit.record("make", [perf_counter_ns() - start - NULL.clock])
@@ -76,11 +76,11 @@ def _overlay(unit: Unit, root: Path) -> None:
             mounts.mount("overlay", root / "merged", "overlay", options=options)
         except OSError as error:
             said = "; ".join(line for line in logged() if "overlayfs" in line)
-            unit.require_proof(True, f"overlayfs does not mount on it: {error.strerror}{said and f' ({said})'}")
+            unit.saw(f"overlayfs does not mount on it: {error.strerror}{said and f' ({said})'}")
             return
         said = "; ".join(line for line in logged() if "overlayfs" in line)
     unit.counters["overlay_mounts"] = 1
-    unit.require_proof(True, f"overlayfs mounts on it; the kernel's log: {said or 'nothing'}")
+    unit.saw(f"overlayfs mounts on it; the kernel's log: {said or 'nothing'}")
     try:
         _delete(unit, root / "merged")
     finally:
@@ -114,7 +114,7 @@ def prove(unit: Unit) -> None:
     if not unit.counters["overlay_mounts"]:
         return
     removed = unit.notes["removed"]
-    unit.require_proof(True, f"rmdir of a directory whose files were deleted: {removed or 'done'}")
+    unit.saw(f"rmdir of a directory whose files were deleted: {removed or 'done'}")
     counts = {"left_in_listings": unit.notes["listed"], "rmdir_fails": int(bool(removed))}
     for name, value in counts.items():
         if told:
