@@ -10,7 +10,7 @@ import click
 
 from bench import discovery
 from bench.commands.comparing import measure_comparisons
-from bench.commands.options import DIRECTORY, JSON, RESULTS_OPTION, WORKDIR, directory_of, listed, print_json
+from bench.commands.options import BOOTS, DIRECTORY, JSON, RESULTS_OPTION, WORKDIR, directory_of, listed, print_json
 from bench.errors import EXIT_USAGE, BenchError
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _kernel(params: dict[str, Any], runs: tuple[str, ...], results: Path, *, as_
         )
     else:
         asked = msgspec.convert(baseline.request, Request)
-    number = baseline.boots if baseline else boots.BOOTS
+    number = baseline.boots if baseline else BOOTS
     kernel = archive.obtain(params["kernel"])
     context = session_of(results, params["workdir"], asked.seconds, quiet=as_json)
     directory, status = boots.execute(asked, kernel, context, boots=number)

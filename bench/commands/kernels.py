@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.commands.options import (
+    BOOTS,
     JSON,
     REPORTS_OPTION,
     RESULTS_OPTION,
@@ -40,7 +41,7 @@ __all__ = ["kernels"]
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the content, of all orders and of the guests.")
 @click.option(
-    "--boots", type=click.IntRange(1, 999), default=3, show_default=True, help="Guests a kernel, a block each."
+    "--boots", type=click.IntRange(1, 999), default=BOOTS, show_default=True, help="Guests a kernel, a block each."
 )
 @click.option("--memory", metavar="SIZE", help="Of each guest. [default: 4GiB]")
 @click.option("--markdown", is_flag=True, help="Print the table in Markdown.")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bench.measure.workshop import RunContext
 
 __all__ = [
+    "BOOTS",
     "DIRECTORY",
     "JSON",
     "REPORTS_OPTION",
@@ -32,6 +33,7 @@ __all__ = [
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 STARTED = time.monotonic()  # start of the command
+BOOTS = 5  # guests of a kernel, each with a block of its own: what lies between them is the interval that is shown
 DIRECTORY = click.Path(path_type=Path)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 RESULTS_OPTION = click.option(

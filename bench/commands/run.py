@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.commands.options import (
+    BOOTS,
     JSON,
     REPORTS_OPTION,
     RESULTS_OPTION,
@@ -56,7 +57,11 @@ __all__ = ["run"]
     help="On this kernel, in guests whose clock counts instructions (`kernel list`).",
 )
 @click.option(
-    "--boots", type=click.IntRange(1, 999), default=3, show_default=True, help="With --kernel: guests, a block each."
+    "--boots",
+    type=click.IntRange(1, 999),
+    default=BOOTS,
+    show_default=True,
+    help="With --kernel: guests, a block each.",
 )
 @click.option("--memory", metavar="SIZE", help="With --kernel: of each guest. [default: 4GiB]")
 @RESULTS_OPTION

@@ -28,9 +28,8 @@ from bench.model import INSTRUCTIONS, Cell
 from bench.store.records import Place
 from bench.store.writer import RunWriter
 
-__all__ = ["BOOTS", "DRIVERS", "MEMORY_MIB", "SCENARIOS", "VOLUMES", "execute"]
+__all__ = ["DRIVERS", "MEMORY_MIB", "SCENARIOS", "VOLUMES", "execute"]
 
-BOOTS = 3  # the fewest whose spread is an interval worth the name
 SCENARIOS = ("lookup", "copy_up", "whiteouts")  # of a command about kernels that names none
 DRIVERS, VOLUMES = ("native", "overlay2"), ("ext4", "xfs")  # of a request that names none
 MEMORY_MIB = 4096
@@ -47,7 +46,7 @@ def execute(
     kernel: Kernel,
     context: RunContext,
     *,
-    boots: int = BOOTS,
+    boots: int,
     memory_mib: int = MEMORY_MIB,
     cells: Sequence[Cell] = (),
     also: Sequence[Request] = (),

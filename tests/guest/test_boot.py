@@ -139,7 +139,7 @@ def wait_for(found: Callable[[], T | None], seconds: float = 60.0) -> T:
 def test_an_engine_that_needs_more_than_programs_is_refused(tmp_path: Path) -> None:
     absent = Kernel("6.1.0", tmp_path / "vmlinuz", tmp_path, "nowhere")
     with pytest.raises(BenchError, match="podman/overlay cannot be measured in a guest: it needs more"):
-        boots.execute(replace(REQUEST, drivers=("podman/overlay",)), absent, context(tmp_path))
+        boots.execute(replace(REQUEST, drivers=("podman/overlay",)), absent, context(tmp_path), boots=1)
     assert not (tmp_path / "results").exists()
 
 
@@ -155,7 +155,7 @@ def test_an_engine_that_needs_more_than_programs_is_refused(tmp_path: Path) -> N
 def test_a_wrong_word_is_told_before_anything_is_booted(tmp_path: Path, wrong: Request, words: str) -> None:
     absent = Kernel("6.1.0", tmp_path / "vmlinuz", tmp_path, "nowhere")
     with pytest.raises(BenchError, match=words):
-        boots.execute(wrong, absent, context(tmp_path))
+        boots.execute(wrong, absent, context(tmp_path), boots=1)
 
 
 def test_without_qemu_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
