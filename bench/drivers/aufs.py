@@ -22,7 +22,8 @@ from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.kernel.log import kernel_log
 from bench.layers.changes import OPAQUE_FILE, WHITEOUT, Change, of_upper
-from bench.layers.content import BLOCK, Directory, HardLink, Layer, data_bytes, materialise
+from bench.layers.content import BLOCK, Directory, HardLink, Layer, data_bytes
+from bench.layers.materialise import materialise
 from bench.model import Support
 from bench.volumes.base import Recipe, load_module
 

@@ -24,7 +24,8 @@ from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack, writ
 from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.kernel.devmapper import SECTOR
-from bench.layers.content import Layer, data_bytes, materialise
+from bench.layers.content import Layer, data_bytes
+from bench.layers.materialise import materialise
 from bench.model import Support
 from bench.volumes.base import Recipe
 from bench.volumes.thin import BASE, POOL_BLOCK, ThinPool, ThinRecipe, ThinVolume

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.drivers.base import Container, CopyUp, Driver, Stack
-from bench.layers.content import Layer, materialise
+from bench.layers.content import Layer
+from bench.layers.materialise import materialise
 from bench.volumes.base import Recipe
 
 __all__ = ["InPlace", "WholeLayers"]

@@ -27,7 +27,8 @@ from bench.drivers.marks import overlay_mark
 from bench.errors import BenchError
 from bench.host.processors import ALLOWED, allow_all
 from bench.layers.changes import Change, of_upper
-from bench.layers.content import BLOCK, Directory, HardLink, Layer, data_bytes, hides, materialise
+from bench.layers.content import BLOCK, Directory, HardLink, Layer, data_bytes, hides
+from bench.layers.materialise import materialise
 from bench.volumes.base import Recipe
 
 __all__ = ["LinkedLayout"]

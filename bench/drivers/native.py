@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from bench.drivers.base import Container, Footprint, Stack, copy_tree
 from bench.drivers.in_place import InPlace
-from bench.layers.content import Layer, materialise
+from bench.layers.content import Layer
+from bench.layers.materialise import materialise
 from bench.layers.tree import Tree, flatten
 from bench.volumes.base import Recipe
 

@@ -24,7 +24,8 @@ from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.kernel.log import kernel_log
 from bench.layers.changes import Change, of_upper
-from bench.layers.content import BLOCK, File, Layer, data_bytes, materialise
+from bench.layers.content import BLOCK, File, Layer, data_bytes
+from bench.layers.materialise import materialise
 from bench.layers.tree import Tree
 from bench.volumes.base import Recipe
 

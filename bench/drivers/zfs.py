@@ -18,7 +18,8 @@ from pathlib import Path
 from bench.drivers.base import Container, CopyUp, Driver, Footprint, Stack
 from bench.errors import BenchError
 from bench.kernel import mounts
-from bench.layers.content import BLOCK, Layer, data_bytes, materialise
+from bench.layers.content import BLOCK, Layer, data_bytes
+from bench.layers.materialise import materialise
 from bench.model import Support
 from bench.volumes.base import Recipe
 from bench.volumes.zfs import POOL, in_kernel, zfs

@@ -16,7 +16,8 @@ from bench.drivers.engine import EngineDriver
 from bench.engines.images import PROGRAM
 from bench.layers.archive import export
 from bench.layers.changes import Change, naive
-from bench.layers.content import BLOCK, Directory, File, Layer, materialise
+from bench.layers.content import BLOCK, Directory, File, Layer
+from bench.layers.materialise import materialise
 from bench.layers.tree import flatten
 from bench.layers.unpack import apply
 from bench.model import Temperature

@@ -16,7 +16,8 @@ from itertools import islice
 from pathlib import Path
 from time import perf_counter_ns
 
-from bench.layers.content import Directory, File, HardLink, Layer, Link, materialise
+from bench.layers.content import Directory, File, HardLink, Layer, Link
+from bench.layers.materialise import materialise
 from bench.layers.tree import flatten
 from bench.model import Difference, Temperature
 from bench.oracle.contents import CreateLong, CreateMarked

@@ -15,7 +15,8 @@ from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.layers.archive import export
 from bench.layers.changes import naive
-from bench.layers.content import Directory, File, HardLink, materialise
+from bench.layers.content import Directory, File, HardLink
+from bench.layers.materialise import materialise
 from bench.layers.unpack import apply
 from bench.model import WITHOUT_EFFECT
 from bench.oracle.replay import tree

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench import discovery
-from bench.layers.content import File, materialise
+from bench.layers.content import File
+from bench.layers.materialise import materialise
 from bench.layers.tree import flatten
 from bench.oracle import attributes, contents, entries, operations, unusual
 from bench.oracle.replay import Replay, compare

@@ -24,10 +24,10 @@ from bench.layers.content import (
     HardLink,
     Link,
     data_ranges,
-    materialise,
     pieces,
     read_equals,
 )
+from bench.layers.materialise import materialise
 from bench.layers.tree import Tree, flatten
 from tests.layers.trees import expected, layers, whole, written
 

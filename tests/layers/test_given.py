@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench.errors import BenchError
-from bench.layers.content import Copy, Directory, File, HardLink, Link, materialise
+from bench.layers.content import Copy, Directory, File, HardLink, Link
 from bench.layers.given import FILE_BYTES, FILES, chain, standard
+from bench.layers.materialise import materialise
 
 if TYPE_CHECKING:
     from pathlib import Path
