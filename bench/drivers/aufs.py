@@ -22,7 +22,7 @@ from bench.errors import BenchError
 from bench.kernel import mounts
 from bench.kernel.log import kernel_log
 from bench.layers.changes import OPAQUE_FILE, WHITEOUT, Change, of_upper
-from bench.layers.content import BLOCK, Directory, HardLink, Layer, data_bytes
+from bench.layers.content import BLOCK, Directory, Layer, data_bytes, objects
 from bench.layers.materialise import materialise
 from bench.model import Support
 from bench.volumes.base import Recipe, load_module
@@ -169,11 +169,10 @@ class Aufs(Driver):
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
         """Return the home with its three directories and, per layer, its objects, two directories and a file."""
         count = len(layers)
-        objects = sum(not isinstance(entry, HardLink) for layer in layers for entry in layer)
         marks = sum(isinstance(entry, Directory) and entry.opaque for layer in layers for entry in layer)
         directories = sum(isinstance(entry, Directory) for layer in layers for entry in layer) + 4 + 2 * count
         files = sum(data_bytes(layer) for layer in layers) + BLOCK * (count - 1)  # the bottom layer's has no name
-        return Footprint(4 + objects + marks + 3 * count, files + directories * volume.directory_bytes)
+        return Footprint(4 + objects(layers) + marks + 3 * count, files + directories * volume.directory_bytes)
 
     def copy_up(self, volume: Recipe, size: int) -> CopyUp:
         """A clone if the volume supports it, else a copy by read and write; neither is synced."""

@@ -27,7 +27,7 @@ from bench.drivers.marks import overlay_mark
 from bench.errors import BenchError
 from bench.host.processors import ALLOWED, allow_all
 from bench.layers.changes import Change, of_upper
-from bench.layers.content import BLOCK, Directory, HardLink, Layer, data_bytes, hides
+from bench.layers.content import BLOCK, Directory, Layer, data_bytes, hides, objects
 from bench.layers.materialise import materialise
 from bench.volumes.base import Recipe
 
@@ -115,11 +115,12 @@ class LinkedLayout(Driver):
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
         """Return the home, `l` and, per layer, its objects and bookkeeping."""
         count = len(layers)
-        objects = sum(not isinstance(entry, HardLink) for layer in layers for entry in layer)
         directories = sum(isinstance(entry, Directory) for layer in layers for entry in layer)
         directories += 2 + 2 * count + (count - 1)  # home, l; layer, diff; work
         files = sum(data_bytes(layer) for layer in layers) + BLOCK * (2 * count - 1)  # link; lower
-        return Footprint(2 + objects + 4 * count + 3 * (count - 1), files + directories * volume.directory_bytes)
+        return Footprint(
+            2 + objects(layers) + 4 * count + 3 * (count - 1), files + directories * volume.directory_bytes
+        )
 
     @contextmanager
     def merged(self, container: Container) -> Iterator[Path]:

@@ -13,21 +13,25 @@ import hashlib
 import io
 import json
 import os
+import stat
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, cast
 
 from bench.errors import BenchError
 from bench.layers.changes import OPAQUE_FILE, WHITEOUT
-from bench.layers.content import Deleted, Directory, Entry, File, HardLink, Layer, Link, pieces
+from bench.layers.content import Deleted, Directory, Entry, File, HardLink, Layer, Link, Metadata, Node, pieces
+from bench.layers.members import XATTR
 
 __all__ = ["COMMAND", "chain_ids", "image_name", "layer_tar", "save", "top_layer"]
 
 REPOSITORY = "localhost/layer-bench"  # has a registry, so that no engine prepends its default one
 PROGRAM = "busybox"  # in the bottom layer of each image
 COMMAND = (f"/{PROGRAM}", "sleep", "2147483647")
+_NODES = {stat.S_IFIFO: tarfile.FIFOTYPE, stat.S_IFCHR: tarfile.CHRTYPE, stat.S_IFBLK: tarfile.BLKTYPE}
 EPOCH = "1970-01-01T00:00:00Z"
 
 
@@ -51,13 +55,27 @@ def layer_tar(layer: Iterable[Entry], seed: int, target: IO[bytes]) -> str:
                 header.type, header.linkname, header.mode = tarfile.SYMTYPE, entry.target, 0o777
             elif isinstance(entry, HardLink):
                 header.type, header.linkname = tarfile.LNKTYPE, entry.target
+            elif isinstance(entry, Node):
+                header.type, header.devmajor = _NODES[entry.kind], os.major(entry.device)
+                header.devminor = os.minor(entry.device)
             else:
                 header.mode, header.size = entry.mode, entry.size
+            if not isinstance(entry, Deleted | HardLink) and entry.metadata is not None:
+                _describe(header, entry.metadata)
             content = _Pieces(pieces(entry, seed)) if isinstance(entry, File) else None
             archive.addfile(header, cast("IO[bytes]", content))
             if isinstance(entry, Directory) and entry.opaque:
                 archive.addfile(tarfile.TarInfo(f"{entry.path}/{OPAQUE_FILE}"))
     return f"sha256:{hashed.digest.hexdigest()}"
+
+
+def _describe(header: tarfile.TarInfo, metadata: Metadata) -> None:
+    """Add the metadata of a file; times in pax headers, because the others have whole seconds."""
+    header.mode, header.uid, header.gid = metadata.mode, metadata.uid, metadata.gid
+    header.pax_headers = {
+        "mtime": f"{Decimal(metadata.time).scaleb(-9):f}",
+        **{f"{XATTR}{key}": value.decode("utf-8", "surrogateescape") for key, value in metadata.attributes},
+    }
 
 
 def save(layers: Sequence[Layer], depths: Iterable[int], seed: int, target: Path) -> list[str]:

@@ -152,13 +152,14 @@ def _same_time(new: int, old: int) -> bool:
     return new == old or (whole_seconds and new // SECOND == old // SECOND)
 
 
-def attributes(path: str) -> dict[str, bytes]:
-    """Return the extended attributes of `path` that an archive keeps, by name; none if it supports none."""
+def attributes(file: str | int) -> dict[str, bytes]:
+    """Return the extended attributes of a path or open file that an archive keeps; none if it supports none."""
+    follow = {} if isinstance(file, int) else {"follow_symlinks": False}
     try:
-        names = os.listxattr(path, follow_symlinks=False)
+        names = os.listxattr(file, **follow)
     except OSError as error:
         if error.errno != errno.ENOTSUP:
             raise
         return {}
     kept = (name for name in names if name.startswith(KEPT) and not name.startswith(MARKS_OF_DRIVERS))
-    return {name: os.getxattr(path, name, follow_symlinks=False) for name in kept}
+    return {name: os.getxattr(file, name, **follow) for name in kept}

@@ -1,7 +1,8 @@
 """Layer content: directories, and files whose bytes are a function of a seed, a path and an offset.
 
-A user's content (bench.layers.given) may also have copies of files, symbolic links and hard links. A layer may delete
-names of the layers below: with a whiteout if layers are stacked, by removal if each layer is a whole tree.
+A user's content (bench.layers.given) may also have copies of files, symbolic links and hard links, and a user's image
+(bench.layers.archived) files in an archive, devices and fifos, each with its metadata. A layer may delete names of the
+layers below: with a whiteout if layers are stacked, by removal if each layer is a whole tree.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import errno
 import hashlib
 import os
 import random
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 
 __all__ = [
     "BLOCK",
     "CHUNK",
+    "Archived",
     "Copy",
     "Deleted",
     "Directory",
@@ -26,11 +30,14 @@ __all__ = [
     "HardLink",
     "Layer",
     "Link",
+    "Metadata",
+    "Node",
     "Ranges",
     "data_bytes",
     "data_ranges",
     "hides",
     "inside",
+    "objects",
     "pieces",
     "read_equals",
 ]
@@ -40,13 +47,30 @@ CHUNK = 1 << 20  # bytes written and compared at a time
 _STAMP = 16  # bytes at the start of each chunk that are unique to the file
 
 
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What an archive says of a file: permission bits, owner, group, modification time in ns, extended attributes."""
+
+    mode: int
+    uid: int
+    gid: int
+    time: int
+    attributes: tuple[tuple[str, bytes], ...] = ()
+
+
 @dataclass(frozen=True)
 class Directory:
-    """A directory of a layer; parents come before children. `opaque`: it hides the directory in the layers below."""
+    """A directory of a layer; parents come before children. `opaque`: it hides the directory in the layers below.
+
+    The empty path is the root, which may be an entry for its metadata. `implied`: the archive names only what lies in
+    it, so that a directory of the layers below stays as it is.
+    """
 
     path: str
     mode: int = 0o755
     opaque: bool = False
+    metadata: Metadata | None = None
+    implied: bool = False
 
 
 Ranges = tuple[tuple[int, int], ...]
@@ -67,6 +91,7 @@ class File:
     mode: int = 0o644
     data: Ranges | None = None
     named: str = ""
+    metadata: Metadata | None = None
 
 
 @dataclass(frozen=True)
@@ -77,16 +102,39 @@ class Copy(File):
 
 
 @dataclass(frozen=True)
+class Archived(File):
+    """A regular file with the `size` bytes at `offset` of the open file `descriptor`.
+
+    `stored`: of a sparse file the parts that the archive has, one after the other from `offset` on; the rest is zeros.
+    """
+
+    descriptor: int = -1
+    offset: int = 0
+    stored: Ranges | None = None
+
+
+@dataclass(frozen=True)
 class Link:
     """A symbolic link to `target`."""
 
     path: str
     target: str
+    metadata: Metadata | None = None
+
+
+@dataclass(frozen=True)
+class Node:
+    """A character or block device or a fifo: `kind` is its S_IFMT, `device` the number of a device."""
+
+    path: str
+    kind: int
+    device: int = 0
+    metadata: Metadata | None = None
 
 
 @dataclass(frozen=True)
 class HardLink:
-    """A hard link to `target`, a File earlier in the same layer."""
+    """A hard link to `target`, earlier in the same layer, which is no directory."""
 
     path: str
     target: str
@@ -94,12 +142,13 @@ class HardLink:
 
 @dataclass(frozen=True)
 class Deleted:
-    """The deletion of a name of the layers below."""
+    """The deletion of a name of the layers below, or of the `content` of a directory there, which stays."""
 
     path: str
+    content: bool = False
 
 
-Entry = Directory | File | Link | HardLink | Deleted
+Entry = Directory | File | Link | Node | HardLink | Deleted
 Layer = Sequence[Entry]
 
 
@@ -115,8 +164,8 @@ def hides(entry: Entry) -> bool:
 
 def pieces(file: File, seed: int) -> Iterator[bytes]:
     """Yield the content of `file` in chunks of at most CHUNK bytes, holes as zeros."""
-    if isinstance(file, Copy):
-        yield from _read(file)
+    if isinstance(file, Copy | Archived):
+        yield from _read(file) if isinstance(file, Copy) else _extract(file)
         return
     for offset in range(0, file.size, CHUNK):
         length = min(CHUNK, file.size - offset)
@@ -178,6 +227,32 @@ def data_ranges(descriptor: int, size: int) -> Ranges | None:
         if error.errno != errno.ENXIO:  # no data from `end` on
             raise
     return None if ranges == [(0, size)] or not size else tuple(ranges)
+
+
+def objects(layers: Iterable[Iterable[Entry]]) -> int:
+    """Return the number of inodes of layers' entries, without their roots."""
+    return sum(entry.path != "" and not isinstance(entry, HardLink) for layer in layers for entry in layer)
+
+
+def _extract(file: Archived) -> Iterator[bytes]:
+    """Yield the content of a file in an archive; raise OSError if the archive is shorter than it was."""
+    stored = file.stored if file.stored is not None else ((0, file.size),)
+    places = accumulate((length for _, length in stored), initial=file.offset)
+    parts = deque((offset, offset + length, place) for (offset, length), place in zip(stored, places, strict=False))
+    for start in range(0, file.size, CHUNK):
+        end = min(start + CHUNK, file.size)
+        piece = bytearray(end - start)
+        while parts and parts[0][0] < end:
+            offset, last, place = parts[0]
+            first, until = max(offset, start), min(last, end)
+            content = os.pread(file.descriptor, until - first, place + first - offset)
+            if len(content) != until - first:
+                raise OSError(errno.EIO, "the archive is shorter than it was", file.path)
+            piece[first - start : until - start] = content
+            if last > end:
+                break
+            parts.popleft()
+        yield bytes(piece)
 
 
 def _read(file: Copy) -> Iterator[bytes]:

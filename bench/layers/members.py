@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
+import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ __all__ = ["XATTR", "Kind", "Member", "clean", "damaged", "leads_out", "members"
 XATTR = "SCHILY.xattr."  # prefix of extended attributes in pax headers, as written by tar(1) and Docker
 NOT_OF_A_FILE = ("trusted.overlay.", *MARKS_OF_DRIVERS)  # attributes with which a driver would hide lower files
 OWNERS = 2**32 - 1  # of the kernel's uid_t; the last value means "unchanged" in chown(2)
+NAME, PATH = 255, 4095  # bytes of a name and of a path (include/linux/limits.h: NAME_MAX; PATH_MAX with its NUL)
 TIMES = 2**63  # seconds, of time_t
 MAJORS, MINORS = 2**12, 2**20  # of the kernel's dev_t (include/linux/kdev_t.h)
 TYPES = frozenset(
@@ -62,10 +64,10 @@ class _Header(tarfile.TarInfo):
 
 
 def open_archive(source: IO[bytes]) -> tarfile.TarFile:
-    """Open an archive for sequential reading; raises BenchError if it is none."""
+    """Open an archive that can be sought in; raises BenchError if it is none."""
     try:
-        return tarfile.open(fileobj=source, mode="r|", tarinfo=_Header)
-    except tarfile.TarError as error:
+        return tarfile.open(fileobj=source, mode="r:", tarinfo=_Header, encoding="utf-8", errors="surrogateescape")
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         raise damaged(error) from error
 
 
@@ -96,7 +98,13 @@ def clean(name: str, member: str) -> str:
             parts.append(part)
     if "\0" in name:
         raise refused(member, "a name cannot have a NUL")
-    return "/".join(parts)
+    path = "/".join(parts)
+    size = len(os.fsencode(path))
+    if size > NAME and any(len(os.fsencode(part)) > NAME for part in parts):
+        raise refused(member, f"a name has at most {NAME} bytes")
+    if size > PATH:
+        raise refused(member, f"a path has at most {PATH:,} bytes")
+    return path
 
 
 def members(archive: tarfile.TarFile, *, devices: bool = False) -> Iterator[Member]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 
-from bench.layers.content import Deleted, Directory, Entry, File, HardLink, Layer, Link, data_bytes, hides
+from bench.layers.content import Deleted, Directory, Entry, File, HardLink, Layer, Link, Node, data_bytes, hides
 
 __all__ = ["Tree", "flatten"]
 
@@ -22,6 +22,7 @@ class Tree:
         self._entries: dict[str, Entry] = {}
         self._counts: Counter[type] = Counter()
         self._names: dict[str, list[str]] = {}  # the hard links of each file that has some, earliest first
+        self._children: dict[str, dict[str, None]] = {}  # the paths in each directory
         self.data_bytes = 0  # of the files' blocks
 
     @property
@@ -32,7 +33,7 @@ class Tree:
     @property
     def directories(self) -> int:
         """Number of directories without the root."""
-        return self._counts[Directory]
+        return self._counts[Directory] - ("" in self._entries)
 
     @property
     def links(self) -> int:
@@ -42,48 +43,80 @@ class Tree:
     @property
     def inodes(self) -> int:
         """Number of inodes without the root's."""
-        return len(self._entries) - self._counts[HardLink]
+        return len(self._entries) - self._counts[HardLink] - ("" in self._entries)
+
+    def get(self, path: str) -> Entry | None:
+        """Return the entry at a path; None if there is none."""
+        return self._entries.get(path)
+
+    def below(self, path: str) -> Iterator[str]:
+        """Yield the paths below a directory, parents first."""
+        waiting = list(self._children.get(path, ()))
+        while waiting:
+            child = waiting.pop()
+            yield child
+            waiting += self._children.get(child, ())
+
+    def replace(self, directory: Directory) -> None:
+        """Replace a directory's entry, at its position and with its content."""
+        self._entries[directory.path] = directory
 
     def add(self, layer: Layer) -> None:
         """Add a layer on top."""
         for entry in layer:
             if hides(entry):
-                self._drop_tree(entry.path)
+                self._hide(entry)
             if isinstance(entry, Deleted):
                 continue
-            if isinstance(entry, Directory) and isinstance(self._entries.get(entry.path), Directory):
-                self._entries[entry.path] = entry  # keeps its position before its content
+            old = self._entries.get(entry.path)
+            if isinstance(entry, Directory) and isinstance(old, Directory):
+                if not entry.implied:
+                    self.replace(entry)
                 continue
-            if entry.path in self._entries:
-                self._drop(entry.path)
+            if entry.path:
+                self._drop_tree(entry.path)
             self._put(entry)
 
+    def _hide(self, entry: Entry) -> None:
+        if isinstance(entry, Deleted) and not entry.content:
+            self._drop_tree(entry.path)
+        else:
+            self._drop_content(entry.path)
+
     def _put(self, entry: Entry) -> None:
-        self._entries[entry.path] = entry
+        if entry.path:
+            self._entries[entry.path] = entry
+        else:
+            self._entries = {"": entry, **self._entries}  # before its content, too
         self._counts[type(entry)] += 1
         self.data_bytes += data_bytes((entry,))
+        if entry.path:
+            self._children.setdefault(entry.path.rpartition("/")[0], {})[entry.path] = None
         if isinstance(entry, HardLink):
             self._names.setdefault(entry.target, []).append(entry.path)
 
-    def _drop_tree(self, name: str) -> None:
-        if not isinstance(self._entries.get(name, Directory(name)), Directory):
-            self._drop(name)
-            return
-        prefix = f"{name}/"
-        for path in [path for path in self._entries if f"{path}/".startswith(prefix)]:
-            if path in self._entries:
-                self._drop(path)
+    def _drop_tree(self, path: str) -> None:
+        """Remove a path, if it is there, and all below it."""
+        self._drop_content(path)
+        if path in self._entries:
+            self._drop(path)
+
+    def _drop_content(self, directory: str) -> None:
+        for path in reversed(list(self.below(directory))):
+            self._drop(path)
 
     def _drop(self, path: str) -> None:
-        """Remove one path."""
+        """Remove one path without content."""
         entry = self._entries.pop(path)
         self._counts[type(entry)] -= 1
         self.data_bytes -= data_bytes((entry,))
+        self._children.pop(path, None)
+        self._children.get(path.rpartition("/")[0], {}).pop(path, None)
         if isinstance(entry, HardLink):
             self._names[entry.target].remove(path)
-        elif isinstance(entry, File) and (names := self._names.pop(path, [])):
+        elif not isinstance(entry, Directory | Deleted) and (names := self._names.pop(path, [])):
             first, *others = names
-            self._replace_link(first, replace(entry, path=first, named=entry.named or entry.path))
+            self._replace_link(first, _renamed(entry, first))
             for other in others:
                 self._replace_link(other, HardLink(other, first))
             if others:
@@ -95,6 +128,13 @@ class Tree:
         self._counts[type(entry)] += 1
         self.data_bytes += data_bytes((entry,))
         self._entries[path] = entry
+
+
+def _renamed(entry: File | Link | Node, path: str) -> Entry:
+    """Return the entry under another name, with the same content."""
+    if isinstance(entry, File):
+        return dataclasses.replace(entry, path=path, named=entry.named or entry.path)
+    return dataclasses.replace(entry, path=path)
 
 
 def flatten(layers: Iterable[Layer]) -> list[Entry]:
