@@ -16,6 +16,7 @@ from bench.commands.ab import ab
 from bench.commands.clean import clean
 from bench.commands.doctor import doctor
 from bench.commands.gate import gate
+from bench.commands.image import image
 from bench.commands.kernel import kernel
 from bench.commands.kernels import kernels
 from bench.commands.list import list_things
@@ -85,10 +86,11 @@ def cli() -> None:
     Examples:
       python -m bench run                                    two minutes, everything that works here
       python -m bench run --scenario lookup --driver overlay2 --volume ext4 --depth 1,32,125
+      python -m bench image app.tar                          what the layers of an image hold and cost
       python -m bench report                                 the page of the latest run
       python -m bench doctor                                 what works here, and what would add the rest
     """  # noqa: D301  click wants the character, not its name
 
 
-for command in (setup, doctor, list_things, run, report, clean, ab, gate, aa, kernel, kernels):
+for command in (setup, doctor, list_things, run, report, clean, ab, gate, aa, kernel, kernels, image):
     cli.add_command(command)

@@ -17,13 +17,17 @@ __all__ = ["DRIVER", "Native"]
 
 
 class Native(InPlace):
-    """All layers are written into one directory; a container is a copy of it."""
+    """All layers are written into one directory; a container is a copy of it, with `copy=off` the directory itself.
+
+    `copy=off` is for images that are too large to be copied for each unit, and for units that change nothing in them.
+    """
 
     name = "native"
     title = "plain directory"
     order = 0
     layered: ClassVar[bool] = False
     no_copy_up = "no union file system is involved"
+    options: ClassVar = {"copy": ("on", "off")}
     inode_law = "1 + Σ over images (1 + objects of the merged tree)"
 
     def build(self, home: Path, layers: Sequence[Layer], depths: Iterable[int], seed: int) -> Stack:
@@ -38,6 +42,10 @@ class Native(InPlace):
 
     def create_read_write(self, stack: Stack, depth: int) -> Container:
         """Copy the image's directory."""
+        if not self._copies:
+            return Container(
+                stack, depth, stack.home / f"image-{depth}", None, {"mount": "none: the image's directory"}
+            )
         path = stack.home / "container"
         number = 0
         while path.exists():
@@ -45,6 +53,15 @@ class Native(InPlace):
             path = stack.home / f"container-{number}"
         copy_tree(str(stack.home / f"image-{depth}"), str(path))
         return Container(stack, depth, path, None, {"mount": "none: a directory"})
+
+    def remove(self, container: Container) -> None:
+        """Delete the copy."""
+        if self._copies:
+            super().remove(container)
+
+    @property
+    def _copies(self) -> bool:
+        return self.chosen.get("copy", "on") == "on"
 
     def footprint(self, layers: Sequence[Layer], depths: Sequence[int], volume: Recipe) -> Footprint:
         """Return the home and one merged tree per depth."""
@@ -59,6 +76,8 @@ class Native(InPlace):
 
     def container_bytes(self, layers: Sequence[Layer], depth: int) -> int:
         """A container is a copy of the merged tree."""
+        if not self._copies:
+            return 0
         return self.footprint(layers[:depth], (depth,), _ANY).bytes
 
     def layer_path(self, container: Container, layer: int) -> Path:

@@ -20,7 +20,7 @@ from bench.layers.content import Archived, Deleted, Directory, Entry, HardLink, 
 from bench.layers.members import XATTR, Kind, Member, clean, leads_out, members, open_archive, refused
 from bench.layers.tree import Tree
 
-__all__ = ["Region", "read_layer"]
+__all__ = ["Region", "RegionFile", "read_layer"]
 
 MADE = 0o755  # the mode of a directory without a member of its own; its owner is 0
 LINKS = 40  # maximum of symbolic links in one path (include/linux/namei.h, MAXSYMLINKS)
@@ -51,14 +51,14 @@ def read_layer(archive: Region, *, below: Below = _nothing, devices: bool = Fals
     (bench.layers.members).
     """
     reader = _Reader(archive, below)
-    with open_archive(cast("IO[bytes]", io.BufferedReader(_File(archive)))) as opened:
+    with open_archive(cast("IO[bytes]", io.BufferedReader(RegionFile(archive)))) as opened:
         for member in members(opened, devices=devices):
             reader.add(member)
             opened.members.clear()  # type: ignore[attr-defined]  # of which tarfile keeps all
     return reader.entries()
 
 
-class _File(io.RawIOBase):
+class RegionFile(io.RawIOBase):
     """A region as a file of its own."""
 
     def __init__(self, region: Region) -> None:
@@ -66,17 +66,21 @@ class _File(io.RawIOBase):
         self.region, self.position = region, 0
 
     def readable(self) -> bool:
+        """It is."""
         return True
 
     def seekable(self) -> bool:
+        """It is."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Set the position."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.region.size}[whence]
         self.position = max(start + offset, 0)
         return self.position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Read on, at most to the region's end."""
         length = min(len(buffer), max(self.region.size - self.position, 0))
         content = os.pread(self.region.descriptor, length, self.region.offset + self.position)
         buffer[: len(content)] = content

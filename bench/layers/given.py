@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from bench.errors import BenchError
 from bench.layers.content import Copy, Directory, Entry, File, HardLink, Layer, Link, data_ranges
 
-__all__ = ["FILES", "FILE_BYTES", "Content", "chain", "standard"]
+__all__ = ["FILES", "FILE_BYTES", "Content", "chain", "standard", "walk"]
 
 FILES, FILE_BYTES = 16, 4096  # of each standard layer
 
@@ -68,27 +68,44 @@ def _tree(root: Path) -> Layer:
     """Return the directories, files (with holes) and links below `root`, with their permissions."""
     if not root.is_dir():
         raise BenchError(f"no directory {root}", fix="give one whose files the image shall have")
-    return tuple(_below(str(root), "", {}))
+    return tuple(entry for entry, _ in walk(root))
 
 
-def _below(directory: str, prefix: str, files: dict[tuple[int, int], str]) -> Iterator[Entry]:
-    """Yield the entries of a directory; `files` maps device and inode of files with several names to the first."""
-    with os.scandir(directory) as scan:
-        entries = sorted(scan, key=lambda entry: entry.name)
-    for entry in entries:
-        path = f"{prefix}{entry.name}"
-        status = entry.stat(follow_symlinks=False)
-        if entry.is_symlink():
-            yield Link(path, os.readlink(entry.path))
-        elif entry.is_dir():
-            yield Directory(path, stat.S_IMODE(status.st_mode))
-            yield from _below(entry.path, f"{path}/", files)
-        elif entry.is_file():
-            first_name = files.setdefault((status.st_dev, status.st_ino), path) if status.st_nlink > 1 else path
-            yield _copy(Path(entry.path), path, status) if first_name == path else HardLink(path, first_name)
-        else:
-            why = "only directories, files and symbolic links are copied"
-            raise BenchError(f"{entry.path} cannot be in a layer", why=why)
+def walk(root: Path, refused: Callable[[str], None] | None = None) -> Iterator[tuple[Entry, os.stat_result]]:
+    """Yield the entries below `root`, parents first, with their status.
+
+    `refused` is called with the path of what is neither directory, file nor symbolic link; without it that raises
+    BenchError.
+    """
+    waiting = [""]
+    files: dict[tuple[int, int], str] = {}  # the first name of files with several, by device and inode
+    while waiting:
+        prefix = waiting.pop()
+        with os.scandir(root / prefix) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+        for entry in entries:
+            path = f"{prefix}{entry.name}"
+            status = entry.stat(follow_symlinks=False)
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(f"{path}/")
+            elif not entry.is_symlink() and not entry.is_file(follow_symlinks=False):
+                if refused is None:
+                    why = "only directories, files and symbolic links are copied"
+                    raise BenchError(f"{entry.path} cannot be in a layer", why=why)
+                refused(path)
+                continue
+            yield _entry(entry, path, status, files), status
+
+
+def _entry(
+    entry: os.DirEntry[str], path: str, status: os.stat_result, files: dict[tuple[int, int], str]
+) -> Directory | Link | HardLink | Copy:
+    if entry.is_symlink():
+        return Link(path, os.readlink(entry.path))
+    if entry.is_dir():
+        return Directory(path, stat.S_IMODE(status.st_mode))
+    first_name = files.setdefault((status.st_dev, status.st_ino), path) if status.st_nlink > 1 else path
+    return _copy(Path(entry.path), path, status) if first_name == path else HardLink(path, first_name)
 
 
 def _copy(source: Path, path: str, status: os.stat_result) -> Copy:

@@ -63,12 +63,12 @@ class _Header(tarfile.TarInfo):
             raise ReadError(str(error)) from error
 
 
-def open_archive(source: IO[bytes]) -> tarfile.TarFile:
+def open_archive(source: IO[bytes], what: str = "the layer's archive") -> tarfile.TarFile:
     """Open an archive that can be sought in; raises BenchError if it is none."""
     try:
         return tarfile.open(fileobj=source, mode="r:", tarinfo=_Header, encoding="utf-8", errors="surrogateescape")
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
-        raise damaged(error) from error
+        raise damaged(error, what) from error
 
 
 def refused(name: str, why: str) -> BenchError:
@@ -148,9 +148,9 @@ def _headers(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         yield header
 
 
-def damaged(error: Exception) -> BenchError:
+def damaged(error: Exception, what: str = "the layer's archive") -> BenchError:
     """Return the error for a damaged archive."""
-    return BenchError("the layer's archive is damaged", why=str(error), fix="make it again")
+    return BenchError(f"{what} is damaged", why=str(error), fix="make it again")
 
 
 def _check(header: tarfile.TarInfo, *, devices: bool) -> None:

@@ -23,7 +23,7 @@ from bench.measure.request import Request, parse_depth
 from bench.measure.runner import Runner
 from bench.measure.support import arm_support, cell_support, driver_of
 from bench.measure.workshop import Workshop
-from bench.model import Cell, Param, Sample, Temperature, parse_size
+from bench.model import Arm, Cell, Param, Sample, Temperature, parse_size
 from bench.scenario.contract import Scenario
 from bench.stats.paired import LOOKS, Decision, Procedure, Word, judge
 from bench.store.records import Compares, Side
@@ -42,7 +42,8 @@ TEMPERATURES = {"hot": Temperature.HOT, "new": Temperature.NEW, "cold": Temperat
 class Comparison:
     """B against A: one metric of one scenario in two cells, with a control.
 
-    With `apart` the units of a pair run one after the other even if they could run in turns.
+    With `apart` the units of a pair run one after the other even if they could run in turns. `control`: the arm of
+    both units of the control; None: a plain directory on A's volume.
     """
 
     number: int
@@ -52,12 +53,13 @@ class Comparison:
     b: Cell
     procedure: Procedure
     apart: bool = False
+    control: Arm | None = None
 
     def cell(self, side: str, setup: int) -> Cell:
         """Return the cell of a side, with the parameters that identify its rows."""
         cell = self.b if side == "b" else self.a
         labels = (("comparison", self.number), ("side", side), ("setup", setup))
-        arm = cell.arm.native if side.startswith("control") else cell.arm
+        arm = self.control_arm if side.startswith("control") else cell.arm
         return replace(cell, arm=arm, params=(*cell.params, *labels))
 
     def pairs(self, seed: int, setup: int, pair: int) -> list[tuple[str, str]]:
@@ -71,6 +73,11 @@ class Comparison:
         return sides
 
     @property
+    def control_arm(self) -> Arm:
+        """The arm that is compared with itself."""
+        return self.control or self.a.arm.native
+
+    @property
     def in_turns(self) -> bool:
         """Whether the units of a pair run at the same time: not if one is cold, because the other would warm it."""
         return not self.apart and Temperature.COLD not in {self.a.temperature, self.b.temperature}
@@ -78,7 +85,7 @@ class Comparison:
     def described(self) -> Compares:
         """Return the record for run.json."""
         a, b = (Side(cell.arm.name, cell.depth, cell.temperature, dict(cell.params)) for cell in (self.a, self.b))
-        procedure, control = self.procedure, self.a.arm.native.name
+        procedure, control = self.procedure, self.control_arm.name
         return Compares(
             self.scenario, self.metric, a, b, procedure.alpha, procedure.delta, procedure.looks, control, self.apart
         )

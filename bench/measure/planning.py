@@ -17,6 +17,8 @@ from bench.volumes.base import require_program
 
 __all__ = ["make", "merged", "of_cells", "together"]
 
+RUN = "run"  # the command whose plans are made here
+
 
 def make(request: Request) -> Plan:
     """Make the plan of `request`; raises BenchError if nothing could be measured."""
@@ -26,9 +28,10 @@ def make(request: Request) -> Plan:
     check_depths(request, arms)
     scenarios = discovery.scenarios()
     for name in request.scenarios:
-        discovery.scenario(name)
+        if (command := discovery.scenario(name).command) != RUN:
+            raise BenchError(f"scenario {name} needs more than a run", fix=f"see `python -m bench {command} --help`")
     for scenario in scenarios.values():
-        if request.scenarios and scenario.name not in request.scenarios:
+        if scenario.command != RUN or (request.scenarios and scenario.name not in request.scenarios):
             continue
         lacking = [item.program for item in scenario.packages if not require_program(item.program).ok]
         if lacking:

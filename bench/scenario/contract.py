@@ -89,6 +89,7 @@ class Scenario:
     program: Callable[[Unit], tuple[str, ...]] | None = None  # the compared operation as arguments of the C reference
     gated: bool = True  # whether a gate measures it for its counters
     packages: tuple[Package, ...] = ()  # with the programs that it requires
+    command: str = "run"  # the command that measures it
 
     @property
     def name(self) -> str:

@@ -1,0 +1,253 @@
+"""The report of a user's image: its inventory, and what its layers cost, in words and as JSON."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.model import format_size
+from bench.stats.compared import paired_times
+from bench.stats.estimate import Estimate, centre
+from bench.stats.paired import Word
+
+if TYPE_CHECKING:
+    from bench.stats.compared import Compared
+    from bench.store.image import Inventory, LayerCount
+    from bench.store.reader import Run
+
+__all__ = ["Cost", "advice", "as_document", "costs", "lines"]
+
+WIDTH = 1_000_000  # columns of the console, so that it wraps no line
+SHOWN = 12  # layers and paths that the terminal shows, those with the most bytes first
+COMMAND = 60  # characters of a command that the terminal shows
+WORTH = 0.01  # share of what an image ships, from which on hidden bytes are worth a sentence
+OPERATIONS = {
+    "mount": "mounting",
+    "lookup": "a lookup",
+    "list": "listing a directory",
+    "write": "a first write",
+    "start": "the start",
+    "run": "the command",
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One operation on the image as it was built, and what it costs otherwise.
+
+    `times`: as built, otherwise, and in a plain directory (None where nothing is done there).
+    """
+
+    operation: str
+    temperature: str
+    volume: str
+    against: str
+    answer: Compared
+    plain: Estimate | None
+
+    @property
+    def label(self) -> str:
+        """The operation with its temperature."""
+        temperature = "" if self.temperature == "hot" else f", {self.temperature}"
+        return f"{OPERATIONS.get(self.operation, self.operation)}{temperature}"
+
+
+def costs(run: Run, answers: Sequence[Compared]) -> list[Cost]:
+    """Return the run's comparisons as costs, in their order."""
+    records = run.provenance.comparisons or []
+    return [_cost(run, record, answer) for record, answer in zip(records, answers, strict=True)]
+
+
+def _cost(run: Run, record: Any, answer: Compared) -> Cost:
+    a, b = record.a, record.b
+    own, other = (dict(side.params) for side in (a, b))
+    differs = [other["layering"]] if own["layering"] != other["layering"] else []
+    differs += [b.arm.partition("@")[0]] if a.arm != b.arm else []
+    differs += ["the other image"] if own["image"] != other["image"] else []
+    return Cost(
+        operation=str(own["operation"]),
+        temperature=a.temperature.value,
+        volume=a.arm.partition("@")[2],
+        against=", ".join(map(str, differs)),
+        answer=answer,
+        plain=_plain(run, record, answer) if record.control != a.arm else None,
+    )
+
+
+def _plain(run: Run, record: Any, answer: Compared) -> Estimate | None:
+    """Return the time of the control, a plain directory."""
+    times = run.times
+    rows = times[(times["comparison"] == answer.number) & (times["metric"] == record.metric)]
+    first, second = paired_times(rows[rows["setup"] == 1], "control a", "control b")
+    return centre(np.sqrt(first * second)) if len(first) else None
+
+
+def advice(inventory: Inventory, found: Sequence[Cost]) -> list[str]:
+    """Return what fewer layers would gain: only what was counted or measured."""
+    return [*_counted(inventory), *_measured(found)]
+
+
+def _counted(inventory: Inventory) -> Iterator[str]:
+    if not inventory.hidden_bytes:
+        yield "No layer hides bytes of another: squashing would ship as much."
+    pairs: dict[tuple[int, int], int] = defaultdict(int)
+    for item in inventory.hidden:
+        pairs[item.layer, item.by] += item.bytes
+    for (lower, upper), size in sorted(pairs.items(), key=lambda item: -item[1]):
+        if size < WORTH * inventory.shipped:
+            break
+        copied = sum(copy.bytes for copy in inventory.copied if (copy.of, copy.layer) == (lower, upper))
+        copies = f", {format_size(copied)} of it unchanged but for metadata" if copied else ""
+        yield (
+            f"Layer {upper} hides {format_size(size)} of layer {lower}{copies}: merged to one, layers {lower} to "
+            f"{upper} would ship that much less."
+        )
+
+
+def _measured(found: Sequence[Cost]) -> Iterator[str]:
+    for cost in found:
+        verdict = cost.answer.verdict
+        if verdict.word in {Word.SLOWER, Word.FASTER} and cost.answer.times:
+            a, b = cost.answer.times
+            yield (
+                f"{cost.label.capitalize()} on {cost.volume} takes {a.text('ns')} as built, {b.text('ns')} "
+                f"{cost.against}: {verdict.word.value}, {verdict.ratio.text('×')}."
+            )
+    same = [cost for cost in found if cost.answer.verdict.word is Word.SAME]
+    for against in dict.fromkeys(cost.against for cost in same):
+        labels = ", ".join(f"{cost.label} on {cost.volume}" for cost in same if cost.against == against)
+        yield f"The same within {same[0].answer.procedure.delta:.0%} {against}: {labels}."
+
+
+def lines(inventory: Inventory, found: Sequence[Cost]) -> list[str]:
+    """Return the summary for the terminal."""
+    return [
+        _title(inventory),
+        *_bytes(inventory),
+        "",
+        *_layers(inventory),
+        "",
+        *_costs(found),
+        *advice(inventory, found),
+    ]
+
+
+def _title(inventory: Inventory) -> str:
+    count = len(inventory.layers)
+    kind = ", ".join(part for part in (inventory.source, inventory.platform) if part)
+    return (
+        f"{inventory.name} ({kind}): {count} layer{'s' * (count != 1)}, {inventory.files:,} files and "
+        f"{inventory.directories:,} directories; {format_size(inventory.shipped)} in layers, "
+        f"{format_size(inventory.bytes)} seen by a container"
+    )
+
+
+def _bytes(inventory: Inventory) -> Iterator[str]:
+    changed: dict[str, int] = defaultdict(int)
+    for copy in inventory.copied:
+        changed[" and ".join(copy.changed) or "nothing"] += 1
+    differ = ", ".join(f"{count:,} in {what}" for what, count in sorted(changed.items(), key=lambda item: -item[1])[:3])
+    yield f"  hidden by later layers: {format_size(inventory.hidden_bytes)} in {len(inventory.hidden):,} files"
+    yield (
+        f"  copies without a change: {format_size(inventory.copied_bytes)} in {len(inventory.copied):,} files"
+        f"{f' that differ {differ}' if differ else ''}"
+    )
+    alike = sum(len(group.places) for group in inventory.alike)
+    yield f"  alike in several layers: {format_size(inventory.alike_bytes)} to spare in {alike:,} files"
+    yield from (f"  {note}" for note in inventory.notes)
+
+
+def _layers(inventory: Inventory) -> Iterator[str]:
+    table = _table("layer", "files", "bytes", "hidden", "hides", "deleted", "made by")
+    shown = sorted(sorted(inventory.layers, key=lambda layer: -layer.bytes)[:SHOWN], key=lambda layer: layer.number)
+    for layer in shown:
+        files = f"{layer.added + layer.replaced:,}"
+        sizes = [format_size(size) if size else "–" for size in (layer.bytes, layer.hidden, layer.hides)]
+        table.add_row(*map(Text, (f"{layer.number}", files, *sizes, f"{layer.deleted or '–'}", _short(layer))))
+    yield from _printed(table)
+    if len(inventory.layers) > len(shown):
+        yield f"and {len(inventory.layers) - len(shown)} smaller layers"
+
+
+def _short(layer: LayerCount) -> str:
+    text = " ".join(layer.command.removeprefix("/bin/sh -c #(nop) ").removeprefix("/bin/sh -c ").split())
+    return text if len(text) <= COMMAND else f"{text[: COMMAND - 1]}…"
+
+
+def _costs(found: Sequence[Cost]) -> Iterator[str]:
+    table = _table("operation", "on", "as built", "otherwise", "", "verdict", "plain directory")
+    for cost in found:
+        answer = cost.answer
+        a, b = (estimate.text("ns") for estimate in answer.times) if answer.times else ("–", "–")
+        plain = cost.plain.text("ns") if cost.plain else "–"
+        table.add_row(*map(Text, (cost.label, cost.volume, a, b, cost.against, answer.sentence(), plain)))
+    if found:
+        yield from _printed(table)
+        yield ""
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="none")
+    for heading in headings:
+        table.add_column(Text(heading), no_wrap=True)
+    return table
+
+
+def _printed(table: Table) -> Iterator[str]:
+    console = Console(file=StringIO(), width=WIDTH, color_system=None)
+    with console.capture() as printed:
+        console.print(table)
+    yield from (line.rstrip() for line in printed.get().splitlines())
+
+
+def as_document(inventory: Inventory, found: Sequence[Cost]) -> dict[str, Any]:
+    """Return the inventory's totals and layers, and the costs, as JSON values; lists of paths are in image.json."""
+    return {
+        "image": {
+            "name": inventory.name,
+            "source": inventory.source,
+            "platform": inventory.platform,
+            "files": inventory.files,
+            "directories": inventory.directories,
+            "inodes": inventory.inodes,
+            "bytes": inventory.bytes,
+            "shipped_bytes": inventory.shipped,
+            "hidden_bytes": inventory.hidden_bytes,
+            "copied_bytes": inventory.copied_bytes,
+            "alike_bytes": inventory.alike_bytes,
+            "notes": inventory.notes,
+        },
+        "layers": [asdict(layer) for layer in inventory.layers],
+        "costs": [_cost_document(cost) for cost in found],
+        "advice": advice(inventory, found),
+    }
+
+
+def _cost_document(cost: Cost) -> dict[str, Any]:
+    verdict = cost.answer.verdict
+    return {
+        "operation": cost.operation,
+        "temperature": cost.temperature,
+        "volume": cost.volume,
+        "against": cost.against,
+        "word": verdict.word.value,
+        "ratio": _interval(verdict.ratio),
+        "as_built_ns": _interval(cost.answer.times[0]) if cost.answer.times else None,
+        "otherwise_ns": _interval(cost.answer.times[1]) if cost.answer.times else None,
+        "plain_ns": _interval(cost.plain) if cost.plain else None,
+        "pairs": verdict.pairs,
+        "failed_units": cost.answer.failed,
+    }
+
+
+def _interval(estimate: Estimate) -> list[float] | None:
+    """Return [value, low, high]; None if there is no interval."""
+    return [estimate.value, estimate.low, estimate.high] if estimate.has_interval else None

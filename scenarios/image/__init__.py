@@ -1,0 +1,1 @@
+"""What the layers of a user's image cost."""
