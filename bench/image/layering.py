@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from bench.errors import BenchError
@@ -18,7 +18,8 @@ def complete(layer: Layer, below: Tree) -> list[Entry]:
     """Return a layer over the tree `below`, as overlayfs wants it: with all parents.
 
     A directory that the archive does not name keeps the metadata that it has below. Whiteouts in what is no directory
-    are left out. Raises BenchError for what has no effect, or another one, on overlayfs.
+    below are left out, because overlayfs would list them. Raises BenchError for what has no effect, or another one, on
+    overlayfs.
     """
     own = Tree()
     deletions: list[Deleted] = []
@@ -27,14 +28,14 @@ def complete(layer: Layer, below: Tree) -> list[Entry]:
         if isinstance(entry, Deleted):
             deletions.append(entry)
         else:
-            own.add((_named(entry, below) if isinstance(entry, Directory) and entry.implied else entry,))
+            own.add((_named(entry, own, below) if isinstance(entry, Directory) and entry.implied else entry,))
     kept: list[Entry] = []
     for deletion in deletions:
         if not _parents(deletion.path, own, below):
             continue
-        if not deletion.content:
+        if not deletion.content and isinstance(_lower(_parent(deletion.path), own, below), Directory):
             kept.append(deletion)
-        elif isinstance(lower := below.get(deletion.path), Directory):
+        elif deletion.content and isinstance(lower := _lower(deletion.path, own, below), Directory):
             own.add((replace(lower, opaque=True, implied=False),))
     return [*own.entries, *kept]
 
@@ -54,9 +55,23 @@ def _require_possible(entry: Entry) -> None:
         )
 
 
-def _named(directory: Directory, below: Tree) -> Directory:
+def _lower(path: str, own: Tree, below: Tree) -> Entry | None:
+    """Return what lies below at a path; None if an opaque directory of the layer hides it."""
+    if not path:
+        return Directory("")
+    parts = path.split("/")
+    parents = (own.get("/".join(parts[:end])) for end in range(1, len(parts)))
+    hidden = any(isinstance(parent, Directory) and parent.opaque for parent in parents)
+    return None if hidden else below.get(path)
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _named(directory: Directory, own: Tree, below: Tree) -> Directory:
     """Return a directory that only the names of its content tell of, with the metadata that it has below."""
-    lower = below.get(directory.path)
+    lower = _lower(directory.path, own, below)
     if isinstance(lower, Directory):
         return replace(directory, mode=lower.mode, metadata=lower.metadata, implied=False)
     return replace(directory, implied=False)
@@ -68,7 +83,7 @@ def _parents(path: str, own: Tree, below: Tree) -> bool:
     missing: list[Entry] = []
     for end in range(1, len(parts) + 1):
         parent = "/".join(parts[:end])
-        entry = own.get(parent) or below.get(parent)
+        entry = own.get(parent) or _lower(parent, own, below)
         if not isinstance(entry, Directory):
             return False
         if own.get(parent) is None:
@@ -86,40 +101,37 @@ def squashed(layers: Iterable[Layer]) -> list[Entry]:
 
 
 def halved(layers: Sequence[Layer]) -> list[list[Entry]]:
-    """Return the layers in pairs of neighbours, each merged to one; the bottom one is whole."""
-    pairs = [layers[start : start + 2] for start in range(0, len(layers), 2)]
-    return [squashed(pair) if number == 0 else merged(pair) for number, pair in enumerate(pairs)]
+    """Return the layers in pairs of neighbours, each merged to one."""
+    below, halves = Tree(), []
+    for start in range(0, len(layers), 2):
+        halves.append(merged(layers[start : start + 2], below))
+        below.add(halves[-1])
+    return halves
 
 
-def merged(layers: Sequence[Layer]) -> list[Entry]:
-    """Return neighbouring layers merged to one, which hides of the layers below what they hide together."""
+def merged(layers: Sequence[Layer], below: Tree) -> list[Entry]:
+    """Return neighbouring layers over the tree `below` merged to one, which hides of it what they hide together."""
     own = Tree()
     deleted: dict[str, None] = {}
     for layer in layers:
         for entry in layer:
             old = own.get(entry.path)
+            own.add((entry,))
             if isinstance(entry, Deleted):
-                own.add((entry,))
                 deleted[entry.path] = None
-            elif isinstance(entry, Directory):
+                continue
+            if isinstance(entry, Directory):
                 hidden = entry.path in deleted or not isinstance(old, Directory | None)
                 opaque = entry.opaque or hidden or (isinstance(old, Directory) and old.opaque)
-                own.add((entry,))
                 own.replace(replace(entry, opaque=opaque))
-                deleted.pop(entry.path, None)
-            else:
-                own.add((entry,))
-                deleted.pop(entry.path, None)
-    return [*own.entries, *(Deleted(path) for path in _needed(deleted, own))]
+            deleted.pop(entry.path, None)
+    return [*own.entries, *(Deleted(path) for path in deleted if _hides(path, own, below))]
 
 
-def _needed(deleted: Iterable[str], own: Tree) -> Iterator[str]:
-    """Yield the deletions in directories that are not opaque: an opaque one hides all that is below anyway."""
-    for path in deleted:
-        parts = path.split("/")
-        parents = [own.get("/".join(parts[:end])) for end in range(1, len(parts))]
-        if all(isinstance(parent, Directory) and not parent.opaque for parent in parents):
-            yield path
+def _hides(path: str, own: Tree, below: Tree) -> bool:
+    """Tell whether a deletion hides something that nothing else of the layer hides."""
+    parent = _parent(path)
+    return (not parent or isinstance(own.get(parent), Directory)) and _lower(path, own, below) is not None
 
 
 def _plain(entry: Entry) -> Entry:
