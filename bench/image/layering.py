@@ -29,11 +29,12 @@ def complete(layer: Layer, below: Tree) -> list[Entry]:
             deletions.append(entry)
         else:
             own.add((_named(entry, own, below) if isinstance(entry, Directory) and entry.implied else entry,))
+    hidden = {deletion.path for deletion in deletions}
     kept: list[Entry] = []
     for deletion in deletions:
-        if not _parents(deletion.path, own, below):
+        if any(parent in hidden for parent in _ancestors(deletion.path)) or not _parents(deletion.path, own, below):
             continue
-        if not deletion.content and isinstance(_lower(_parent(deletion.path), own, below), Directory):
+        if not deletion.content and _merges(_parent(deletion.path), own, below):
             kept.append(deletion)
         elif deletion.content and isinstance(lower := _lower(deletion.path, own, below), Directory):
             own.add((replace(lower, opaque=True, implied=False),))
@@ -55,14 +56,26 @@ def _require_possible(entry: Entry) -> None:
         )
 
 
+def _ancestors(path: str) -> list[str]:
+    """Return the parents of a path, topmost first, without the root."""
+    parts = path.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts))]
+
+
 def _lower(path: str, own: Tree, below: Tree) -> Entry | None:
     """Return what lies below at a path; None if an opaque directory of the layer hides it."""
     if not path:
         return Directory("")
-    parts = path.split("/")
-    parents = (own.get("/".join(parts[:end])) for end in range(1, len(parts)))
+    parents = map(own.get, _ancestors(path))
     hidden = any(isinstance(parent, Directory) and parent.opaque for parent in parents)
     return None if hidden else below.get(path)
+
+
+def _merges(path: str, own: Tree, below: Tree) -> bool:
+    """Tell whether a directory of the layer shows what lies below."""
+    directory = own.get(path)
+    opaque = isinstance(directory, Directory) and directory.opaque
+    return not opaque and isinstance(_lower(path, own, below), Directory)
 
 
 def _parent(path: str) -> str:
@@ -79,10 +92,8 @@ def _named(directory: Directory, own: Tree, below: Tree) -> Directory:
 
 def _parents(path: str, own: Tree, below: Tree) -> bool:
     """Add the parents of a path to the layer; return whether they are directories."""
-    parts = path.split("/")[:-1]
     missing: list[Entry] = []
-    for end in range(1, len(parts) + 1):
-        parent = "/".join(parts[:end])
+    for parent in _ancestors(path):
         entry = own.get(parent) or _lower(parent, own, below)
         if not isinstance(entry, Directory):
             return False

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from bench.layers.content import Entry
 
-MOUNTED = 40  # chains that are mounted for real
+MOUNTED = EXAMPLES // 20  # chains that are mounted for real
 
 
 def layers_of(chain: list[list[Given]], files: list[int]) -> tuple[list[list[Entry]], Tree]:
