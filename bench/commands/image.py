@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ DIRECTORY_VOLUME = "dir"  # the only one of an ordinary user
 @click.option(
     "--driver", "drivers", multiple=True, metavar="DRIVER[,option=value…]", help="Also on these. [repeatable]"
 )
+@click.option("--run", "command", metavar="COMMAND", help="Time this command of the image in fresh containers.")
+@click.option("--timeout", metavar="TIME", default="60s", show_default=True, help="Of a run of the command.")
 @list_option("--volume", metavar="NAME,…", help="File systems. [default: ext4,xfs]")
 @click.option("--limit", metavar="SIZE", help="Read at most this much, uncompressed. [default: 32GiB]")
 @click.option("--budget", metavar="TIME", default=BUDGET, show_default=True, help="Stop measuring after this time.")
@@ -52,12 +55,13 @@ def image(what: str, as_json: bool, results: Path, workdir: Path | None, **param
     Counted from the archive: files that layers replace and delete, bytes that no container sees, copies that
     differ in metadata alone. Measured on the image's own layers: mounting, lookups of its paths, listings, first
     writes, each against the same image in half as many layers and in one. The file of --paths has a path a line,
-    with r or w before it where the start reads or writes it.
+    with r or w before it where the start reads or writes it; it is measured in place of the samples, as is --run.
 
     \b
     Examples:
       python -m bench image app.tar
       python -m bench image app.tar --against app-squashed.tar
+      python -m bench image app.tar --run 'python3 -c "import app"'
       python -m bench image app.tar --paths start.txt --driver fuse-overlayfs
       python -m bench image docker:app:latest --socket /var/run/docker.sock
     """  # noqa: D301  click wants the character, not its name
@@ -82,6 +86,7 @@ def _measure(
     from bench.commands.comparing import measure_comparisons
     from bench.image import registry
     from bench.measure import compare, imaging, inventory
+    from bench.model import parse_seconds
     from bench.report import image as report
     from bench.stats.compared import compared
     from bench.store.image import save_inventory
@@ -89,7 +94,8 @@ def _measure(
 
     rootless = os.geteuid() != 0
     steps = read_steps(params["paths"]) if params["paths"] else ()
-    keys = registry.register(images, params["seed"], steps)
+    command = parsed(params["command"]) if params["command"] is not None else ()
+    keys = registry.register(images, params["seed"], steps, command, parse_seconds(params["timeout"]))
     counted = inventory.take(images[0])
     volumes = listed(params["volume"], str) or ((DIRECTORY_VOLUME,) if rootless else VOLUMES)
     procedure = compare.procedure_of(ALPHA, params["delta"], fix="see `python -m bench image --help`")
@@ -109,6 +115,17 @@ def _measure(
             click.echo(line)
         click.echo(f"rows: {directory / 'samples.jsonl'}, lists of files: {directory / 'image.json'}")
     return status
+
+
+def parsed(command: str) -> tuple[str, ...]:
+    """Return the words of a command, as a shell would split them."""
+    try:
+        words = tuple(shlex.split(command))
+    except ValueError as error:
+        raise BenchError(f"{command!r} is no command", why=str(error)) from error
+    if not words:
+        raise BenchError("--run names no command", fix="write it like --run 'python3 -c \"import app\"'")
+    return words
 
 
 def read_steps(path: Path) -> tuple[Any, ...]:

@@ -39,7 +39,8 @@ class Step:
 class Subject:
     """An image with its layerings, and what a unit does to it: the same paths whatever the layering.
 
-    `sizes`: the bytes of each regular file of the merged tree; `entries`: its names by directory.
+    `files`: the regular files of the merged tree by all their names. `command`: what is run in a container, for at most
+    `seconds`; `outputs` has the digest of what it wrote the first time.
     """
 
     image: Image
@@ -48,6 +49,8 @@ class Subject:
     listings: Sequence[str] = ()
     writes: Sequence[str] = ()
     command: Sequence[str] = ()
+    seconds: float = 60.0
+    outputs: dict[str, str] = field(default_factory=dict)
     files: Mapping[str, File] = field(default_factory=dict)
     _chains: dict[str, Sequence[Layer]] = field(default_factory=dict)
 
@@ -73,7 +76,7 @@ def subject(key: str) -> Subject:
 
 
 def register(
-    images: Sequence[Image], seed: int, steps: Sequence[Step] = (), command: Sequence[str] = ()
+    images: Sequence[Image], seed: int, steps: Sequence[Step] = (), command: Sequence[str] = (), seconds: float = 60.0
 ) -> Sequence[str]:
     """Make images known to cells; return their keys. The paths for units are drawn from those that all of them have."""
     trees = [_tree(image) for image in images]
@@ -86,10 +89,13 @@ def register(
     writable = [path for path in ordered if all(0 < _size(files, path) <= WRITTEN_MAX for files in common)]
     writes = drawn.sample(writable, min(WRITES, len(writable)))
     keys = []
+    outputs: dict[str, str] = {}  # the same for all images
     for image, files, tree in zip(images, common, trees, strict=True):
         key = _key(image)
         resolved = [_step(step, tree, files) for step in steps]
-        _subjects[key] = Subject(image, resolved, lookups, _merged(images[0], names), writes, command, files)
+        _subjects[key] = Subject(
+            image, resolved, lookups, _merged(images[0], names), writes, command, seconds, outputs, files
+        )
         keys.append(key)
     return keys
 

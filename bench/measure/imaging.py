@@ -77,8 +77,8 @@ def _others(keys: Sequence[str], driver: str, drivers: Iterable[str]) -> Iterato
 def _operations(known: Subject, *, rootless: bool) -> Iterator[tuple[str, Temperature]]:
     """Yield what is measured on an image: what its user gave, else samples of its paths."""
     given = {"start": known.steps, "run": known.command}
-    samples = {"mount": True, "lookup": known.lookups, "list": known.listings, "write": known.writes}
-    chosen = {**samples, **given} if not known.steps else {"mount": True, **given}
+    samples = {"lookup": known.lookups, "list": known.listings, "write": known.writes}
+    chosen: Mapping[str, object] = {"mount": True, **(given if known.steps or known.command else samples)}
     for operation, temperatures in TEMPERATURES.items():
         if chosen.get(operation):
             yield from ((operation, each) for each in temperatures if not (rootless and each is Temperature.COLD))

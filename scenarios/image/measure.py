@@ -6,18 +6,20 @@ It has cells only where an image was given (bench.image.registry, command `image
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter_ns
 
 from bench.image.registry import Subject, subject
+from bench.kernel.container import Ended, prepare
 from bench.layers.content import BLOCK, File, Layer, pieces
 from bench.scenario.clock import NULL, accesses, each
-from bench.scenario.contract import Grid, Params, Scenario, Unit
+from bench.scenario.contract import Grid, Params, ProofError, Scenario, Unit
 from bench.scenario.temperature import read_in
 from scenarios.image.reading import READING
 
 CYCLES = 5  # mounts of one container
 CHUNK = 1 << 20
+COMMAND_BYTES = 256 << 20  # that a command may write
 
 
 def grids(profile: str) -> Iterable[Grid]:
@@ -49,6 +51,8 @@ def touch(unit: Unit) -> None:
     elif operation == "start":
         for step in known.steps:
             _step(unit, step.path, "read" if step.action == "write" else step.action)
+    elif operation == "run":
+        _execute(unit, known, lambda: None)
 
 
 def operate(unit: Unit) -> Iterator[None]:
@@ -151,7 +155,31 @@ def _mean(unit: Unit, metric: str, times: list[int]) -> None:
     unit.operations[metric] = len(times)
 
 
-OPERATIONS = {"mount": _mount, "lookup": _lookup, "list": _list, "write": _write, "start": _start}
+def _run(unit: Unit, known: Subject) -> Iterator[None]:
+    """Execute the command in a container whose root this is; the container is made before."""
+    unit.notes["ended"] = _execute(unit, known, unit.settle)
+    unit.record("run", [unit.notes["ended"].nanoseconds])
+    yield
+
+
+def _execute(unit: Unit, known: Subject, settle: Callable[[], None]) -> Ended:
+    config = known.image.config
+    given = [str(text).partition("=") for text in config.get("Env") or ()]
+    prepared = prepare(
+        unit.merged,
+        known.command,
+        environment={key: value for key, _, value in given},
+        directory=str(config.get("WorkingDir") or "/"),
+        user=str(config.get("User") or ""),
+    )
+    try:
+        settle()
+        return prepared.run(known.seconds)
+    finally:
+        prepared.close()
+
+
+OPERATIONS = {"mount": _mount, "lookup": _lookup, "list": _list, "write": _write, "start": _start, "run": _run}
 
 
 def prove(unit: Unit) -> None:
@@ -171,6 +199,12 @@ def prove(unit: Unit) -> None:
             unit.require_proof(same, "what was written back is the image's content")
             if unit.container.upper is not None:
                 unit.require_proof((unit.container.upper / path).exists(), "upper holds the file after")
+    elif operation == "run":
+        ended = unit.notes["ended"]
+        if ended.status:
+            raise ProofError(f"the command ended with status {ended.status}: {' '.join(ended.head.split())}")
+        expected = known.outputs.setdefault("run", ended.digest)
+        unit.require_proof(ended.digest == expected, "the command wrote what it wrote the first time")
     unit.require_proof(bool(os.listdir(unit.merged)), "the image's files are seen")
 
 
@@ -181,7 +215,7 @@ def working_bytes(params: Params) -> int:
         return sum(known.files[path].size for path in known.writes)
     if params["operation"] == "start":
         return sum(known.files[step.path].size for step in known.steps if step.action == "write")
-    return 0
+    return COMMAND_BYTES if params["operation"] == "run" else 0
 
 
 SCENARIO = Scenario(
