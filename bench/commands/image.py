@@ -39,6 +39,7 @@ DIRECTORY_VOLUME = "dir"  # the only one of an ordinary user
 @click.option("--run", "command", metavar="COMMAND", help="Time this command of the image in fresh containers.")
 @click.option("--timeout", metavar="TIME", default="60s", show_default=True, help="Of a run of the command.")
 @list_option("--volume", metavar="NAME,…", help="File systems. [default: ext4,xfs]")
+@click.option("--whole", is_flag=True, help="Write all data of a large image, also of files that nothing reads.")
 @click.option("--limit", metavar="SIZE", help="Read at most this much, uncompressed. [default: 32GiB]")
 @click.option("--budget", metavar="TIME", default=BUDGET, show_default=True, help="Stop measuring after this time.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the paths that are drawn, and of all orders.")
@@ -95,8 +96,17 @@ def _measure(
     rootless = os.geteuid() != 0
     steps = read_steps(params["paths"]) if params["paths"] else ()
     command = parsed(params["command"]) if params["command"] is not None else ()
-    keys = registry.register(images, params["seed"], steps, command, parse_seconds(params["timeout"]))
+    keys = registry.register(
+        images,
+        params["seed"],
+        steps=steps,
+        command=command,
+        seconds=parse_seconds(params["timeout"]),
+        whole=params["whole"],
+    )
     counted = inventory.take(images[0])
+    if registry.subject(keys[0]).sparse:
+        counted.notes.append("files that no unit reads were built with a hole for their data; --whole writes all")
     volumes = listed(params["volume"], str) or ((DIRECTORY_VOLUME,) if rootless else VOLUMES)
     procedure = compare.procedure_of(ALPHA, params["delta"], fix="see `python -m bench image --help`")
     drivers = ("overlay2", *params["drivers"])

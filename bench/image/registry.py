@@ -6,7 +6,8 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from bench.errors import BenchError
 from bench.image.layering import halved, squashed
@@ -23,6 +24,7 @@ LISTINGS = 16  # directories that a unit lists: those that the most layers have
 WRITES = 24  # files that a unit writes to
 WRITTEN_MAX = 16 << 20  # bytes of the largest file that a unit writes to
 MOST_LISTED = 20_000  # names of the largest directory that a unit lists
+WHOLE_BYTES = 256 << 20  # of images that are built with all of their data by default: in seconds
 LINKS = 40  # maximum of symbolic links in one path (include/linux/namei.h, MAXSYMLINKS)
 _KEY_DIGITS = 12
 
@@ -40,7 +42,8 @@ class Subject:
     """An image with its layerings, and what a unit does to it: the same paths whatever the layering.
 
     `files`: the regular files of the merged tree by all their names. `command`: what is run in a container, for at most
-    `seconds`; `outputs` has the digest of what it wrote the first time.
+    `seconds`; `outputs` has the digest of what it wrote the first time. `sparse`: files that no unit reads have a hole
+    for their data, so that a large image is built in time.
     """
 
     image: Image
@@ -52,12 +55,13 @@ class Subject:
     seconds: float = 60.0
     outputs: dict[str, str] = field(default_factory=dict)
     files: Mapping[str, File] = field(default_factory=dict)
+    sparse: bool = False
     _chains: dict[str, Sequence[Layer]] = field(default_factory=dict)
 
     def layers(self, layering: str) -> Sequence[Layer]:
         """Return the layers of a layering, bottom first."""
         if layering not in self._chains:
-            own = [tuple(layer.entries) for layer in self.image.layers]
+            own = [tuple(map(self._thinned, layer.entries)) for layer in self.image.layers]
             made: Mapping[str, Callable[[], Sequence[Layer]]] = {
                 AS_BUILT: lambda: own,
                 HALVED: lambda: halved(own),
@@ -65,6 +69,18 @@ class Subject:
             }
             self._chains[layering] = made[layering]()
         return self._chains[layering]
+
+    def _thinned(self, entry: Entry) -> Entry:
+        """Return an entry without its data if nothing reads it."""
+        if not self.sparse or not isinstance(entry, File) or (entry.origin, entry.path) in self._read:
+            return entry
+        return replace(entry, data=())
+
+    @cached_property
+    def _read(self) -> set[tuple[int, str]]:
+        """The files that units read or write, by layer and path."""
+        paths = [*self.writes, *(step.path for step in self.steps if step.action != "lookup")]
+        return {(file.origin, file.named or file.path) for file in map(self.files.__getitem__, paths)}
 
 
 _subjects: dict[str, Subject] = {}
@@ -76,9 +92,18 @@ def subject(key: str) -> Subject:
 
 
 def register(
-    images: Sequence[Image], seed: int, steps: Sequence[Step] = (), command: Sequence[str] = (), seconds: float = 60.0
+    images: Sequence[Image],
+    seed: int,
+    *,
+    steps: Sequence[Step] = (),
+    command: Sequence[str] = (),
+    seconds: float = 60.0,
+    whole: bool = False,
 ) -> Sequence[str]:
-    """Make images known to cells; return their keys. The paths for units are drawn from those that all of them have."""
+    """Make images known to cells; return their keys. The paths for units are drawn from those that all of them have.
+
+    Images of more than WHOLE_BYTES are sparse, unless they are to be `whole` or a command may read all of them.
+    """
     trees = [_tree(image) for image in images]
     names = set.intersection(*(_paths(tree) for tree in trees))
     drawn = random.Random(seed)  # noqa: S311  a sample, not a secret
@@ -90,11 +115,13 @@ def register(
     writes = drawn.sample(writable, min(WRITES, len(writable)))
     keys = []
     outputs: dict[str, str] = {}  # the same for all images
+    files_of = (entry for each in images for layer in each.layers for entry in layer.entries if isinstance(entry, File))
+    sparse = sum(file.size for file in files_of) > WHOLE_BYTES and not whole and not command
     for image, files, tree in zip(images, common, trees, strict=True):
         key = _key(image)
         resolved = [_step(step, tree, files) for step in steps]
         _subjects[key] = Subject(
-            image, resolved, lookups, _merged(images[0], names), writes, command, seconds, outputs, files
+            image, resolved, lookups, _merged(images[0], names), writes, command, seconds, outputs, files, sparse
         )
         keys.append(key)
     return keys

@@ -201,7 +201,7 @@ def _write(file: File, name: str, parent: int, seed: int) -> None:
     descriptor = _replace(name, parent, partial(os.open, flags=flags, mode=file.mode, dir_fd=parent))
     try:
         offset = 0
-        for piece in pieces(file, seed):
+        for piece in pieces(file, seed) if file.data != () else ():
             data = [(0, len(piece))] if file.data is None else inside(file.data, offset, len(piece))
             for start, end in data:
                 if os.pwrite(descriptor, piece[start:end], offset + start) != end - start:

@@ -43,7 +43,7 @@ class Comparison:
     """B against A: one metric of one scenario in two cells, with a control.
 
     With `apart` the units of a pair run one after the other even if they could run in turns. `control`: the arm of
-    both units of the control; None: a plain directory on A's volume.
+    both units of the control; None: a plain directory on A's volume. Every `control_every`th block has a control.
     """
 
     number: int
@@ -54,6 +54,7 @@ class Comparison:
     procedure: Procedure
     apart: bool = False
     control: Arm | None = None
+    control_every: int = 1
 
     def cell(self, side: str, setup: int) -> Cell:
         """Return the cell of a side, with the parameters that identify its rows."""
@@ -63,9 +64,10 @@ class Comparison:
         return replace(cell, arm=arm, params=(*cell.params, *labels))
 
     def pairs(self, seed: int, setup: int, pair: int) -> list[tuple[str, str]]:
-        """Return the sides of a pair (counted from 0) and of its control, in the order of measurement."""
+        """Return the sides of a pair (counted from 0) and of its control, if any, in the order of measurement."""
         sides: list[tuple[str, str]] = []
-        for kind, (first, second) in enumerate((SIDES[:2], SIDES[2:])):
+        kinds = (SIDES[:2], SIDES[2:]) if pair % self.control_every == 0 else (SIDES[:2],)
+        for kind, (first, second) in enumerate(kinds):
             draw = random.Random(f"{seed}:{self.number}:{setup}:{pair // 2}:{kind}")  # noqa: S311
             swapped = (draw.random() < 0.5) != bool(pair % 2)
             sides.append((second, first) if swapped else (first, second))

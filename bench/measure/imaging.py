@@ -16,6 +16,7 @@ from bench.stats.paired import Procedure
 __all__ = ["Against", "comparisons_of"]
 
 SCENARIO = "image"
+CONTROL_EVERY = 4  # blocks: pairs are worth more than pairs of the control
 PLAIN = (("copy", "off"),)  # options of the plain directory, which is too large to be copied for each unit
 # By operation, the temperatures at which layers can matter: a hot lookup costs the same whatever the layers.
 TEMPERATURES: Mapping[str, tuple[Temperature, ...]] = {
@@ -55,7 +56,18 @@ def comparisons_of(
                 if operation == "mount" and NATIVE in (a.arm.driver, b.arm.driver):
                     continue
                 control = a.arm if operation in {"mount", "run"} else Arm(NATIVE, a.arm.volume, PLAIN)
-                comparisons.append(Comparison(len(comparisons), SCENARIO, operation, a, b, procedure, control=control))
+                comparisons.append(
+                    Comparison(
+                        len(comparisons),
+                        SCENARIO,
+                        operation,
+                        a,
+                        b,
+                        procedure,
+                        control=control,
+                        control_every=CONTROL_EVERY,
+                    )
+                )
     return comparisons
 
 

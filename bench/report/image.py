@@ -37,6 +37,7 @@ OPERATIONS = {
     "start": "the start",
     "run": "the command",
 }
+WORDS = {Word.INCONCLUSIVE: "not known"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class Cost:
     against: str
     answer: Compared
     plain: Estimate | None
+
+    @property
+    def as_built(self) -> str:
+        """The time of the image as it was built, in words."""
+        return self.answer.times[0].text("ns") if self.answer.times else "–"
 
     @property
     def label(self) -> str:
@@ -183,15 +189,29 @@ def _short(layer: LayerCount) -> str:
 
 
 def _costs(found: Sequence[Cost]) -> Iterator[str]:
-    table = _table("operation", "on", "as built", "otherwise", "", "verdict", "plain directory")
-    for cost in found:
-        answer = cost.answer
-        a, b = (estimate.text("ns") for estimate in answer.times) if answer.times else ("–", "–")
-        plain = cost.plain.text("ns") if cost.plain else "–"
-        table.add_row(*map(Text, (cost.label, cost.volume, a, b, cost.against, answer.sentence(), plain)))
+    """A row an operation and volume; a column for what the image is compared with, and one for a plain directory."""
+    against = list(dict.fromkeys(cost.against for cost in found))
+    table = _table("", "on", "as built", *against, "plain directory")
+    for key in dict.fromkeys((cost.label, cost.volume) for cost in found):
+        own = {cost.against: cost for cost in found if (cost.label, cost.volume) == key}
+        first = next(iter(own.values()))
+        cells = [_cell(own[name]) if name in own else "–" for name in against]
+        table.add_row(*map(Text, (*key, first.as_built, *cells, first.plain.text("ns") if first.plain else "–")))
     if found:
         yield from _printed(table)
         yield ""
+
+
+def _cell(cost: Cost) -> str:
+    """Return the verdict on one comparison in few words."""
+    verdict = cost.answer.verdict
+    ratio = verdict.ratio.text("×") if verdict.ratio.n else ""
+    if cost.answer.control_moved:
+        return f"undecided: the control moved {ratio}".rstrip()
+    word = (
+        "same" if verdict.word is Word.SAME else "not known yet" if verdict.word is Word.INCONCLUSIVE else verdict.word
+    )
+    return f"{word} {ratio}".rstrip()
 
 
 def _table(*headings: str) -> Table:
