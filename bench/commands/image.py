@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.commands.options import JSON, RESULTS_OPTION, WORKDIR, list_option, listed, print_json
+from bench.commands.options import JSON, REPORTS_OPTION, RESULTS_OPTION, WORKDIR, list_option, listed
+from bench.commands.report import finish
 from bench.errors import EXIT_USAGE, BenchError
 
 if TYPE_CHECKING:
@@ -45,9 +46,10 @@ DIRECTORY_VOLUME = "dir"  # the only one of an ordinary user
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the paths that are drawn, and of all orders.")
 @click.option("--delta", type=float, default=0.03, show_default=True, help="Ratios within 1 + DELTA are the same.")
 @RESULTS_OPTION
+@REPORTS_OPTION
 @WORKDIR
 @JSON
-def image(what: str, as_json: bool, results: Path, workdir: Path | None, **params: Any) -> int:
+def image(what: str, as_json: bool, results: Path, reports: Path, workdir: Path | None, **params: Any) -> int:
     """Tell what the layers of IMAGE hold, hide and cost, and what fewer layers would gain.
 
     IMAGE is an archive of `docker save` or `podman save`, an OCI image layout (directory or archive, also .gz and
@@ -78,20 +80,24 @@ def image(what: str, as_json: bool, results: Path, workdir: Path | None, **param
         images = [opened.enter_context(source.opened(what, place, **named))]
         if params["against"]:
             images.append(opened.enter_context(source.opened(params["against"], place, **named)))
-        return _measure(images, seconds, results, workdir, params, as_json=as_json)
+        return _measure(images, seconds, results, reports, workdir, params, as_json=as_json)
 
 
 def _measure(
-    images: list[Image], seconds: float, results: Path, workdir: Path | None, params: dict[str, Any], *, as_json: bool
+    images: list[Image],
+    seconds: float,
+    results: Path,
+    reports: Path,
+    workdir: Path | None,
+    params: dict[str, Any],
+    *,
+    as_json: bool,
 ) -> int:
     from bench.commands.comparing import measure_comparisons
     from bench.image import registry
     from bench.measure import compare, imaging, inventory
     from bench.model import parse_seconds
-    from bench.report import image as report
-    from bench.stats.compared import compared
     from bench.store.image import save_inventory
-    from bench.store.reader import load
 
     rootless = os.geteuid() != 0
     steps = read_steps(params["paths"]) if params["paths"] else ()
@@ -116,14 +122,7 @@ def _measure(
     save_inventory(counted, directory)
     if status not in (0, EXIT_USAGE):
         return status
-    run = load(directory)
-    found = report.costs(run, compared(run)) if not run.units.empty else []
-    if as_json:
-        print_json({"run": directory.name, **report.as_document(counted, found)})
-    else:
-        for line in report.lines(counted, found):
-            click.echo(line)
-        click.echo(f"rows: {directory / 'samples.jsonl'}, lists of files: {directory / 'image.json'}")
+    finish(directory, reports, as_json=as_json)
     return status
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -15,6 +15,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["finish", "report"]
+
+
+class Published(Protocol):
+    """A page that was written, and its summary."""
+
+    @property
+    def page(self) -> Path:
+        """The page's file."""
+
+    @property
+    def lines(self) -> list[str]:
+        """The summary for the terminal."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+
+
+IMAGE = "image"  # the kind of a run of the command image
 
 
 @click.command()
@@ -54,10 +72,15 @@ def finish(directory: Path, reports: Path, *, as_json: bool, suites: bool = Fals
     from bench.store.reader import load
 
     run = load(directory)
+    published: Published
     if run.provenance.streams is not None:
         from bench.selftest import page
 
         published = page.publish(run, reports)
+    elif run.provenance.kind == IMAGE:
+        from bench.report import image_page
+
+        published = image_page.publish(run, reports)
     else:
         published = product.publish(run, reports, suites=suites)
     if as_json:

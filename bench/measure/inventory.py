@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from bench.image.model import Image
@@ -19,10 +19,12 @@ from bench.layers.content import (
     pieces,
 )
 from bench.layers.tree import Tree
-from bench.store.image import Alike, Copied, Hidden, Inventory, LayerCount
+from bench.store.image import Alike, Copied, Hidden, Inventory, LayerCount, Share
 
 __all__ = ["take"]
 
+SHARE_DEPTH = 3  # names of a directory whose bytes are counted by themselves
+SMALLEST_SHARE = 500  # its least part of what the image ships
 ATTRIBUTES = ("mode", "uid", "gid", "time", "attributes")
 WORDS = {"mode": "mode", "uid": "owner", "gid": "group", "time": "time", "attributes": "attributes"}
 
@@ -61,11 +63,36 @@ def take(image: Image) -> Inventory:
     for copy in inventory.copied:
         inventory.layers[copy.layer].copies += 1
         inventory.layers[copy.layer].copied += copy.bytes
+    inventory.shares = _shares(image, inventory)
     inventory.alike = sorted(_alike(tree), key=lambda item: (-item.spare, item.places))
     inventory.directories, inventory.inodes = tree.directories, tree.inodes
     inventory.files = len(tree.entries) - tree.directories - (tree.get("") is not None)
     inventory.bytes = sum(entry.size for entry in tree.entries if isinstance(entry, File))
     return inventory
+
+
+def _shares(image: Image, inventory: Inventory) -> list[Share]:
+    """Return the bytes of each layer by directory; those of small directories count for the one above."""
+    least = max(inventory.shipped // SMALLEST_SHARE, 1)
+    hidden: Counter[tuple[int, str]] = Counter()
+    for item in inventory.hidden:
+        hidden[item.layer, item.path] += item.bytes
+    shares: list[Share] = []
+    for number, layer in enumerate(image.layers):
+        sizes: Counter[str] = Counter()
+        unseen: Counter[str] = Counter()
+        for entry in layer.entries:
+            if isinstance(entry, File):
+                directory = "/".join(entry.path.split("/")[:-1][:SHARE_DEPTH])
+                sizes[directory] += entry.size
+                unseen[directory] += hidden[number, entry.named or entry.path]
+        for directory in sorted(sizes, key=lambda path: -path.count("/")):
+            if directory and sizes[directory] < least:
+                above = directory.rpartition("/")[0]
+                sizes[above] += sizes.pop(directory)
+                unseen[above] += unseen.pop(directory)
+        shares += (Share(number, path, size, unseen[path]) for path, size in sorted(sizes.items()) if size)
+    return shares
 
 
 def _count(inventory: Inventory, count: LayerCount, entry: Entry, tree: _Watched) -> None:

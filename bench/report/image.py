@@ -15,7 +15,7 @@ from rich.text import Text
 
 from bench.model import format_size
 from bench.stats.compared import paired_times
-from bench.stats.estimate import Estimate, centre
+from bench.stats.estimate import Estimate, geometric
 from bench.stats.paired import Word
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.store.image import Inventory, LayerCount
     from bench.store.reader import Run
 
-__all__ = ["Cost", "advice", "as_document", "costs", "lines"]
+__all__ = ["Cost", "advice", "as_document", "byte_facts", "costs", "failures", "lines", "table"]
 
 WIDTH = 1_000_000  # columns of the console, so that it wraps no line
 SHOWN = 12  # layers and paths that the terminal shows, those with the most bytes first
@@ -37,6 +37,7 @@ OPERATIONS = {
     "start": "the start",
     "run": "the command",
 }
+OF_THE_OTHER = "the unit that it takes turns with failed"  # of a pair, in the row of the one that did not
 WORDS = {Word.INCONCLUSIVE: "not known"}
 
 
@@ -44,7 +45,7 @@ WORDS = {Word.INCONCLUSIVE: "not known"}
 class Cost:
     """One operation on the image as it was built, and what it costs otherwise.
 
-    `times`: as built, otherwise, and in a plain directory (None where nothing is done there).
+    `plain`: in a plain directory; None where nothing is done there. `failure`: why the first unit failed that did.
     """
 
     operation: str
@@ -53,6 +54,9 @@ class Cost:
     against: str
     answer: Compared
     plain: Estimate | None
+    failure: str = ""
+    layering: bool = True  # whether only the number of layers differs
+    layers: tuple[int, int] = (0, 0)
 
     @property
     def as_built(self) -> str:
@@ -62,7 +66,7 @@ class Cost:
     @property
     def label(self) -> str:
         """The operation with its temperature."""
-        temperature = "" if self.temperature == "hot" else f", {self.temperature}"
+        temperature = {"new container": " in a new container", "cold": ", cold"}.get(self.temperature, "")
         return f"{OPERATIONS.get(self.operation, self.operation)}{temperature}"
 
 
@@ -85,7 +89,17 @@ def _cost(run: Run, record: Any, answer: Compared) -> Cost:
         against=", ".join(map(str, differs)),
         answer=answer,
         plain=_plain(run, record, answer) if record.control != a.arm else None,
+        failure=_failure(run, answer),
+        layering=len(differs) == 1 and own["layering"] != other["layering"],
+        layers=(a.depth, b.depth),
     )
+
+
+def _failure(run: Run, answer: Compared) -> str:
+    units = run.units
+    rows = units[(units["comparison"] == answer.number) & (units["error"] != "")]
+    own = rows[~rows["error"].astype(str).str.startswith(OF_THE_OTHER)]
+    return str(own["error"].iloc[0]) if len(own) else ""
 
 
 def _plain(run: Run, record: Any, answer: Compared) -> Estimate | None:
@@ -93,7 +107,7 @@ def _plain(run: Run, record: Any, answer: Compared) -> Estimate | None:
     times = run.times
     rows = times[(times["comparison"] == answer.number) & (times["metric"] == record.metric)]
     first, second = paired_times(rows[rows["setup"] == 1], "control a", "control b")
-    return centre(np.sqrt(first * second)) if len(first) else None
+    return geometric(np.sqrt(first * second)) if len(first) else None
 
 
 def advice(inventory: Inventory, found: Sequence[Cost]) -> list[str]:
@@ -142,8 +156,17 @@ def lines(inventory: Inventory, found: Sequence[Cost]) -> list[str]:
         *_layers(inventory),
         "",
         *_costs(found),
+        *failures(found),
         *advice(inventory, found),
     ]
+
+
+def failures(found: Sequence[Cost]) -> Iterator[str]:
+    """Yield each reason why units failed, once."""
+    for reason in dict.fromkeys(cost.failure for cost in found if cost.failure):
+        failed = [cost for cost in found if cost.failure == reason]
+        count = sum(cost.answer.failed for cost in failed)
+        yield f"{count} units failed ({failed[0].label}): {reason}"
 
 
 def _title(inventory: Inventory) -> str:
@@ -157,18 +180,24 @@ def _title(inventory: Inventory) -> str:
 
 
 def _bytes(inventory: Inventory) -> Iterator[str]:
+    yield from (f"  {name}: {text}" for name, text in byte_facts(inventory))
+    yield from (f"  {note}" for note in inventory.notes)
+
+
+def byte_facts(inventory: Inventory) -> Iterator[tuple[str, str]]:
+    """Yield what of the image's bytes could be left out, by name."""
     changed: dict[str, int] = defaultdict(int)
     for copy in inventory.copied:
-        changed[" and ".join(copy.changed) or "nothing"] += 1
-    differ = ", ".join(f"{count:,} in {what}" for what, count in sorted(changed.items(), key=lambda item: -item[1])[:3])
-    yield f"  hidden by later layers: {format_size(inventory.hidden_bytes)} in {len(inventory.hidden):,} files"
-    yield (
-        f"  copies without a change: {format_size(inventory.copied_bytes)} in {len(inventory.copied):,} files"
-        f"{f' that differ {differ}' if differ else ''}"
-    )
+        changed[" and ".join(copy.changed)] += 1
+    differ = [
+        f"{count:,} in {what}" if what else f"{count:,} in nothing that is kept"
+        for what, count in sorted(changed.items(), key=lambda item: -item[1])[:3]
+    ]
+    yield "hidden by later layers", f"{format_size(inventory.hidden_bytes)} in {len(inventory.hidden):,} files"
+    copies = f"{format_size(inventory.copied_bytes)} in {len(inventory.copied):,} files"
+    yield "copies without a change", f"{copies}{f' that differ {joined}' if (joined := ', '.join(differ)) else ''}"
     alike = sum(len(group.places) for group in inventory.alike)
-    yield f"  alike in several layers: {format_size(inventory.alike_bytes)} to spare in {alike:,} files"
-    yield from (f"  {note}" for note in inventory.notes)
+    yield "alike in several layers", f"{format_size(inventory.alike_bytes)} to spare in {alike:,} files"
 
 
 def _layers(inventory: Inventory) -> Iterator[str]:
@@ -189,17 +218,29 @@ def _short(layer: LayerCount) -> str:
 
 
 def _costs(found: Sequence[Cost]) -> Iterator[str]:
-    """A row an operation and volume; a column for what the image is compared with, and one for a plain directory."""
+    against, rows = table(found)
+    printed = _table("", "on", "as built", *against, "plain directory")
+    for label, volume, built, cells, plain in rows:
+        printed.add_row(*map(Text, (label, volume, built, *cells, plain)))
+    if found:
+        yield from _printed(printed)
+        yield ""
+
+
+Row = tuple[str, str, str, list[str], str]
+"""Operation, volume, time as built, a verdict for each thing that it is compared with, time in a plain directory."""
+
+
+def table(found: Sequence[Cost]) -> tuple[list[str], list[Row]]:
+    """Return what the image is compared with, and a row an operation and volume."""
     against = list(dict.fromkeys(cost.against for cost in found))
-    table = _table("", "on", "as built", *against, "plain directory")
+    rows: list[Row] = []
     for key in dict.fromkeys((cost.label, cost.volume) for cost in found):
         own = {cost.against: cost for cost in found if (cost.label, cost.volume) == key}
         first = next(iter(own.values()))
         cells = [_cell(own[name]) if name in own else "–" for name in against]
-        table.add_row(*map(Text, (*key, first.as_built, *cells, first.plain.text("ns") if first.plain else "–")))
-    if found:
-        yield from _printed(table)
-        yield ""
+        rows.append((*key, first.as_built, cells, first.plain.text("ns") if first.plain else "–"))
+    return against, rows
 
 
 def _cell(cost: Cost) -> str:
@@ -208,10 +249,7 @@ def _cell(cost: Cost) -> str:
     ratio = verdict.ratio.text("×") if verdict.ratio.n else ""
     if cost.answer.control_moved:
         return f"undecided: the control moved {ratio}".rstrip()
-    word = (
-        "same" if verdict.word is Word.SAME else "not known yet" if verdict.word is Word.INCONCLUSIVE else verdict.word
-    )
-    return f"{word} {ratio}".rstrip()
+    return f"{WORDS.get(verdict.word, verdict.word.value)} {ratio}".rstrip()
 
 
 def _table(*headings: str) -> Table:

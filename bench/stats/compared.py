@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bench.errors import BenchError
 from bench.model import TURNS, Param, format_size
-from bench.stats.estimate import Estimate, centre
+from bench.stats.estimate import Estimate, geometric
 from bench.stats.paired import Decision, Procedure, Verdict, Word, confirmed, judge
 from bench.store.effects import without_effect
 from bench.store.reader import Run
@@ -115,7 +115,7 @@ def _compared(run: Run, number: int, record: Compares) -> Compared:
         where=_shared(a, b),
         procedure=procedure,
         verdict=verdict,
-        times=(centre(deciding[0]), centre(deciding[1])) if len(deciding[0]) else None,
+        times=(geometric(deciding[0]), geometric(deciding[1])) if len(deciding[0]) else None,
         in_turns=any(how.get("operations") == TURNS for how in rows["how"].unique()),
         control=_control([judge(*pairs, procedure) for pairs in controls if len(pairs[0])], procedure),
         units=len(rows),

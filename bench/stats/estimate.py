@@ -23,6 +23,7 @@ __all__ = [
     "Estimate",
     "Spread",
     "centre",
+    "geometric",
     "least_values",
     "ratio",
     "signed_rank_p",
@@ -147,6 +148,12 @@ def ratio(a: npt.ArrayLike, b: npt.ArrayLike, confidence: float = CONFIDENCE) ->
     return Estimate(
         math.exp(logs.value), math.exp(logs.low), math.exp(logs.high), logs.n, f"{logs.method}, of log ratios"
     )
+
+
+def geometric(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Estimate:
+    """Return `centre` of the logarithms of positive `values`, as a value: an interval that never reaches zero."""
+    numbers = _finite(values)
+    return replace(ratio(numbers, np.ones_like(numbers), confidence), method=f"{centre(numbers).method}, of logarithms")
 
 
 def spread(values: npt.ArrayLike) -> Spread:

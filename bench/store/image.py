@@ -9,7 +9,7 @@ import msgspec
 
 from bench.errors import BenchError
 
-__all__ = ["NAME", "Alike", "Copied", "Hidden", "Inventory", "LayerCount", "load_inventory", "save_inventory"]
+__all__ = ["NAME", "Alike", "Copied", "Hidden", "Inventory", "LayerCount", "Share", "load_inventory", "save_inventory"]
 
 NAME = "image.json"
 
@@ -79,6 +79,16 @@ class Alike:
         return self.bytes * (len(self.places) - 1)
 
 
+@dataclass(frozen=True)
+class Share:
+    """Bytes of a layer's files in a directory and below, without those that another share names; `hidden` of them."""
+
+    layer: int
+    path: str
+    bytes: int
+    hidden: int
+
+
 @dataclass
 class Inventory:
     """The counts of an image; lists are sorted by bytes, largest first."""
@@ -91,6 +101,7 @@ class Inventory:
     hidden: list[Hidden] = field(default_factory=list)
     copied: list[Copied] = field(default_factory=list)
     alike: list[Alike] = field(default_factory=list)
+    shares: list[Share] = field(default_factory=list)
     files: int = 0  # of the merged tree: all but directories
     directories: int = 0
     bytes: int = 0  # of the merged tree's files

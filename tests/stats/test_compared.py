@@ -12,7 +12,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.stats.compared import Compared, compared, paired_times
-from bench.stats.estimate import centre
+from bench.stats.estimate import geometric
 from bench.stats.paired import Procedure, Verdict, Word, confirmed, judge
 from bench.store.reader import load
 from tests.builders import make_sample, read_back, write_run
@@ -94,7 +94,7 @@ def test_the_times_are_those_of_the_set_up_that_decides(tmp_path: Path) -> None:
     told = one_of(tmp_path / "run", pairs)
     second = {side: [time for setup, _, which, time in pairs.times() if (setup, which) == (2, side)] for side in "ab"}
     assert told.times is not None
-    assert [one.value for one in told.times] == pytest.approx([centre(second[side]).value for side in "ab"])
+    assert [one.value for one in told.times] == pytest.approx([geometric(second[side]).value for side in "ab"])
 
 
 def test_comparisons_of_one_run_are_told_apart(tmp_path: Path) -> None:
