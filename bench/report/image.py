@@ -9,13 +9,14 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from bench.model import format_size
 from bench.stats.compared import paired_times
-from bench.stats.estimate import Estimate, geometric
+from bench.stats.estimate import Estimate, geometric, ratio
 from bench.stats.paired import Word
 
 if TYPE_CHECKING:
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from bench.store.image import Inventory, LayerCount
     from bench.store.reader import Run
 
-__all__ = ["Cost", "advice", "as_document", "byte_facts", "costs", "failures", "lines", "table"]
+__all__ = ["Cost", "advice", "as_document", "byte_facts", "command_of", "costs", "failures", "lines", "table"]
 
 WIDTH = 1_000_000  # columns of the console, so that it wraps no line
+SHELL = "/bin/sh -c "  # with which engines write a RUN instruction
 SHOWN = 12  # layers and paths that the terminal shows, those with the most bytes first
 COMMAND = 60  # characters of a command that the terminal shows
+NAMED = 30  # characters of a command in a sentence
 WORTH = 0.01  # share of what an image ships, from which on hidden bytes are worth a sentence
 OPERATIONS = {
     "mount": "mounting",
@@ -38,6 +41,8 @@ OPERATIONS = {
     "run": "the command",
 }
 OF_THE_OTHER = "the unit that it takes turns with failed"  # of a pair, in the row of the one that did not
+Floats = npt.NDArray[np.float64]
+FEWEST = 4  # pairs from which a ratio is shown before the first look
 WORDS = {Word.INCONCLUSIVE: "not known"}
 
 
@@ -57,6 +62,7 @@ class Cost:
     failure: str = ""
     layering: bool = True  # whether only the number of layers differs
     layers: tuple[int, int] = (0, 0)
+    so_far: str = ""  # the ratio of the pairs that there are, if they are too few for a look
 
     @property
     def as_built(self) -> str:
@@ -92,7 +98,20 @@ def _cost(run: Run, record: Any, answer: Compared) -> Cost:
         failure=_failure(run, answer),
         layering=len(differs) == 1 and own["layering"] != other["layering"],
         layers=(a.depth, b.depth),
+        so_far=_so_far(run, record, answer),
     )
+
+
+def _so_far(run: Run, record: Any, answer: Compared) -> str:
+    first, second = _pairs(run, record, answer, ("a", "b"))
+    return ratio(second, first).text("×") if len(first) >= FEWEST else ""
+
+
+def _pairs(run: Run, record: Any, answer: Compared, sides: tuple[str, str]) -> tuple[Floats, Floats]:
+    """Return the times of both sides in the first set-up, by pair."""
+    times = run.times
+    rows = times[(times["comparison"] == answer.number) & (times["metric"] == record.metric)]
+    return paired_times(rows[rows["setup"] == 1], *sides)
 
 
 def _failure(run: Run, answer: Compared) -> str:
@@ -104,9 +123,7 @@ def _failure(run: Run, answer: Compared) -> str:
 
 def _plain(run: Run, record: Any, answer: Compared) -> Estimate | None:
     """Return the time of the control, a plain directory."""
-    times = run.times
-    rows = times[(times["comparison"] == answer.number) & (times["metric"] == record.metric)]
-    first, second = paired_times(rows[rows["setup"] == 1], "control a", "control b")
+    first, second = _pairs(run, record, answer, ("control a", "control b"))
     return geometric(np.sqrt(first * second)) if len(first) else None
 
 
@@ -127,9 +144,14 @@ def _counted(inventory: Inventory) -> Iterator[str]:
         copied = sum(copy.bytes for copy in inventory.copied if (copy.of, copy.layer) == (lower, upper))
         copies = f", {format_size(copied)} of it unchanged but for metadata" if copied else ""
         yield (
-            f"Layer {upper} hides {format_size(size)} of layer {lower}{copies}: merged to one, layers {lower} to "
-            f"{upper} would ship that much less."
+            f"{_named(inventory, upper)} hides {format_size(size)} of layer {lower}{copies}: merged to one, layers "
+            f"{lower} to {upper} would ship that much less."
         )
+
+
+def _named(inventory: Inventory, number: int) -> str:
+    command = command_of(inventory.layers[number], NAMED)
+    return f"Layer {number} (`{command}`)" if command else f"Layer {number}"
 
 
 def _measured(found: Sequence[Cost]) -> Iterator[str]:
@@ -206,15 +228,18 @@ def _layers(inventory: Inventory) -> Iterator[str]:
     for layer in shown:
         files = f"{layer.added + layer.replaced:,}"
         sizes = [format_size(size) if size else "–" for size in (layer.bytes, layer.hidden, layer.hides)]
-        table.add_row(*map(Text, (f"{layer.number}", files, *sizes, f"{layer.deleted or '–'}", _short(layer))))
+        table.add_row(
+            *map(Text, (f"{layer.number}", files, *sizes, f"{layer.deleted or '–'}", command_of(layer, COMMAND)))
+        )
     yield from _printed(table)
     if len(inventory.layers) > len(shown):
         yield f"and {len(inventory.layers) - len(shown)} smaller layers"
 
 
-def _short(layer: LayerCount) -> str:
-    text = " ".join(layer.command.removeprefix("/bin/sh -c #(nop) ").removeprefix("/bin/sh -c ").split())
-    return text if len(text) <= COMMAND else f"{text[: COMMAND - 1]}…"
+def command_of(layer: LayerCount, most: int) -> str:
+    """Return the command that made a layer, with at most this many characters."""
+    text = " ".join(layer.command.removeprefix(SHELL).removeprefix("#(nop)").split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _costs(found: Sequence[Cost]) -> Iterator[str]:
@@ -246,7 +271,7 @@ def table(found: Sequence[Cost]) -> tuple[list[str], list[Row]]:
 def _cell(cost: Cost) -> str:
     """Return the verdict on one comparison in few words."""
     verdict = cost.answer.verdict
-    ratio = verdict.ratio.text("×") if verdict.ratio.n else ""
+    ratio = verdict.ratio.text("×") if verdict.ratio.n else cost.so_far
     if cost.answer.control_moved:
         return f"undecided: the control moved {ratio}".rstrip()
     return f"{WORDS.get(verdict.word, verdict.word.value)} {ratio}".rstrip()

@@ -29,7 +29,7 @@ PLOT_HEIGHT = 200
 ICICLE_HEIGHT = 460
 LISTED = 60  # files of a list on the page; image.json has all
 COMMAND = 400  # characters of a command
-HIDDEN_COLOURS = ((0.0, "#56b4e9"), (0.5, "#e69f00"), (1.0, "#d55e00"))  # of the palette, by the share that is hidden
+HIDDEN_COLOURS = ((0.0, "#a9bcc9"), (1.0, "#d55e00"))  # by the share that is hidden; readable below dark text
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _context(run: Run, inventory: Inventory, found: Sequence[Cost], target: Path
         "hidden": inventory.hidden[:LISTED],
         "copied": inventory.copied[:LISTED],
         "alike": inventory.alike[:LISTED],
-        "short": lambda text: text if len(text) <= COMMAND else f"{text[:COMMAND]}…",
+        "short": lambda layer: image.command_of(layer, COMMAND),
         "origin": origin.sheets(run),
         "samples": page.samples(run, target),
         "folds": {},
@@ -127,6 +127,7 @@ def _icicle(inventory: Inventory) -> dict[str, Any]:
                 "sort": False,
                 "text": sizes,
                 "textinfo": "label+text",
+                "textfont": {"color": "#111111"},
                 "hovertemplate": "%{label}: %{text}<extra></extra>",
                 "tiling": {"orientation": "v", "pad": 1},
                 "marker": {
@@ -142,6 +143,7 @@ def _icicle(inventory: Inventory) -> dict[str, Any]:
             "height": ICICLE_HEIGHT,
             "margin": {"t": 4, "l": 0, "r": 0, "b": 4},
             "paper_bgcolor": "rgba(0,0,0,0)",
+            "uniformtext": {"minsize": 10, "mode": "hide"},
         },
     }
 
