@@ -1,4 +1,4 @@
-"""The front door: ./noxw -s bench, gate, aa, kernels, report, tests, perf, lint or typecheck.
+"""The front door: ./noxw -s bench, image, gate, aa, kernels, report, tests, perf, lint or typecheck.
 
 Each session has an environment of its own below .nox, installed once and again whenever
 pyproject.toml changes. What follows `--` goes to the command behind the session:
@@ -110,6 +110,14 @@ def kernels(session: nox.Session) -> None:
     _install(session)
     _bench(session, "setup", "--guests")
     _bench(session, "kernels", *session.posargs)
+
+
+@nox.session
+def image(session: nox.Session) -> None:
+    """Tell what the layers of an image cost: `python -m bench image`, with the image after `--`."""
+    _install(session)
+    _bench(session, "setup")
+    _bench(session, "image", *session.posargs)
 
 
 @nox.session

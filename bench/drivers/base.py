@@ -154,6 +154,11 @@ class Driver(ABC):
                 )
 
     @property
+    def is_image(self) -> bool:
+        """Whether a container is its image, so that what is changed in it stays."""
+        return False
+
+    @property
     def mounts_again(self) -> bool:
         """Whether a container that was mounted can be mounted once more."""
         return True

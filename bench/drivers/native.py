@@ -60,6 +60,11 @@ class Native(InPlace):
             super().remove(container)
 
     @property
+    def is_image(self) -> bool:
+        """Without a copy it is."""
+        return not self._copies
+
+    @property
     def _copies(self) -> bool:
         return self.chosen.get("copy", "on") == "on"
 

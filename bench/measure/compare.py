@@ -221,7 +221,7 @@ class Compare:
             request = replace(self.plan.request, seed=self.plan.request.seed + setup - 1)  # other content, other orders
             with shop.runner(replace(self.plan, request=request)) as runner:
                 runner.build()
-                states = _measure(runner, undecided, setup, enough)
+                states = _measure(runner, undecided, setup, enough, shop.deadline)
             seconds.append(round(time.monotonic() - began, 3))
             undecided = [comparison for comparison in undecided if _has_finding(states[comparison.number])]
         return {"setup_seconds": seconds}
@@ -231,14 +231,16 @@ def _has_finding(state: _State) -> bool:
     return state.decision is not None and state.decision.word in {Word.SLOWER, Word.FASTER}
 
 
-def _measure(runner: Runner, comparisons: Sequence[Comparison], setup: int, enough: float) -> Mapping[int, _State]:
+def _measure(
+    runner: Runner, comparisons: Sequence[Comparison], setup: int, enough: float, last: float
+) -> Mapping[int, _State]:
     """Run blocks of the comparisons in turn until each has ended, or until the time when it is `enough`.
 
-    With nothing found by then, which would need the time to be confirmed, it goes on until the runner's deadline.
+    With nothing found by then, which would need the time to be confirmed, it goes on until the `last` moment.
     """
     states = {comparison.number: _State() for comparison in comparisons}
     for comparison in _turns(comparisons, states):
-        if (now := time.monotonic()) > enough and (now > runner.deadline or any(map(_has_finding, states.values()))):
+        if (now := time.monotonic()) > enough and (now > last or any(map(_has_finding, states.values()))):
             break
         state = states[comparison.number]
         _block(runner, comparison, setup, state)

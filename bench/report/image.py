@@ -195,10 +195,15 @@ def _title(inventory: Inventory) -> str:
     count = len(inventory.layers)
     kind = ", ".join(part for part in (inventory.source, inventory.platform) if part)
     return (
-        f"{inventory.name} ({kind}): {count} layer{'s' * (count != 1)}, {inventory.files:,} files and "
-        f"{inventory.directories:,} directories; {format_size(inventory.shipped)} in layers, "
-        f"{format_size(inventory.bytes)} seen by a container"
+        f"{inventory.name} ({kind}): {_counted_as(count, 'layer', 'layers')}, "
+        f"{_counted_as(inventory.files, 'file', 'files')} and "
+        f"{_counted_as(inventory.directories, 'directory', 'directories')}; "
+        f"{format_size(inventory.shipped)} in layers, {format_size(inventory.bytes)} seen by a container"
     )
+
+
+def _counted_as(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _bytes(inventory: Inventory) -> Iterator[str]:

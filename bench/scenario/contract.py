@@ -105,6 +105,8 @@ class Scenario:
         """Return the reason why a cell is not measured on `driver`; empty if it is."""
         if driver.daemon and not self.engines:
             return f"{driver.name} is an engine: its own files lie beside its layers"
+        if self.changes and driver.is_image:
+            return f"{driver.name} has no copy here: what a unit changes would stay for all others"
         if self.changes and not driver.copies_on_write:
             return f"{driver.name} has no copy-on-write: a container cannot change a file of its image"
         return self.applies(cell, driver)

@@ -15,8 +15,9 @@ from bench.host.packages import find_program
 
 if TYPE_CHECKING:
     from bench.engines.podman import Podman
+    from tests.layers.archives import Given
 
-__all__ = ["BIG", "DUPLICATE", "OWNED", "PLANTED", "build", "facts"]
+__all__ = ["BIG", "DUPLICATE", "OWNED", "PLANTED", "build", "busybox", "facts"]
 
 BIG = 5 << 20  # bytes of a file that a later layer deletes
 OWNED = 40  # files of 10,000 bytes whose owner a later layer changes
@@ -50,6 +51,12 @@ def build(podman: Podman, place: Path, recipe: str = PLANTED) -> dict[str, Path]
         output = (f"--format={form}", f"--output={archives[form]}")
         podman._podman("save", "--quiet", policy, *output, "localhost/planted:1", action="save an image")
     return archives
+
+
+def busybox() -> list[Given]:
+    """Return the member that brings a program that needs no libraries; none where it is not installed."""
+    program = find_program("busybox")
+    return [("busybox", {"mode": 0o755, "data": Path(program).read_bytes()})] if program else []
 
 
 def _base(target: Path) -> None:

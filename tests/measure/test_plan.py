@@ -14,7 +14,7 @@ from bench import discovery
 from bench.engines.base import Engine
 from bench.errors import BenchError
 from bench.kernel import guest
-from bench.measure import planning
+from bench.measure import compare, planning
 from bench.measure.arms import parse_arm, parse_driver
 from bench.measure.planning import make, together
 from bench.measure.request import PROFILES, Request, parse_depth, parse_profile
@@ -56,7 +56,9 @@ def drivers_with_options() -> Iterator[tuple[str, str, str]]:
                 yield name, key, value
 
 
-CHOICES = list(drivers_with_options())
+# A native arm with options is one to compare with, but with nothing to be compared it is no run.
+CHOICES = [choice for choice in drivers_with_options() if choice[0] != "native"]
+SCENARIOS = {name: one for name, one in discovery.scenarios().items() if one.command == "run"}
 
 
 @st.composite
@@ -88,7 +90,7 @@ def test_an_arm_comes_back_from_its_name_in_any_order_of_options(arm: Arm, data:
         ("overlay2@ext3", "unknown volume 'ext3'; did you mean 'ext4'?"),
         ("overlay2,metacop=on@ext4", "unknown option of overlay2 'metacop'; did you mean 'metacopy'?"),
         ("overlay2,metacopy=yes@ext4", "overlay2 option metacopy='yes' is not known; one of: on, off"),
-        ("native,metacopy=on@ext4", "unknown option of native 'metacopy'; known: none"),
+        ("native,metacopy=on@ext4", "unknown option of native 'metacopy'; did you mean 'copy'?"),
         ("overlay2,metacopy@ext4", "'metacopy' in 'overlay2,metacopy' is not option=value"),
         ("overlay2,volatile=on,volatile=off@ext4", "gives an option twice"),
         ("overlay2", "'overlay2' is not an arm; write it like overlay2,metacopy=on@xfs"),
@@ -169,7 +171,7 @@ def test_native_is_in_every_comparison_of_every_profile(profile: str) -> None:
 
 def test_every_scenario_driver_and_volume_is_planned_unless_left_out() -> None:
     plan = make(Request())
-    usual_ones = {name for name, one in discovery.scenarios().items() if not one.needs_engine}
+    usual_ones = {name for name, one in SCENARIOS.items() if not one.needs_engine}
     usual_ones -= {"commit", "drivers", "mounting", "types"}
     assert set(plan.cells) == usual_ones
     left = {skip.what: skip for skip in plan.skips if skip.by_choice}
@@ -184,7 +186,7 @@ def test_every_scenario_driver_and_volume_is_planned_unless_left_out() -> None:
 def test_a_more_thorough_profile_has_every_driver_where_it_can_be_and_a_quick_one_says_what_it_leaves_out() -> None:
     plan = make(Request(profile="standard"))
     arms = {cell.arm.name for cells in plan.cells.values() for cell in cells}
-    assert set(plan.cells) == set(discovery.scenarios())
+    assert set(plan.cells) == set(SCENARIOS)
     quick = {name for name in BY_HAND if discovery.driver(name).profile == "quick"}
     everywhere = {f"{name}@{volume}" for name in quick for volume in VOLUMES}
     everywhere |= {f"{name}@btrfs" for name in ("native", "overlay2", "vfs")}
@@ -453,3 +455,9 @@ def test_several_requests_make_one_plan_of_the_cells_that_each_has() -> None:
     assert (plan.request.scenarios, plan.request.drivers) == (("lookup", "inodes"), ("overlay2", "overlay"))
     assert {cell.arm.driver for cell in plan.cells["lookup"]} == {"native", "overlay2"}
     assert set(plan.volumes) == {"ext4"}
+
+
+def test_a_plain_directory_that_is_not_copied_is_for_units_that_change_nothing() -> None:
+    assert compare.make("native,copy=off@ext4", "overlay2@ext4", scenarios=["lookup"])
+    with pytest.raises(BenchError, match=r"copy_up does not apply to .*: native has no copy here: what a unit changes"):
+        compare.make("native,copy=off@ext4", "overlay2@ext4", scenarios=["copy_up"])
