@@ -58,7 +58,7 @@ class Metadata:
     attributes: tuple[tuple[str, bytes], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Directory:
     """A directory of a layer; parents come before children. `opaque`: it hides the directory in the layers below.
 
@@ -77,7 +77,7 @@ Ranges = tuple[tuple[int, int], ...]
 """Parts of a file, each as (offset, bytes), in order and disjoint."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File:
     """A regular file of `size` bytes. `origin` distinguishes files of one path in different layers.
 
@@ -94,14 +94,14 @@ class File:
     metadata: Metadata | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Copy(File):
     """A regular file with the content of the file `source` of `size` bytes."""
 
     source: Path = Path()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Archived(File):
     """A regular file with the `size` bytes at `offset` of the open file `descriptor`.
 
@@ -113,7 +113,7 @@ class Archived(File):
     stored: Ranges | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Link:
     """A symbolic link to `target`."""
 
@@ -122,7 +122,7 @@ class Link:
     metadata: Metadata | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Node:
     """A character or block device or a fifo: `kind` is its S_IFMT, `device` the number of a device."""
 
@@ -132,7 +132,7 @@ class Node:
     metadata: Metadata | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HardLink:
     """A hard link to `target`, earlier in the same layer, which is no directory."""
 
@@ -140,7 +140,7 @@ class HardLink:
     target: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Deleted:
     """The deletion of a name of the layers below, or of the `content` of a directory there, which stays."""
 
