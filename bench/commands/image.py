@@ -100,6 +100,9 @@ def _measure(
     from bench.store.image import save_inventory
 
     rootless = os.geteuid() != 0
+    if rootless and params["command"] is not None:
+        why = "a container for the command needs namespaces and device nodes of root"
+        raise BenchError("--run needs root", why=why, fix="run as root, or measure --paths")
     steps = read_steps(params["paths"]) if params["paths"] else ()
     command = parsed(params["command"]) if params["command"] is not None else ()
     keys = registry.register(
@@ -109,10 +112,13 @@ def _measure(
         command=command,
         seconds=parse_seconds(params["timeout"]),
         whole=params["whole"],
+        rootless=rootless,
     )
     counted = inventory.take(images[0])
     if registry.subject(keys[0]).sparse:
         counted.notes.append("files that no unit reads were built with a hole for their data; --whole writes all")
+    if rootless:
+        counted.notes.append("as an ordinary user: built without owners, devices and attributes of the system")
     volumes = listed(params["volume"], str) or ((DIRECTORY_VOLUME,) if rootless else VOLUMES)
     procedure = compare.procedure_of(ALPHA, params["delta"], fix="see `python -m bench image --help`")
     drivers = ("overlay2", *params["drivers"])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import random
+import stat
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from bench.errors import BenchError
 from bench.image.layering import halved, squashed
 from bench.image.model import Image
-from bench.layers.content import Directory, Entry, File, HardLink, Layer, Link
+from bench.layers.content import Deleted, Directory, Entry, File, HardLink, Layer, Link, Node
 from bench.layers.tree import Tree
 
 __all__ = ["AS_BUILT", "HALVED", "LAYERINGS", "SQUASHED", "Step", "Subject", "register", "subject"]
@@ -56,12 +57,13 @@ class Subject:
     outputs: dict[str, str] = field(default_factory=dict)
     files: Mapping[str, File] = field(default_factory=dict)
     sparse: bool = False
+    rootless: bool = False
     _chains: dict[str, Sequence[Layer]] = field(default_factory=dict)
 
     def layers(self, layering: str) -> Sequence[Layer]:
         """Return the layers of a layering, bottom first."""
         if layering not in self._chains:
-            own = [tuple(map(self._thinned, layer.entries)) for layer in self.image.layers]
+            own = [tuple(self._built(layer.entries)) for layer in self.image.layers]
             made: Mapping[str, Callable[[], Sequence[Layer]]] = {
                 AS_BUILT: lambda: own,
                 HALVED: lambda: halved(own),
@@ -69,6 +71,26 @@ class Subject:
             }
             self._chains[layering] = made[layering]()
         return self._chains[layering]
+
+    def _built(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Yield a layer's entries as they are built: for an ordinary user without devices, all of them his own."""
+        left: set[str] = set()
+        for entry in map(self._thinned, entries):
+            if not self.rootless or isinstance(entry, Deleted):
+                yield entry
+            elif isinstance(entry, HardLink):
+                if entry.target not in left:
+                    yield entry
+            elif isinstance(entry, Node) and entry.kind != stat.S_IFIFO:
+                left.add(entry.path)
+            else:
+                metadata = entry.metadata and replace(
+                    entry.metadata,
+                    uid=0,
+                    gid=0,
+                    attributes=tuple(each for each in entry.metadata.attributes if each[0].startswith("user.")),
+                )
+                yield replace(entry, metadata=metadata)
 
     def _thinned(self, entry: Entry) -> Entry:
         """Return an entry without its data if nothing reads it."""
@@ -99,6 +121,7 @@ def register(
     command: Sequence[str] = (),
     seconds: float = 60.0,
     whole: bool = False,
+    rootless: bool = False,
 ) -> Sequence[str]:
     """Make images known to cells; return their keys. The paths for units are drawn from those that all of them have.
 
@@ -121,7 +144,17 @@ def register(
         key = _key(image)
         resolved = [_step(step, tree, files) for step in steps]
         _subjects[key] = Subject(
-            image, resolved, lookups, _merged(images[0], names), writes, command, seconds, outputs, files, sparse
+            image,
+            resolved,
+            lookups,
+            _merged(images[0], names),
+            writes,
+            command,
+            seconds,
+            outputs,
+            files,
+            sparse,
+            rootless,
         )
         keys.append(key)
     return keys
@@ -173,8 +206,8 @@ def _tree(image: Image) -> Tree:
 
 
 def _paths(tree: Tree) -> set[str]:
-    """Return the paths of the tree but symbolic links, which a lookup would follow to another path."""
-    return {entry.path for entry in tree.entries if entry.path and not isinstance(entry, Link)}
+    """Return the paths of directories and regular files: a lookup would follow a link, and not all users get devices."""
+    return {entry.path for entry in tree.entries if entry.path and isinstance(entry, Directory)} | _files(tree).keys()
 
 
 def _files(tree: Tree) -> dict[str, File]:

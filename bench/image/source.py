@@ -17,14 +17,13 @@ from bench.image.blobs import LIMIT, Store, is_compressed, require_digest
 from bench.image.layering import complete
 from bench.image.model import Image, ImageLayer
 from bench.image.rootfs import read_directory
-from bench.layers.archived import Region, read_layer
+from bench.layers.archived import Region, Room, read_layer
 from bench.layers.content import Archived, Entry, File
 from bench.layers.tree import Tree
 from bench.model import format_size
 
 __all__ = ["opened"]
 
-ENTRIES = 1_000_000  # of all layers; each takes some 500 bytes of memory
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "ppc64le": "ppc64le", "s390x": "s390x"}
 ENGINES = ("docker", "podman")  # prefixes of an engine's image, both with Docker's API
 
@@ -109,7 +108,7 @@ def _layers(described: archive.Description, store: Store) -> Sequence[ImageLayer
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         regions = list(pool.map(plain, range(len(described.blobs))))
     layers: list[ImageLayer] = []
-    below, count, size = Tree(), 0, 0
+    below, room, size = Tree(), Room(), 0
     commands = _commands(described)
     for number, (region, digest) in enumerate(regions):
         what = f"layer {number} of the image"
@@ -117,13 +116,11 @@ def _layers(described: archive.Description, store: Store) -> Sequence[ImageLayer
             why = f"its content has {digest[:19]}…, the configuration says {described.diff_ids[number][:19]}…"
             raise BenchError(f"{what} is damaged or was changed", why=why, fix="save the image again")
         try:
-            entries = [_of_layer(entry, number) for entry in complete(read_layer(region, devices=True), below)]
+            read = read_layer(region, devices=True, room=room)
+            entries = [_of_layer(entry, number) for entry in complete(read, below)]
         except BenchError as error:
             raise BenchError(f"{what}: {error.what}", why=error.why, fix=error.fix) from error
-        count += len(entries)
         size += sum(entry.size for entry in entries if isinstance(entry, File))
-        if count > ENTRIES:
-            raise BenchError(f"{what} is too large", why=f"the image has more than {ENTRIES:,} files", fix="split it")
         if size > store.limit:
             why = f"its files have more than {format_size(store.limit)}"
             raise BenchError(f"{what} is too large", why=why, fix="give a larger --limit if you trust it")

@@ -24,6 +24,7 @@ from time import perf_counter_ns
 
 from bench.errors import BenchError
 from bench.kernel import libc, mounts
+from bench.kernel.mounts import MS_BIND, MS_NODEV
 
 __all__ = ["Ended", "Prepared", "prepare"]
 
@@ -31,7 +32,7 @@ CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP = 1, 24
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41}
-MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND = 2, 4, 8, 4096
+MS_NOSUID, MS_NOEXEC = 2, 8
 OF_PROC = MS_NOSUID | MS_NODEV | MS_NOEXEC
 CAPABILITIES = 64  # more than any kernel has; the kernel refuses those that it does not know (EINVAL)
 # chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, sys_chroot, audit_write, setfcap

@@ -13,7 +13,9 @@ from pathlib import Path
 from bench.kernel import libc
 
 __all__ = [
+    "MS_BIND",
     "MS_NOATIME",
+    "MS_NODEV",
     "MS_PRIVATE",
     "MS_RDONLY",
     "MS_REC",
@@ -32,8 +34,10 @@ __all__ = [
 ]
 
 MS_RDONLY = 1
+MS_NODEV = 4
 MS_REMOUNT = 32
 MS_NOATIME = 1024
+MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 MNT_DETACH = 2

@@ -12,19 +12,22 @@ import os
 import stat
 import tarfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import IO, cast
 
+from bench.errors import BenchError
 from bench.layers.content import Archived, Deleted, Directory, Entry, HardLink, Link, Metadata, Node, Ranges
 from bench.layers.members import XATTR, Kind, Member, clean, leads_out, members, open_archive, refused
 from bench.layers.tree import Tree
 
-__all__ = ["Region", "RegionFile", "read_layer"]
+__all__ = ["Region", "RegionFile", "Room", "read_layer"]
 
 MADE = 0o755  # the mode of a directory without a member of its own; its owner is 0
 LINKS = 40  # maximum of symbolic links in one path (include/linux/namei.h, MAXSYMLINKS)
 SECOND = 10**9
+MEMBERS = 500_000  # of an image: each takes some 800 bytes of memory
+NAME_BYTES = 96 << 20  # of an image
 _KINDS = {tarfile.FIFOTYPE: stat.S_IFIFO, tarfile.CHRTYPE: stat.S_IFCHR, tarfile.BLKTYPE: stat.S_IFBLK}
 
 Below = Callable[[str], int | None]
@@ -44,15 +47,36 @@ class Region:
     size: int
 
 
-def read_layer(archive: Region, *, below: Below = _nothing, devices: bool = False) -> list[Entry]:
+@dataclass
+class Room:
+    """What is left of the members that are kept in memory, and of the bytes of their names and attributes."""
+
+    members: int = field(default_factory=lambda: MEMBERS)
+    bytes: int = field(default_factory=lambda: NAME_BYTES)
+
+    def take(self, member: Member) -> None:
+        """Count a member; raises BenchError if it is one too many."""
+        header = member.header
+        self.members -= 1
+        self.bytes -= len(header.name) + len(header.linkname) + sum(map(len, header.pax_headers.values()))
+        if self.members < 0 or self.bytes < 0:
+            limit = f"{MEMBERS:,} files" if self.members < 0 else f"{NAME_BYTES >> 20} MiB of names and attributes"
+            raise BenchError("the image is too large", why=f"it has more than {limit}", fix="it may be an attack")
+
+
+def read_layer(
+    archive: Region, *, below: Below = _nothing, devices: bool = False, room: Room | None = None
+) -> list[Entry]:
     """Return the entries of a layer's archive: deletions, then parents before their content.
 
-    A hard link may lead to a file of the layers `below`. Raises BenchError for a damaged archive or a refused member
-    (bench.layers.members).
+    A hard link may lead to a file of the layers `below`. Raises BenchError for a damaged archive, a refused member
+    (bench.layers.members), or more than there is `room` for.
     """
     reader = _Reader(archive, below)
+    room = room or Room()
     with open_archive(cast("IO[bytes]", io.BufferedReader(RegionFile(archive)))) as opened:
         for member in members(opened, devices=devices):
+            room.take(member)
             reader.add(member)
             opened.members.clear()  # type: ignore[attr-defined]  # of which tarfile keeps all
     return reader.entries()

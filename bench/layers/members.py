@@ -26,6 +26,8 @@ OWNERS = 2**32 - 1  # of the kernel's uid_t; the last value means "unchanged" in
 NAME, PATH = 255, 4095  # bytes of a name and of a path (include/linux/limits.h: NAME_MAX; PATH_MAX with its NUL)
 TIMES = 2**63  # seconds, of time_t
 MAJORS, MINORS = 2**12, 2**20  # of the kernel's dev_t (include/linux/kdev_t.h)
+HEADER = 1 << 20  # bytes of a header with long names or attributes; Linux has 64 KiB for all attributes of a file
+LONG_HEADERS = (b"x", b"g", b"X", b"L", b"K")  # of pax, Solaris and GNU
 TYPES = frozenset(
     (
         *(tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE),
@@ -61,6 +63,13 @@ class _Header(tarfile.TarInfo):
             return super().fromtarfile(tarfile)
         except (InvalidHeaderError, TruncatedHeaderError) as error:
             raise ReadError(str(error)) from error
+
+    def _proc_member(self, tarfile: tarfile.TarFile) -> Self:
+        """Refuse headers that are larger than memory should be; tarfile reads any at once."""
+        if self.type in LONG_HEADERS and self.size > HEADER:
+            raise ReadError(f"a header of {self.size:,} bytes")
+        member: Self = super()._proc_member(tarfile)  # type: ignore[misc]
+        return member
 
 
 def open_archive(source: IO[bytes], what: str = "the layer's archive") -> tarfile.TarFile:

@@ -87,6 +87,8 @@ class Workshop:
         path = self.stage / place_of(name, list(plan.volumes))
         volume = discovery.volume(recipe_name(name)).make(path, self.work, size=size.bytes, inodes=size.inodes)
         try:
+            if any(discovery.scenario(scenario).foreign for scenario in plan.cells):
+                volume.forbid_devices()
             yield volume
         finally:
             volume.close()

@@ -90,6 +90,7 @@ class Scenario:
     gated: bool = True  # whether a gate measures it for its counters
     packages: tuple[Package, ...] = ()  # with the programs that it requires
     command: str = "run"  # the command that measures it
+    foreign: bool = False  # whether its layers are of somebody else's making, so that no device in them may be opened
 
     @property
     def name(self) -> str:

@@ -166,10 +166,18 @@ class Volume(Protocol):
     def usage(self) -> Usage:
         """Return inodes and bytes in use."""
 
+    def forbid_devices(self) -> None:
+        """Mount without devices from now on: what lies on it is of somebody else's making."""
+
 
 class _Mounted:
     recipe: Recipe
     path: Path
+    without_devices = False
+
+    def forbid_devices(self) -> None:
+        self.without_devices = True
+        mounts.mount("none", self.path, flags=mounts.MS_REMOUNT | mounts.MS_BIND | mounts.MS_NODEV)
 
     def options(self) -> str:
         entry = mounts.mount_entry(self.path)
@@ -251,6 +259,8 @@ class LoopVolume(_Mounted):
         try:
             self.device.drop_buffers()
             self._mount()
+            if self.without_devices:
+                self.forbid_devices()
         except BenchError as error:
             raise LostVolumeError(error.what, why=error.why, fix=error.fix) from error
         return Support.yes()
@@ -285,6 +295,9 @@ class DirectoryVolume(_Mounted):
 
     def __init__(self, recipe: Recipe, path: Path) -> None:
         self.recipe, self.path = recipe, path
+
+    def forbid_devices(self) -> None:
+        """An ordinary user cannot make any."""
 
     def remount(self) -> Support:
         """Not possible."""

@@ -230,4 +230,5 @@ SCENARIO = Scenario(
     working_bytes=working_bytes,
     gated=False,
     command="image",
+    foreign=True,
 )

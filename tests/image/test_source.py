@@ -14,6 +14,7 @@ import zstandard
 
 from bench.errors import BenchError
 from bench.image import blobs, source
+from bench.layers import archived
 from bench.layers.content import Archived, Deleted, Directory, HardLink, Node, pieces
 from tests.image.archives import (
     COMPRESS,
@@ -336,6 +337,28 @@ def test_a_hostile_layer_is_refused_in_a_line(layers: list[list[Given]], said: s
         read(path)
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_headers_are_not_read_whatever_they_say(tmp_path: Path) -> None:
+    """tarfile alone would take as much memory as the header says that it has."""
+    content = bytearray(layer(("a", {"pax_headers": {"comment": "x" * 300}})))
+    content[124:136] = b"%011o\0" % (64 << 20)
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content[:512])
+    with pytest.raises(BenchError, match=r"is damaged: a header of 67,108,864 bytes"):
+        read(pack(docker([bytes(content) + bytes(64 << 20)]), tmp_path / "app.tar"))
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"), [("MEMBERS", "more than 3 files"), ("NAME_BYTES", "MiB of names and attributes")]
+)
+def test_more_files_than_memory_should_have_are_refused(
+    limit: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archived, limit, 3)
+    members: list[Given] = [(f"{number}", {}) for number in range(4)]
+    with pytest.raises(BenchError, match=said):
+        read(pack(docker([layer(*members)]), tmp_path / "app.tar"))
 
 
 def test_what_is_odd_but_possible_is_kept(tmp_path: Path) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import tarfile
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bench.store.reader import load
 from tests.cli.command import TIMEOUT, Done
+from tests.image.archives import docker, pack
 from tests.integration.nobody import Nobody
 from tests.integration.traces import processes
+from tests.layers.archives import DIRECTORY, Given, crafted, hard
 
 if TYPE_CHECKING:
     import subprocess
@@ -47,6 +50,28 @@ def started(nobody: Nobody) -> subprocess.Popen[str]:
         assert time.monotonic() < end
         time.sleep(0.05)
     return process
+
+
+def test_an_image_is_measured_with_what_he_may_build(nobody: Nobody) -> None:
+    """Owners, devices and attributes of the system are left out, and that is said."""
+    device: dict[str, Any] = {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3}
+    below: list[Given] = [
+        ("d", DIRECTORY),
+        ("d/a", {"data": b"a", "uid": 7}),
+        ("null", device),
+        ("other", hard("null")),
+    ]
+    layers = [crafted(*below).getvalue(), crafted(("d", DIRECTORY), ("d/.wh.a", {}), ("d/b", {})).getvalue()]
+    image = pack(docker(layers), nobody.place / "app.tar")
+    image.chmod(0o644)
+    with nobody.nothing_left(results=True):
+        done = nobody("image", str(image), "--budget", "5s")
+    if "cannot make a private namespace" in done.err:
+        pytest.skip(f"no user namespaces here: {done.err.strip()}")
+    assert done.status == 0, done
+    assert "as an ordinary user: built without owners, devices and attributes of the system" in done.out
+    assert "hidden by later layers: 1 B in 1 files" in done.out
+    nobody("image", str(image), "--run", "true").complains("--run needs root")
 
 
 def test_overlay2_and_native_are_measured_on_his_directory(nobody: Nobody) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -311,3 +312,17 @@ def test_a_work_directory_that_is_full_before_all_is_written_is_one_error(name: 
 
     isolated(work)
     assert not left(place, "", before)
+
+
+def test_devices_of_others_cannot_be_opened_also_when_it_is_mounted_again(name: str, place: Path) -> None:
+    def work() -> None:
+        with made(name, place) as volume:
+            os.mknod(volume.path / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+            os.close(os.open(volume.path / "null", os.O_RDONLY))
+            volume.forbid_devices()
+            for _ in range(2):
+                with pytest.raises(PermissionError):
+                    os.open(volume.path / "null", os.O_RDONLY)
+                assert volume.remount().ok
+
+    isolated(work)

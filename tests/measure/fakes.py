@@ -121,6 +121,9 @@ class RecordingVolume:
     def written(self) -> tuple[int, int] | None:
         return None
 
+    def forbid_devices(self) -> None:
+        self.log.append("no devices")
+
     def usage(self) -> Usage:
         return Usage(None, 0)
 
