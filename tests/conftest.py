@@ -45,11 +45,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "boots" not in str(config.getoption("markexpr")):
-        asked = pytest.mark.skip(reason="it boots several guests; -m boots runs it")
-        for item in items:
-            if item.get_closest_marker("boots") is not None:
-                item.add_marker(asked)
+    for marker, what in {"boots": "boots several guests", "debian": "builds images from Debian's packages"}.items():
+        if marker not in str(config.getoption("markexpr")):
+            asked = pytest.mark.skip(reason=f"it {what}; -m {marker} runs it")
+            for item in items:
+                if item.get_closest_marker(marker) is not None:
+                    item.add_marker(asked)
     if sys.platform == "linux" and os.geteuid() == 0:
         return
     skip = pytest.mark.skip(reason="it mounts file systems, which needs root on Linux")

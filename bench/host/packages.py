@@ -51,6 +51,7 @@ COMMON = (
     Package("chromedriver", "chromium-driver", "tests of the report in a real browser", TESTS),
     # without recommended packages gcc does not install the C library's headers
     Package("cc", "gcc", "the comparison of the clock with C", PEERS, also=("libc6-dev",), version="--version"),
+    Package("debootstrap", "debootstrap", "tests of images of Debian's packages (-m debian)", TESTS),
     Package("runc", "runc", "the containers of all engines", ENGINES),
     Package("busybox", "busybox-static", "what runs in the engines' containers", ENGINES),
     Package("qemu-system-x86_64", "qemu-system-x86", "guests with other kernels (kernels, run --kernel)", GUESTS),

@@ -206,7 +206,7 @@ def _tree(image: Image) -> Tree:
 
 
 def _paths(tree: Tree) -> set[str]:
-    """Return the paths of directories and regular files: a lookup would follow a link, and not all users get devices."""
+    """Return the paths of directories and regular files: a lookup would follow links, and not all can make devices."""
     return {entry.path for entry in tree.entries if entry.path and isinstance(entry, Directory)} | _files(tree).keys()
 
 

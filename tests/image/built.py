@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bench.engines.podman import Podman
     from tests.layers.archives import Given
 
-__all__ = ["BIG", "DUPLICATE", "OWNED", "PLANTED", "build", "busybox", "facts"]
+__all__ = ["BIG", "DUPLICATE", "OWNED", "PLANTED", "build", "busybox", "debian_recipe", "facts"]
 
 BIG = 5 << 20  # bytes of a file that a later layer deletes
 OWNED = 40  # files of 10,000 bytes whose owner a later layer changes
@@ -35,13 +35,16 @@ WORKDIR /srv
 """
 
 
-def build(podman: Podman, place: Path, recipe: str = PLANTED) -> dict[str, Path]:
-    """Build an image below `place`; return its archives in both formats."""
+def build(podman: Podman, place: Path, recipe: str = PLANTED, base: Path | None = None) -> dict[str, Path]:
+    """Build an image below `place`, by default on a system of busybox; return its archives in both formats."""
     context = place / "context"
-    context.mkdir()
+    context.mkdir(parents=True)
     (context / "Containerfile").write_text(recipe)
     (context / "own").write_bytes(os.urandom(DUPLICATE))
-    _base(context / "base.tar")
+    if base is None:
+        _base(context / "base.tar")
+    else:
+        os.link(base, context / "base.tar")
     policy = f"--signature-policy={podman.state / 'policy.json'}"
     options = ("--isolation=chroot", "--format=docker", "--layers", "--tag=localhost/planted:1")
     podman._podman("build", "--quiet", policy, *options, str(context), action="build an image")
@@ -57,6 +60,27 @@ def busybox() -> list[Given]:
     """Return the member that brings a program that needs no libraries; none where it is not installed."""
     program = find_program("busybox")
     return [("busybox", {"mode": 0o755, "data": Path(program).read_bytes()})] if program else []
+
+
+def debian_recipe(layers: int) -> str:
+    """Return what builds an image of so many layers on Debian, as people build them; the network is the builder's."""
+    install = "apt-get update && apt-get install -y --no-install-recommends"
+    steps = [
+        f"RUN {install} python3-minimal python3-setuptools && rm -rf /var/lib/apt/lists/*",
+        "RUN useradd -m app && cp -r /usr/share/doc /srv/doc && dd if=/dev/urandom of=/srv/blob bs=1M count=50",
+        "RUN chown -R app /srv/doc",
+        "RUN rm /srv/blob",
+        "COPY own /opt/own",
+        "COPY own /opt/again",
+        f"RUN {install} gcc libc6-dev && rm -rf /var/lib/apt/lists/*",
+        "RUN rm -rf /usr/share/man /usr/share/locale",
+    ]
+    if layers < len(steps):
+        steps = [steps[0], steps[-1]]
+    for number in range(len(steps), layers - 1):
+        files = f"echo {number} > /app/$i; echo {number} > /app/{number}/$i"
+        steps.append(f"RUN mkdir -p /app/{number} && for i in $(seq 20); do {files}; done")
+    return "\n".join(["FROM scratch", "ADD base.tar /", *steps[: layers - 1]])
 
 
 def _base(target: Path) -> None:

@@ -12,17 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.drivers.overlay2 import Overlay2
-from bench.errors import BenchError
-from bench.image.layering import complete, halved, merged, squashed
-from bench.layers.archived import Region, read_layer
+from bench.image.layering import halved, merged, squashed
 from bench.layers.content import Deleted, Directory, File
 from bench.layers.materialise import materialise
 from bench.layers.tree import Tree as Merged
 from bench.layers.tree import flatten
 from tests.host.isolated import isolated, needs_root
+from tests.image.chains import layers_of
 from tests.integration.places import made
-from tests.layers.archives import Given, crafted
-from tests.layers.drawn import CHAINS, EXAMPLES, Node, RefusedError, Tree, on_disk, read, reference, shown
+from tests.layers.archives import Given
+from tests.layers.drawn import CHAINS, EXAMPLES, Tree, on_disk, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,33 +29,6 @@ if TYPE_CHECKING:
     from bench.layers.content import Entry
 
 MOUNTED = EXAMPLES // 20  # chains that are mounted for real
-
-
-def layers_of(chain: list[list[Given]], files: list[int]) -> tuple[list[list[Entry]], Tree]:
-    """Return the layers of an image, and the tree that they give; a layer that cannot be is refused and left out."""
-    below = Merged()
-    below.add([Directory("", 0o755)])
-    layers: list[list[Entry]] = []
-    tree: Tree = {(): Node("directory", 0o755)}
-    for members in chain:
-        content = crafted(*members).getvalue()
-        files.append(os.memfd_create("layer"))
-        os.write(files[-1], content)
-        region = Region(files[-1], 0, len(content))
-        try:
-            new = reference(tree, members)
-            told = read(tree, members)
-            if told.borrowed or () in told.opaque:  # what only a whole tree can have
-                raise RefusedError
-        except RefusedError:
-            with pytest.raises(BenchError):
-                complete(read_layer(region), below)
-            continue
-        layer = complete(read_layer(region), below)
-        below.add(layer)
-        layers.append(layer)
-        tree = new
-    return layers, tree
 
 
 def below_of(layers: Sequence[Sequence[Entry]]) -> Merged:
