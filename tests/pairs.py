@@ -38,6 +38,8 @@ class Pairs:
     depth: int = 8
     temperature: Temperature = Temperature.HOT
     params: Mapping[str, Param] = field(default_factory=lambda: {"size": 4096})
+    params_b: Mapping[str, Param] = field(default_factory=dict)  # in which B differs
+    depth_b: int | None = None
     alpha: float = 0.05
     delta: float = 0.03
     looks: tuple[int, ...] = LOOKS
@@ -45,11 +47,22 @@ class Pairs:
     def described(self) -> dict[str, Any]:
         """Return the comparison as `run.json` tells it."""
         sides = {
-            side: {"arm": arm, "depth": self.depth, "temperature": self.temperature.value, "params": dict(self.params)}
+            side: {
+                "arm": arm,
+                "depth": self.depth_of(side),
+                "temperature": self.temperature.value,
+                "params": dict(self.params_of(side)),
+            }
             for side, arm in (("a", self.a), ("b", self.b))
         }
         told = {"scenario": self.scenario, "metric": self.metric, **sides, "control": "native@ext4"}
         return {**told, "alpha": self.alpha, "delta": self.delta, "looks": list(self.looks)}
+
+    def depth_of(self, side: str) -> int:
+        return self.depth_b if side == "b" and self.depth_b is not None else self.depth
+
+    def params_of(self, side: str) -> Mapping[str, Param]:
+        return {**self.params, **(self.params_b if side == "b" else {})}
 
     def times(self) -> Iterator[tuple[int, int, str, float]]:
         """Yield set-up, block, side and time of each unit, in the order measured."""
@@ -70,9 +83,9 @@ class Pairs:
                 arms.get(side, "native@ext4"),
                 block=block,
                 scenario=self.scenario,
-                depth=self.depth,
+                depth=self.depth_of(side),
                 temperature=self.temperature,
-                params={**self.params, "comparison": number, "side": side, "setup": setup},
+                params={**self.params_of(side), "comparison": number, "side": side, "setup": setup},
                 metrics={self.metric: time},
             )
             for place, (setup, block, side, time) in enumerate(self.times())

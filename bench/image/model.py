@@ -8,7 +8,19 @@ from typing import Any
 
 from bench.layers.content import Entry
 
-__all__ = ["Image", "ImageLayer"]
+__all__ = ["Image", "ImageLayer", "printable"]
+
+
+def printable(text: str) -> str:
+    """Return a text of an image for a terminal: with escapes for bytes that are no UTF-8 and for control characters.
+
+    Line breaks and tabs stay.
+    """
+    try:
+        whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte, as JSON can have
+        whole = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else repr(sign)[1:-1] for sign in whole)
 
 
 @dataclass(frozen=True)

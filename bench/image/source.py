@@ -15,7 +15,7 @@ from bench.errors import BenchError
 from bench.image import archive
 from bench.image.blobs import LIMIT, Store, is_compressed, require_digest
 from bench.image.layering import complete
-from bench.image.model import Image, ImageLayer
+from bench.image.model import Image, ImageLayer, printable
 from bench.image.rootfs import read_directory
 from bench.layers.archived import Region, Room, read_layer
 from bench.layers.content import Archived, Entry, File
@@ -88,9 +88,9 @@ def _archived(source: Region | Path, what: str, store: Store, name: str | None, 
     described = archive.describe(files, name=name, platform=platform_name or own, what=what)
     store.used = 0  # the outer archive is not the image
     return Image(
-        name=described.name or os.path.basename(what.rstrip("/")),
+        name=printable(described.name or os.path.basename(what.rstrip("/"))),
         source=described.format,
-        platform=described.platform,
+        platform=printable(described.platform),
         layers=_layers(described, store),
         config=described.config,
     )
@@ -139,4 +139,4 @@ def _commands(described: archive.Description) -> list[str]:
     made = [entry for entry in described.history if not entry.get("empty_layer")]
     if len(made) != len(described.blobs):
         return [""] * len(described.blobs)
-    return [str(entry.get("created_by") or entry.get("comment") or "") for entry in made]
+    return [printable(str(entry.get("created_by") or entry.get("comment") or "")) for entry in made]

@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from bench.image.model import Image
+from bench.image.model import Image, printable
 from bench.layers.content import (
     Deleted,
     Directory,
@@ -85,13 +85,13 @@ def _shares(image: Image, inventory: Inventory) -> list[Share]:
             if isinstance(entry, File):
                 directory = "/".join(entry.path.split("/")[:-1][:SHARE_DEPTH])
                 sizes[directory] += entry.size
-                unseen[directory] += hidden[number, entry.named or entry.path]
+                unseen[directory] += hidden[number, printable(entry.named or entry.path)]
         for directory in sorted(sizes, key=lambda path: -path.count("/")):
             if directory and sizes[directory] < least:
                 above = directory.rpartition("/")[0]
                 sizes[above] += sizes.pop(directory)
                 unseen[above] += unseen.pop(directory)
-        shares += (Share(number, path, size, unseen[path]) for path, size in sorted(sizes.items()) if size)
+        shares += (Share(number, printable(path), size, unseen[path]) for path, size in sorted(sizes.items()) if size)
     return shares
 
 
@@ -116,7 +116,7 @@ def _count(inventory: Inventory, count: LayerCount, entry: Entry, tree: _Watched
             inventory.copied.append(copied)
     tree.add((entry,))
     for file in tree.gone:
-        inventory.hidden.append(Hidden(file.path, file.size, file.origin, count.number, how))
+        inventory.hidden.append(Hidden(printable(file.path), file.size, file.origin, count.number, how))
     tree.gone.clear()
 
 
@@ -129,7 +129,7 @@ def _copied(entry: Entry, old: Entry, tree: Tree, number: int) -> Copied | None:
         return None
     if any(new != former for new, former in zip(pieces(entry, 0), pieces(old, 0), strict=True)):
         return None
-    return Copied(entry.path, entry.size, number, old.origin, _changed(entry.metadata, old.metadata))
+    return Copied(printable(entry.path), entry.size, number, old.origin, _changed(entry.metadata, old.metadata))
 
 
 def _changed(new: Metadata | None, old: Metadata | None) -> tuple[str, ...]:
@@ -151,7 +151,7 @@ def _alike(tree: Tree) -> Iterator[Alike]:
             by_content[_digest(file)].append(file)
         for same in by_content.values():
             if len({file.origin for file in same}) > 1:
-                yield Alike(size, tuple(sorted((file.origin, file.path) for file in same)))
+                yield Alike(size, tuple(sorted((file.origin, printable(file.path)) for file in same)))
 
 
 def _digest(file: File) -> bytes:

@@ -104,7 +104,7 @@ def _icicle(inventory: Inventory) -> dict[str, Any]:
         labels[node], parents[node] = f"layer {share.layer}", ""
         for part in filter(None, share.path.split("/")):
             parents[f"{node}/{part}"], node = node, f"{node}/{part}"
-            labels[node] = html.escape(page.shown(part), quote=False)
+            labels[node] = html.escape(part, quote=False)
         own[node][0] += share.bytes
         own[node][1] += share.hidden
     total = {node: list(own[node]) for node in labels}

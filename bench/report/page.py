@@ -24,7 +24,7 @@ from bench.report.summary import between_runs
 from bench.stats.compared import Compared
 from bench.store.reader import Run
 
-__all__ = ["PAGE_BYTES", "charts", "render", "rendered", "samples", "shown", "write"]
+__all__ = ["PAGE_BYTES", "charts", "render", "rendered", "samples", "write"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 PAGE_BYTES = 7_000_000
@@ -75,7 +75,7 @@ def rendered(template: str, values: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"prose": prose, "shown": shown}
+    environment.filters["prose"] = prose
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
     return environment.get_template(template).render(**values, plotly=get_plotlyjs(), light=LIGHT, dark=DARK)
 
@@ -134,11 +134,6 @@ def prose(text: str) -> Markup:
     """Return `text` as escaped HTML, with `code` and **strong** marked up and intervals in a span."""
     marked = _STRONG.sub(r"<strong>\1</strong>", _CODE.sub(r"<code>\1</code>", str(escape(text))))
     return Markup(_INTERVAL.sub(r'<span class="interval">\g<0></span>', marked))  # noqa: S704
-
-
-def shown(name: str) -> str:
-    """Return a file's name, with escapes for bytes that are no UTF-8."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def charts(figures: Iterable[Chart]) -> dict[str, Any]:

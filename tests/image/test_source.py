@@ -14,6 +14,7 @@ import zstandard
 
 from bench.errors import BenchError
 from bench.image import blobs, source
+from bench.image.model import printable
 from bench.layers import archived
 from bench.layers.content import Archived, Deleted, Directory, HardLink, Node, pieces
 from tests.image.archives import (
@@ -394,6 +395,23 @@ def test_what_is_odd_but_possible_is_kept(tmp_path: Path) -> None:
     assert found["null"].device == os.makedev(1, 3)
     assert dict(facts["suid"].attributes) == {"security.capability": b"\1\0"}
     assert isinstance(found[deep], Directory)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain é", "plain é"),
+        (b"b\xff".decode("utf-8", "surrogateescape"), "b\\xff"),
+        ("\ud800", "\\ud800"),
+        ("\x1b[2J\n", "\\x1b[2J\n"),
+    ],
+)
+def test_what_an_image_says_cannot_drive_a_terminal(text: str, shown: str, tmp_path: Path) -> None:
+    assert printable(text) == shown
+    content = json.loads(configuration(LAYERS))
+    content["history"][1]["created_by"] = text
+    files = docker(LAYERS, config=json.dumps(content).encode())
+    assert read(pack(files, tmp_path / "app.tar")).layers[0].command == shown
 
 
 def test_a_directory_without_a_member_keeps_what_it_has_below(tmp_path: Path) -> None:
