@@ -90,7 +90,9 @@ def _measured(
         volumes=(cells[0].arm.volume,),
     )
     context = session_of(results, None, 0.0, quiet=quiet)
-    directory, status = boots.execute(request, kernel, context, boots=params["boots"], cells=cells, kind=f"ab-{side}")
+    directory, status = boots.execute(
+        boots.Asked(request, params["boots"], cells=cells, kind=f"ab-{side}"), kernel, context
+    )
     return None if status else load(directory)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -97,18 +96,17 @@ def _measure(
     context = session_of(results, None, asked.seconds, quiet=quiet)
     directories: list[Path] = []
     status = 0
-    for kernel in found:
-        fresh = replace(context, started=time.monotonic())
-        try:
-            directory, ended = boots.execute(asked, kernel, fresh, boots=params["boots"], memory_mib=memory, also=also)
-        except BenchError as error:
-            if kernel is found[-1] and not directories:
-                raise
-            click.echo(f"bench: {error}", err=True)
-            ended = EXIT_USAGE
+    results_of_each = boots.execute_each(boots.Asked(asked, params["boots"], memory, also=also), found, context)
+    failures = [result for result in results_of_each if isinstance(result, BenchError)]
+    if len(failures) == len(found):
+        raise failures[-1]
+    for result in results_of_each:
+        if isinstance(result, BenchError):
+            click.echo(f"bench: {result}", err=True)
+            status = EXIT_USAGE
         else:
-            directories.append(directory)
-        status = max(status, ended)
+            directories.append(result[0])
+            status = max(status, result[1])
     return directories, status
 
 

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from bench.model import INSTRUCTIONS, Cell
 from bench.store.records import Place
 from bench.store.writer import RunWriter
 
-__all__ = ["DRIVERS", "MEMORY_MIB", "SCENARIOS", "VOLUMES", "execute"]
+__all__ = ["DRIVERS", "MEMORY_MIB", "SCENARIOS", "VOLUMES", "Asked", "execute", "execute_each"]
 
 SCENARIOS = ("lookup", "copy_up", "whiteouts")  # of a command about kernels that names none
 DRIVERS, VOLUMES = ("native", "overlay2"), ("ext4", "xfs")  # of a request that names none
@@ -41,25 +41,106 @@ TSC = "tsc"  # the guest's clocksource that counts instructions
 KEPT = ("skips", "cells", "volumes", "build_seconds")  # what a guest knows of its run and the host does not
 
 
-def execute(
-    request: Request,
-    kernel: Kernel,
-    context: RunContext,
-    *,
-    boots: int,
-    memory_mib: int = MEMORY_MIB,
-    cells: Sequence[Cell] = (),
-    also: Sequence[Request] = (),
-    kind: str = "",
-) -> tuple[Path, int]:
-    """Carry out `request` (or only `cells` of it) and others on `kernel`; return the run's directory and exit status.
+@dataclass(frozen=True)
+class Asked:
+    """What is carried out in guests: a request (or only `cells` of it) and others with it, in so many `boots`."""
+
+    request: Request
+    boots: int
+    memory_mib: int = MEMORY_MIB
+    cells: Sequence[Cell] = ()
+    also: Sequence[Request] = ()
+    kind: str = ""
+
+
+def execute(asked: Asked, kernel: Kernel, context: RunContext) -> tuple[Path, int]:
+    """Carry out `asked` on `kernel`; return the run's directory and exit status.
 
     Raises BenchError before anything is created, or if a guest ends without an answer; its rows so far are kept.
     """
-    asked, *others = (_complete(each) for each in (request, *also))
-    ram_disk_kib = int(memory_mib * RAM_DISK_SHARE) << 10
-    content = image.make(kernel, asked, ram_disk_kib, cells, others)
-    directory = context.results / session.new_run_id(asked, f"{kind or asked.profile}-{kernel.version}")
+    [result] = execute_each(asked, [kernel], context)
+    if isinstance(result, BenchError):
+        raise result
+    return result
+
+
+def execute_each(asked: Asked, kernels: Sequence[Kernel], context: RunContext) -> list[tuple[Path, int] | BenchError]:
+    """Carry out `asked` on each kernel; return each run's directory and exit status, or why there is none.
+
+    As many guests run at a time as there are processors: those of the next kernel begin as soon as one is free.
+    Raises BenchError before anything is created.
+    """
+    complete, *others = (_complete(each) for each in (asked.request, *asked.also))
+    asked = replace(asked, request=complete, also=others)
+    with contextlib.ExitStack() as undo:
+        undo.enter_context(session.host_lock())  # guests would disturb a run that takes times
+        listener = undo.enter_context(context.listener())
+        return _Runs(asked, kernels, context, listener).all()
+
+
+@dataclass
+class _Runs:
+    """The runs of several kernels, whose guests share the processors."""
+
+    asked: Asked
+    kernels: Sequence[Kernel]
+    context: RunContext
+    listener: Listener
+    active: dict[int, _Boots] = field(default_factory=dict)  # by the number of the kernel
+    results: dict[int, tuple[Path, int] | BenchError] = field(default_factory=dict)
+
+    def all(self) -> list[tuple[Path, int] | BenchError]:
+        """Carry them all out."""
+        waiting = list(range(len(self.kernels)))
+        try:
+            while waiting or self.active:
+                if waiting and self._fill() > 0:
+                    self._begin(waiting.pop(0))
+                    continue
+                for number in list(self.active):
+                    self._attend(number)
+                time.sleep(PAUSE)
+        finally:
+            for run in self.active.values():
+                run.close(problem="interrupted")
+        return [self.results[number] for number in range(len(self.kernels))]
+
+    def _fill(self) -> int:
+        """Start guests of the active runs; return the number of processors that are still free."""
+        free = len(os.sched_getaffinity(0)) - sum(len(run.running) for run in self.active.values())
+        for run in self.active.values():
+            free -= run.fill(free)
+        return free
+
+    def _begin(self, number: int) -> None:
+        try:
+            self.active[number] = _prepared(self.asked, self.kernels[number], self.context)
+        except BenchError as error:
+            self.results[number] = error
+
+    def _attend(self, number: int) -> None:
+        run = self.active[number]
+        try:
+            run.attend(self.listener)
+        except BenchError as error:
+            self.results[number] = error
+            run.close(problem=str(error))
+            del self.active[number]
+        else:
+            if run.done:
+                self.results[number] = run.writer.directory, run.finish()
+                del self.active[number]
+
+
+def _prepared(asked: Asked, kernel: Kernel, context: RunContext) -> _Boots:
+    """Return a run, with its directory; no guest runs yet."""
+    started = time.monotonic()
+    content = image.make(
+        kernel, asked.request, int(asked.memory_mib * RAM_DISK_SHARE) << 10, asked.cells, list(asked.also)
+    )
+    directory = context.results / session.new_run_id(
+        asked.request, f"{asked.kind or asked.request.profile}-{kernel.version}"
+    )
     if (directory / "run.json").exists():
         raise BenchError(f"run {directory.name} exists", fix="wait a second, or give another --results")
     place = Place(
@@ -69,18 +150,13 @@ def execute(
         initramfs=hashlib.sha256(content).hexdigest(),
         clock=INSTRUCTIONS,
         machine=f"{PROGRAM} {tool_version(PROGRAM) or ''}, -accel tcg -cpu {CPU} -icount shift=0,sleep=off".strip(),
-        memory_mib=memory_mib,
-        boots=boots,
+        memory_mib=asked.memory_mib,
+        boots=asked.boots,
         command_line=command_line(0),
     )
-    described = session.provenance(context, merged([asked, *others]), directory.name)
-    facts = {**described, "skips": [], "cells": {}, "place": place}
-    with contextlib.ExitStack() as undo:
-        undo.enter_context(session.host_lock())  # guests would disturb a run that takes times
-        writer = undo.enter_context(contextlib.closing(RunWriter(directory, facts)))
-        file, listener = undo.enter_context(_file(content)), undo.enter_context(context.listener())
-        run = _Boots(kernel, asked, boots, memory_mib, writer, context.started)
-        return directory, run.all(file, listener)
+    described = session.provenance(context, merged([asked.request, *asked.also]), directory.name)
+    writer = RunWriter(directory, {**described, "skips": [], "cells": {}, "place": place})
+    return _Boots(kernel, asked, writer, _file(content), started)
 
 
 def _complete(request: Request) -> Request:
@@ -103,29 +179,25 @@ def _complete(request: Request) -> Request:
     )
 
 
-@contextlib.contextmanager
-def _file(content: bytes) -> Iterator[int]:
-    """Yield the descriptor of a nameless file."""
+def _file(content: bytes) -> int:
+    """Return the descriptor of a nameless file."""
     descriptor = os.memfd_create("initramfs")
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    return descriptor
 
 
 @dataclass
 class _Boots:
-    """The boots of one run, as many at a time as there are processors."""
+    """The boots of one kernel's run."""
 
     kernel: Kernel
-    request: Request
-    number: int
-    memory_mib: int
+    asked: Asked
     writer: RunWriter
+    file: int  # the initramfs
     started: float
+    waiting: list[int] = field(init=False)  # blocks
     running: dict[int, VirtualMachine] = field(default_factory=dict)
     ended: dict[int, int] = field(default_factory=dict)  # exit statuses by block
     units: int = 0
@@ -134,28 +206,44 @@ class _Boots:
     total: int = 0  # units of one boot
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def all(self, file: int, listener: Listener) -> int:
-        """Boot them all; return the exit status."""
-        waiting = list(range(self.number))
-        try:
-            while waiting or self.running:
-                while waiting and len(self.running) < len(os.sched_getaffinity(0)):
-                    block = waiting.pop(0)
-                    seed = self.request.seed * SEEDS + block
-                    self.running[block] = VirtualMachine(self.kernel.image, file, seed, block, self.memory_mib)
-                for block, machine in list(self.running.items()):
-                    self._attend(block, machine, listener)
-                time.sleep(PAUSE)
-        except BaseException as error:
-            with contextlib.suppress(BenchError):
-                self._save(complete=False, problem=str(error) or type(error).__name__)
-            raise
-        finally:
-            for machine in self.running.values():
-                machine.close()
-        status = max(self.ended.values())
-        self._save(complete=True, blocks=dict.fromkeys(self.facts.get("cells", {}), self.number))
-        return EXIT_USAGE if self.errors else status
+    def __post_init__(self) -> None:
+        self.waiting = list(range(self.asked.boots))
+
+    @property
+    def done(self) -> bool:
+        """Whether all boots have ended."""
+        return not self.waiting and not self.running
+
+    def fill(self, most: int) -> int:
+        """Start at most so many of the boots that wait; return how many were started."""
+        blocks, self.waiting = self.waiting[: max(most, 0)], self.waiting[max(most, 0) :]
+        for block in blocks:
+            seed = self.asked.request.seed * SEEDS + block
+            self.running[block] = VirtualMachine(self.kernel.image, self.file, seed, block, self.asked.memory_mib)
+        return len(blocks)
+
+    def attend(self, listener: Listener) -> None:
+        """Take what the guests wrote; raises BenchError if one ended without an answer."""
+        for block, machine in list(self.running.items()):
+            self._attend(block, machine, listener)
+
+    def finish(self) -> int:
+        """Record the end; return the exit status."""
+        self._save(complete=True, blocks=dict.fromkeys(self.facts.get("cells", {}), self.asked.boots))
+        self._close()
+        return EXIT_USAGE if self.errors else max(self.ended.values())
+
+    def close(self, *, problem: str) -> None:
+        """End the guests, and record why."""
+        with contextlib.suppress(BenchError):
+            self._save(complete=False, problem=problem)
+        self._close()
+
+    def _close(self) -> None:
+        for machine in self.running.values():
+            machine.close()
+        self.writer.close()
+        os.close(self.file)
 
     def _save(self, **changes: Any) -> None:
         self._write(everything=True)
@@ -179,11 +267,11 @@ class _Boots:
     def _take(self, block: int, kind: str, value: Any, listener: Listener) -> None:
         if kind == "row":
             self._row(block, value)
-            listener.phase(f"{self.kernel.version}: {self.units} of {self.total * self.number} units")
+            listener.phase(f"{self.kernel.version}: {self.units} of {self.total * self.asked.boots} units")
         elif kind == "save":
             self._know({key: value[key] for key in KEPT if key in value} if block == 0 else {})
         elif kind == "phase":
-            listener.phase(f"{self.kernel.version}, boot {block + 1} of {self.number}: {value}")
+            listener.phase(f"{self.kernel.version}, boot {block + 1} of {self.asked.boots}: {value}")
         elif kind == "problem":
             listener.problem(value)
         elif kind == "kernel":
