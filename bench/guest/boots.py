@@ -94,7 +94,7 @@ class _Runs:
         waiting = list(range(len(self.kernels)))
         try:
             while waiting or self.active:
-                if waiting and self._fill() > 0:
+                if self._fill() > 0 and waiting:
                     self._begin(waiting.pop(0))
                     continue
                 for number in list(self.active):
