@@ -70,4 +70,4 @@ def _metadata(path: str, status: os.stat_result) -> Metadata:
 
 
 def _notes(sockets: Sequence[str]) -> list[str]:
-    return [f"{len(sockets)} sockets are left out, as engines do ({sockets[0]!r})"] if sockets else []
+    return [f"sockets are left out, as engines do: {len(sockets)} ({sockets[0]!r})"] if sockets else []

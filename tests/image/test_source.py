@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import resource
+import socket
 import tarfile
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from bench.errors import BenchError
 from bench.image import blobs, source
 from bench.image.model import printable
 from bench.layers import archived
-from bench.layers.content import Archived, Deleted, Directory, HardLink, Node, pieces
+from bench.layers.content import Archived, Deleted, Directory, HardLink, Link, Node, pieces
 from tests.image.archives import (
     COMPRESS,
     MANIFEST,
@@ -428,6 +430,32 @@ def test_a_directory_without_a_member_keeps_what_it_has_below(tmp_path: Path) ->
 def test_a_whiteout_in_what_is_no_directory_is_left_out(tmp_path: Path) -> None:
     layers = [layer(("f", {})), layer(("f/.wh.x", {}), ("no/.wh.x", {}), (".wh.none", {}))]
     assert shown(read(pack(docker(layers), tmp_path / "app.tar"))) == [["f"], ["none"]]
+
+
+def test_long_names_of_gnu_tar_are_read(tmp_path: Path) -> None:
+    content, long = io.BytesIO(), "/".join(["n" * 120] * 3)
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo(long))
+        header = tarfile.TarInfo("link")
+        header.type, header.linkname, header.uid = tarfile.SYMTYPE, "t" * 300, 2**31 + 1  # in base 256
+        archive.addfile(header)
+    image = read(pack(docker([content.getvalue()]), tmp_path / "app.tar"))
+    entries = {entry.path: entry for entry in image.layers[0].entries}
+    link = entries["link"]
+    assert isinstance(link, Link)
+    assert link.target == "t" * 300
+    assert link.metadata is not None
+    assert link.metadata.uid == 2**31 + 1
+    assert isinstance(entries[long], Archived)
+
+
+def test_sockets_of_a_directory_are_left_out_and_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "rootfs").mkdir()
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "rootfs/s"))
+        image = read(tmp_path / "rootfs")
+    assert shown(image) == [[""]]
+    assert image.notes == ["sockets are left out, as engines do: 1 ('s')"]
 
 
 def test_a_directory_is_an_image_of_one_layer(tmp_path: Path) -> None:
