@@ -91,7 +91,7 @@ def _measured(
     )
     context = session_of(results, None, 0.0, quiet=quiet)
     directory, status = boots.execute(
-        boots.Asked(request, params["boots"], cells=cells, kind=f"ab-{side}"), kernel, context
+        boots.GuestRequest(request, params["boots"], cells=cells, kind=f"ab-{side}"), kernel, context
     )
     return None if status else load(directory)
 

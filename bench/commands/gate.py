@@ -142,7 +142,7 @@ def _kernel(params: dict[str, Any], runs: tuple[str, ...], results: Path, *, as_
     number = baseline.boots if baseline else BOOTS
     kernel = archive.obtain(params["kernel"])
     context = session_of(results, params["workdir"], asked.seconds, quiet=as_json)
-    directory, status = boots.execute(boots.Asked(asked, number), kernel, context)
+    directory, status = boots.execute(boots.GuestRequest(asked, number), kernel, context)
     run = load(directory)
     readings = readings_of(run)
     headlines = figures(Analysis(run, readings), readings)

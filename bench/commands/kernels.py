@@ -96,7 +96,7 @@ def _measure(
     context = session_of(results, None, asked.seconds, quiet=quiet)
     directories: list[Path] = []
     status = 0
-    results_of_each = boots.execute_each(boots.Asked(asked, params["boots"], memory, also=also), found, context)
+    results_of_each = boots.execute_each(boots.GuestRequest(asked, params["boots"], memory, also=also), found, context)
     failures = [result for result in results_of_each if isinstance(result, BenchError)]
     if len(failures) == len(found):
         raise failures[-1]

@@ -104,7 +104,7 @@ def _in_guests(request: Request, context: RunContext, params: dict[str, Any]) ->
 
     kernel = archive.obtain(params["kernel"])
     memory = parse_size(params["memory"]) >> 20 if params["memory"] else boots.MEMORY_MIB
-    return boots.execute(boots.Asked(request, params["boots"], memory), kernel, context)
+    return boots.execute(boots.GuestRequest(request, params["boots"], memory), kernel, context)
 
 
 def _request(params: dict[str, Any]) -> Request:

@@ -28,7 +28,7 @@ from bench.model import INSTRUCTIONS, Cell
 from bench.store.records import Place
 from bench.store.writer import RunWriter
 
-__all__ = ["DRIVERS", "MEMORY_MIB", "SCENARIOS", "VOLUMES", "Asked", "execute", "execute_each"]
+__all__ = ["DRIVERS", "MEMORY_MIB", "SCENARIOS", "VOLUMES", "GuestRequest", "execute", "execute_each"]
 
 SCENARIOS = ("lookup", "copy_up", "whiteouts")  # of a command about kernels that names none
 DRIVERS, VOLUMES = ("native", "overlay2"), ("ext4", "xfs")  # of a request that names none
@@ -42,7 +42,7 @@ KEPT = ("skips", "cells", "volumes", "build_seconds")  # what a guest knows of i
 
 
 @dataclass(frozen=True)
-class Asked:
+class GuestRequest:
     """What is carried out in guests: a request (or only `cells` of it) and others with it, in so many `boots`."""
 
     request: Request
@@ -53,7 +53,7 @@ class Asked:
     kind: str = ""
 
 
-def execute(asked: Asked, kernel: Kernel, context: RunContext) -> tuple[Path, int]:
+def execute(asked: GuestRequest, kernel: Kernel, context: RunContext) -> tuple[Path, int]:
     """Carry out `asked` on `kernel`; return the run's directory and exit status.
 
     Raises BenchError before anything is created, or if a guest ends without an answer; its rows so far are kept.
@@ -64,7 +64,9 @@ def execute(asked: Asked, kernel: Kernel, context: RunContext) -> tuple[Path, in
     return result
 
 
-def execute_each(asked: Asked, kernels: Sequence[Kernel], context: RunContext) -> list[tuple[Path, int] | BenchError]:
+def execute_each(
+    asked: GuestRequest, kernels: Sequence[Kernel], context: RunContext
+) -> list[tuple[Path, int] | BenchError]:
     """Carry out `asked` on each kernel; return each run's directory and exit status, or why there is none.
 
     As many guests run at a time as there are processors: those of the next kernel begin as soon as one is free.
@@ -82,7 +84,7 @@ def execute_each(asked: Asked, kernels: Sequence[Kernel], context: RunContext) -
 class _Runs:
     """The runs of several kernels, whose guests share the processors."""
 
-    asked: Asked
+    asked: GuestRequest
     kernels: Sequence[Kernel]
     context: RunContext
     listener: Listener
@@ -132,7 +134,7 @@ class _Runs:
                 del self.active[number]
 
 
-def _prepared(asked: Asked, kernel: Kernel, context: RunContext) -> _Boots:
+def _prepared(asked: GuestRequest, kernel: Kernel, context: RunContext) -> _Boots:
     """Return a run, with its directory; no guest runs yet."""
     started = time.monotonic()
     content = image.make(
@@ -193,7 +195,7 @@ class _Boots:
     """The boots of one kernel's run."""
 
     kernel: Kernel
-    asked: Asked
+    asked: GuestRequest
     writer: RunWriter
     file: int  # the initramfs
     started: float

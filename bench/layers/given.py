@@ -77,24 +77,27 @@ def walk(root: Path, refused: Callable[[str], None] | None = None) -> Iterator[t
     `refused` is called with the path of what is neither directory, file nor symbolic link; without it that raises
     BenchError.
     """
-    waiting = [""]
     files: dict[tuple[int, int], str] = {}  # the first name of files with several, by device and inode
+    waiting = _named(root, "")
     while waiting:
-        prefix = waiting.pop()
-        with os.scandir(root / prefix) as scan:
-            entries = sorted(scan, key=lambda entry: entry.name)
-        for entry in entries:
-            path = f"{prefix}{entry.name}"
-            status = entry.stat(follow_symlinks=False)
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(f"{path}/")
-            elif not entry.is_symlink() and not entry.is_file(follow_symlinks=False):
-                if refused is None:
-                    why = "only directories, files and symbolic links are copied"
-                    raise BenchError(f"{entry.path} cannot be in a layer", why=why)
-                refused(path)
-                continue
-            yield _entry(entry, path, status, files), status
+        path, entry = waiting.pop()
+        status = entry.stat(follow_symlinks=False)
+        directory = entry.is_dir(follow_symlinks=False)
+        if not (directory or entry.is_symlink() or entry.is_file(follow_symlinks=False)):
+            if refused is None:
+                why = "only directories, files and symbolic links are copied"
+                raise BenchError(f"{entry.path} cannot be in a layer", why=why)
+            refused(path)
+            continue
+        yield _entry(entry, path, status, files), status
+        if directory:
+            waiting += _named(root, f"{path}/")
+
+
+def _named(root: Path, prefix: str) -> list[tuple[str, os.DirEntry[str]]]:
+    """Return the entries of a directory with their paths, the last name first."""
+    with os.scandir(root / prefix) as scan:
+        return [(f"{prefix}{entry.name}", entry) for entry in sorted(scan, key=lambda entry: entry.name, reverse=True)]
 
 
 def _entry(

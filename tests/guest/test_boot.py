@@ -102,7 +102,7 @@ def test_a_guest_that_panics_is_one_line_with_its_last_words(
     monkeypatch.setattr(image, "make", lambda *rest: b"no archive")
     monkeypatch.setattr(machine, "KERNEL_OPTIONS", ("console=ttyS0", "panic=-1"))
     with pytest.raises(BenchError, match=r"ended in boot 1: .*Kernel panic - not syncing: .*root fs") as raised:
-        boots.execute(boots.Asked(REQUEST, 1), kernel, context(tmp_path))
+        boots.execute(boots.GuestRequest(REQUEST, 1), kernel, context(tmp_path))
     assert "\n" not in str(raised.value)
     [directory] = (tmp_path / "results").iterdir()
     assert load(directory).provenance.complete is False
@@ -114,7 +114,7 @@ def test_a_guest_that_says_nothing_is_ended(tmp_path: Path, kernel: Kernel, monk
     monkeypatch.setattr(machine, "KERNEL_OPTIONS", ("console=ttyS0", "quiet", "panic=0"))
     monkeypatch.setattr(machine, "SILENCE", 3.0)
     with pytest.raises(BenchError, match="says nothing any more"):
-        boots.execute(boots.Asked(REQUEST, 1), kernel, context(tmp_path))
+        boots.execute(boots.GuestRequest(REQUEST, 1), kernel, context(tmp_path))
 
 
 @pytest.mark.xdist_group("guests")
@@ -139,7 +139,7 @@ def wait_for(found: Callable[[], T | None], seconds: float = 60.0) -> T:
 def test_an_engine_that_needs_more_than_programs_is_refused(tmp_path: Path) -> None:
     absent = Kernel("6.1.0", tmp_path / "vmlinuz", tmp_path, "nowhere")
     with pytest.raises(BenchError, match="podman/overlay cannot be measured in a guest: it needs more"):
-        boots.execute(boots.Asked(replace(REQUEST, drivers=("podman/overlay",)), 1), absent, context(tmp_path))
+        boots.execute(boots.GuestRequest(replace(REQUEST, drivers=("podman/overlay",)), 1), absent, context(tmp_path))
     assert not (tmp_path / "results").exists()
 
 
@@ -155,7 +155,7 @@ def test_an_engine_that_needs_more_than_programs_is_refused(tmp_path: Path) -> N
 def test_a_wrong_word_is_told_before_anything_is_booted(tmp_path: Path, wrong: Request, words: str) -> None:
     absent = Kernel("6.1.0", tmp_path / "vmlinuz", tmp_path, "nowhere")
     with pytest.raises(BenchError, match=words):
-        boots.execute(boots.Asked(wrong, 1), absent, context(tmp_path))
+        boots.execute(boots.GuestRequest(wrong, 1), absent, context(tmp_path))
 
 
 def test_without_qemu_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

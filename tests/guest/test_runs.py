@@ -78,7 +78,7 @@ class Written:
 def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, Written]:
     made: dict[str, Written] = {}
 
-    def prepared(asked: boots.Asked, kernel: Kernel, context: RunContext) -> boots._Boots:
+    def prepared(asked: boots.GuestRequest, kernel: Kernel, context: RunContext) -> boots._Boots:
         made[kernel.release] = Written(Path(kernel.release))
         return boots._Boots(kernel, asked, made[kernel.release], os.memfd_create("none"), 0.0)  # type: ignore[arg-type]
 
@@ -95,7 +95,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, Written]:
 
 def carried_out(number: int = 3) -> list[tuple[Path, int] | BenchError]:
     context = RunContext(Path(), Path(), (), lambda: nullcontext(Quiet()), 0.0)
-    return boots.execute_each(boots.Asked(Request(scenarios=("lookup",)), number), KERNELS, context)
+    return boots.execute_each(boots.GuestRequest(Request(scenarios=("lookup",)), number), KERNELS, context)
 
 
 def test_the_next_kernel_begins_as_soon_as_a_processor_is_free(written: dict[str, Written]) -> None:
@@ -124,5 +124,5 @@ def test_a_single_kernel_that_fails_is_an_error(written: dict[str, Written], mon
     monkeypatch.setattr(Machine, "fails", "5.10.0")
     context = RunContext(Path(), Path(), (), lambda: nullcontext(Quiet()), 0.0)
     with pytest.raises(BenchError, match=r"nothing measured on 5\.10\.0"):
-        boots.execute(boots.Asked(Request(scenarios=("lookup",)), 2), KERNELS[0], context)
+        boots.execute(boots.GuestRequest(Request(scenarios=("lookup",)), 2), KERNELS[0], context)
     assert Machine.running == 0

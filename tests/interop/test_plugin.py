@@ -223,7 +223,7 @@ def layer_content(request):
     return {
         "test_no_room": lambda index: [File("large", 1 << 40)],
         "test_no_entries": lambda index: [("a", b"")],
-        "test_not_to_be_written": lambda index: [Directory("a/b") if index == 0 else File("a", 1)],
+        "test_not_to_be_written": lambda index: [File("n" * 300, 1)],
         "test_good": None,
     }[request.node.name]
 
