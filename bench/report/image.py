@@ -24,7 +24,19 @@ if TYPE_CHECKING:
     from bench.store.image import Inventory, LayerCount
     from bench.store.reader import Run
 
-__all__ = ["Cost", "advice", "as_document", "byte_facts", "command_of", "costs", "failures", "lines", "table"]
+__all__ = [
+    "Cost",
+    "advice",
+    "as_document",
+    "byte_facts",
+    "command_of",
+    "costs",
+    "counted",
+    "failures",
+    "lines",
+    "measured",
+    "table",
+]
 
 WIDTH = 1_000_000  # columns of the console, so that it wraps no line
 SHELL = "/bin/sh -c "  # with which engines write a RUN instruction
@@ -129,10 +141,11 @@ def _plain(run: Run, record: Any, answer: Compared) -> Estimate | None:
 
 def advice(inventory: Inventory, found: Sequence[Cost]) -> list[str]:
     """Return what fewer layers would gain: only what was counted or measured."""
-    return [*_counted(inventory), *_measured(found)]
+    return [*counted(inventory), *measured(found)]
 
 
-def _counted(inventory: Inventory) -> Iterator[str]:
+def counted(inventory: Inventory) -> Iterator[str]:
+    """Yield what merging layers would ship less."""
     if not inventory.hidden_bytes:
         yield "No layer hides bytes of another: squashing would ship as much."
     pairs: dict[tuple[int, int], int] = defaultdict(int)
@@ -154,7 +167,8 @@ def _named(inventory: Inventory, number: int) -> str:
     return f"Layer {number} (`{command}`)" if command else f"Layer {number}"
 
 
-def _measured(found: Sequence[Cost]) -> Iterator[str]:
+def measured(found: Sequence[Cost]) -> Iterator[str]:
+    """Yield what was confirmed, and what is the same."""
     for cost in found:
         verdict = cost.answer.verdict
         if verdict.word in {Word.SLOWER, Word.FASTER} and cost.answer.times:
@@ -179,7 +193,7 @@ def lines(inventory: Inventory, found: Sequence[Cost]) -> list[str]:
         "",
         *_costs(found),
         *failures(found),
-        *advice(inventory, found),
+        *counted(inventory),
     ]
 
 
