@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -308,48 +308,3 @@ def _printed(table: Table) -> Iterator[str]:
     with console.capture() as printed:
         console.print(table)
     yield from (line.rstrip() for line in printed.get().splitlines())
-
-
-def as_document(inventory: Inventory, found: Sequence[Cost]) -> dict[str, Any]:
-    """Return the inventory's totals and layers, and the costs, as JSON values; lists of paths are in image.json."""
-    return {
-        "image": {
-            "name": inventory.name,
-            "source": inventory.source,
-            "platform": inventory.platform,
-            "files": inventory.files,
-            "directories": inventory.directories,
-            "inodes": inventory.inodes,
-            "bytes": inventory.bytes,
-            "shipped_bytes": inventory.shipped,
-            "hidden_bytes": inventory.hidden_bytes,
-            "copied_bytes": inventory.copied_bytes,
-            "alike_bytes": inventory.alike_bytes,
-            "notes": inventory.notes,
-        },
-        "layers": [asdict(layer) for layer in inventory.layers],
-        "costs": [_cost_document(cost) for cost in found],
-        "advice": advice(inventory, found),
-    }
-
-
-def _cost_document(cost: Cost) -> dict[str, Any]:
-    verdict = cost.answer.verdict
-    return {
-        "operation": cost.operation,
-        "temperature": cost.temperature,
-        "volume": cost.volume,
-        "against": cost.against,
-        "word": verdict.word.value,
-        "ratio": _interval(verdict.ratio),
-        "as_built_ns": _interval(cost.answer.times[0]) if cost.answer.times else None,
-        "otherwise_ns": _interval(cost.answer.times[1]) if cost.answer.times else None,
-        "plain_ns": _interval(cost.plain) if cost.plain else None,
-        "pairs": verdict.pairs,
-        "failed_units": cost.answer.failed,
-    }
-
-
-def _interval(estimate: Estimate) -> list[float] | None:
-    """Return [value, low, high]; None if there is no interval."""
-    return [estimate.value, estimate.low, estimate.high] if estimate.has_interval else None

@@ -13,6 +13,7 @@ from bench import __version__
 from bench.model import format_size
 from bench.report import image, marks, origin, page
 from bench.report.axes import Axis, value_axis
+from bench.report.image_json import as_document
 from bench.report.palette import OKABE_ITO
 from bench.report.product import place
 from bench.stats.compared import compared
@@ -48,7 +49,7 @@ class ImageReport:
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
-        return {"run": self.run.id, "page": str(self.page), **image.as_document(self.inventory, self.costs)}
+        return {"run": self.run.id, "page": str(self.page), **as_document(self.inventory, self.costs)}
 
 
 def publish(run: Run, reports: Path) -> ImageReport:
