@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Cost",
     "advice",
-    "as_document",
     "byte_facts",
     "command_of",
     "costs",
