@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -121,9 +122,18 @@ def test_a_guest_that_says_nothing_is_ended(tmp_path: Path, kernel: Kernel, monk
 def test_a_kill_leaves_no_guest(tmp_path: Path, kernel: Kernel) -> None:
     command = [sys.executable, "-m", "bench", "run", "--kernel", kernel.release, *COMMAND, "--results", tmp_path]
     with subprocess.Popen([*map(str, command)], stderr=subprocess.DEVNULL) as parent:
-        guest = wait_for(lambda: next((p for p in psutil.Process(parent.pid).children() if "qemu" in p.name()), None))
+        guest = wait_for(lambda: guest_of(parent.pid))
         parent.kill()
     wait_for(lambda: not guest.is_running() or guest.status() == psutil.STATUS_ZOMBIE)
+
+
+def guest_of(parent: int) -> psutil.Process | None:
+    """Return the guest that a process started, and not the QEMU that was asked for its version."""
+    for child in psutil.Process(parent).children():
+        with suppress(psutil.NoSuchProcess):
+            if "-icount" in child.cmdline():
+                return child
+    return None
 
 
 def wait_for(found: Callable[[], T | None], seconds: float = 60.0) -> T:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-pytestmark = [pytest.mark.root, pytest.mark.slow]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.xdist_group("nobody")]  # who has one /tmp
 RUN = ["run", "--scenario", "lookup,whiteouts", "--depth", "1,2", "--budget", "6s"]
 START_SECONDS = 30.0  # within which a run has its first row
 

@@ -260,6 +260,7 @@ class Guest(Nobody):
         return self._as_him(self.python, "-m", "pytest", "-rA", *options(), *arguments, *where)
 
 
+@pytest.mark.xdist_group("nobody")
 def test_an_ordinary_user_is_skipped_with_what_root_would_add(place: Path) -> None:
     guest = Guest(place)
     guest.environment = {"PYTEST_ADDOPTS": "", "COLUMNS": "300"}
