@@ -13,20 +13,19 @@ from functools import cached_property
 from bench.errors import BenchError
 from bench.image.layering import halved, squashed
 from bench.image.model import Image
+from bench.layers.archived import LINKS
 from bench.layers.content import Deleted, Directory, Entry, File, HardLink, Layer, Link, Node
 from bench.layers.tree import Tree
 
-__all__ = ["AS_BUILT", "HALVED", "LAYERINGS", "SQUASHED", "Step", "Subject", "register", "subject"]
+__all__ = ["AS_BUILT", "HALVED", "SQUASHED", "Step", "Subject", "register", "subject"]
 
 AS_BUILT, HALVED, SQUASHED = "as built", "halved", "squashed"
-LAYERINGS = (AS_BUILT, HALVED, SQUASHED)
 LOOKUPS = 512  # paths that a unit looks up, drawn from all
 LISTINGS = 16  # directories that a unit lists: those that the most layers have
 WRITES = 24  # files that a unit writes to
 WRITTEN_MAX = 16 << 20  # bytes of the largest file that a unit writes to
 MOST_LISTED = 20_000  # names of the largest directory that a unit lists
 WHOLE_BYTES = 256 << 20  # of images that are built with all of their data by default: in seconds
-LINKS = 40  # maximum of symbolic links in one path (include/linux/namei.h, MAXSYMLINKS)
 _KEY_DIGITS = 12
 
 

@@ -21,7 +21,7 @@ from bench.layers.content import Archived, Deleted, Directory, Entry, HardLink, 
 from bench.layers.members import XATTR, Kind, Member, clean, leads_out, members, open_archive, refused
 from bench.layers.tree import Tree
 
-__all__ = ["Region", "RegionFile", "Room", "read_layer"]
+__all__ = ["LINKS", "Region", "RegionFile", "Room", "read_layer"]
 
 MADE = 0o755  # the mode of a directory without a member of its own; its owner is 0
 LINKS = 40  # maximum of symbolic links in one path (include/linux/namei.h, MAXSYMLINKS)

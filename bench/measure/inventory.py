@@ -25,7 +25,6 @@ __all__ = ["take"]
 
 SHARE_DEPTH = 3  # names of a directory whose bytes are counted by themselves
 SMALLEST_SHARE = 500  # its least part of what the image ships
-ATTRIBUTES = ("mode", "uid", "gid", "time", "attributes")
 WORDS = {"mode": "mode", "uid": "owner", "gid": "group", "time": "time", "attributes": "attributes"}
 
 
@@ -133,7 +132,7 @@ def _copied(entry: Entry, old: Entry, tree: Tree, number: int) -> Copied | None:
 
 
 def _changed(new: Metadata | None, old: Metadata | None) -> tuple[str, ...]:
-    changed = (name for name in ATTRIBUTES if getattr(new, name, None) != getattr(old, name, None))
+    changed = (name for name in WORDS if getattr(new, name, None) != getattr(old, name, None))
     return tuple(WORDS[name] for name in changed)
 
 
