@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.model import format_size
+from bench.model import NATIVE, format_size
 from bench.stats.compared import paired_times
 from bench.stats.estimate import Estimate, geometric, ratio
 from bench.stats.paired import Word
@@ -97,7 +97,9 @@ def _cost(run: Run, record: Any, answer: Compared) -> Cost:
     a, b = record.a, record.b
     own, other = (dict(side.params) for side in (a, b))
     differs = [other["layering"]] if own["layering"] != other["layering"] else []
-    differs += [b.arm.partition("@")[0]] if a.arm != b.arm else []
+    driver = b.arm.partition("@")[0]
+    if a.arm != b.arm:
+        differs.append("in a plain directory" if driver.partition(",")[0] == NATIVE else driver)
     differs += ["the other image"] if own["image"] != other["image"] else []
     return Cost(
         operation=str(own["operation"]),
