@@ -37,4 +37,4 @@ def measure_comparisons(
     if comparisons:
         facts_of_run["comparisons"] = [comparison.described() for comparison in comparisons]
     workload = work or Compare(comparisons, plan)
-    return session.start(plan, context, session.new_run_id(plan.request, kind), workload, **facts_of_run)
+    return session.start(plan, context, session.new_run_id(results, plan.request, kind), workload, **facts_of_run)

@@ -140,11 +140,8 @@ def _prepared(asked: GuestRequest, kernel: Kernel, context: RunContext) -> _Boot
     content = image.make(
         kernel, asked.request, int(asked.memory_mib * RAM_DISK_SHARE) << 10, asked.cells, list(asked.also)
     )
-    directory = context.results / session.new_run_id(
-        asked.request, f"{asked.kind or asked.request.profile}-{kernel.version}"
-    )
-    if (directory / "run.json").exists():
-        raise BenchError(f"run {directory.name} exists", fix="wait a second, or give another --results")
+    kind = f"{asked.kind or asked.request.profile}-{kernel.version}"
+    directory = context.results / session.new_run_id(context.results, asked.request, kind)
     place = Place(
         kernel=kernel.release,
         origin=kernel.origin,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import errno
+import itertools
 import resource
 import signal
 import socket
@@ -59,22 +60,22 @@ LOCK_NAME = "\0layer-bench"  # an abstract socket: it has no file and disappears
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def new_run_id(request: Request, kind: str = "", when: datetime.datetime | None = None) -> str:
-    """Return the name of a new run: time, kind (for an ordinary run the profile) and seed."""
+def new_run_id(results: Path, request: Request, kind: str = "", when: datetime.datetime | None = None) -> str:
+    """Return the name of a new run: time, kind (for an ordinary run the profile), seed, and a number if it is taken."""
     timestamp = when or datetime.datetime.now(datetime.UTC)
-    return f"{timestamp:%Y%m%dT%H%M%SZ}-{kind or request.profile}-s{request.seed}"
+    name = f"{timestamp:%Y%m%dT%H%M%SZ}-{kind or request.profile}-s{request.seed}"
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(each for each in names if not (results / each / "run.json").exists())
 
 
-def execute(request: Request, session: RunContext, run_id: str | None = None) -> tuple[Path, int]:
+def execute(request: Request, session: RunContext) -> tuple[Path, int]:
     """Run `request`; return the run's directory and exit status. Raises BenchError before anything is created."""
-    return start(make(request), session, run_id or new_run_id(request), Survey(()))
+    return start(make(request), session, new_run_id(session.results, request), Survey(()))
 
 
 def start(plan: Plan, session: RunContext, run_id: str, work: Workload, **facts: Any) -> tuple[Path, int]:
     """Do `work` on a plan as a new run, with `facts` added to its provenance; return as `execute`."""
     directory = session.results / run_id
-    if (directory / "run.json").exists():
-        raise BenchError(f"run {directory.name} exists", fix="wait a second, or give another --results")
     return directory, _run(plan, session, directory, work, facts)
 
 

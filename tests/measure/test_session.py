@@ -130,15 +130,14 @@ def test_what_cannot_be_resumed_is_refused(
         session.resume(directory, make_session(tmp_path))
 
 
-def test_a_run_that_exists_is_not_overwritten(tmp_path: Path) -> None:
-    write_run(tmp_path / "mine", [])
-    with pytest.raises(BenchError, match="run mine exists"):
-        session.execute(Request(), make_session(tmp_path), "mine")
-
-
-def test_a_run_is_named_by_time_profile_and_seed() -> None:
+def test_a_run_is_named_by_time_profile_and_seed_and_overwrites_none(tmp_path: Path) -> None:
     when = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
-    assert session.new_run_id(Request(profile="full", seed=9), when=when) == "20260102T030405Z-full-s9"
+    names = []
+    for _ in range(3):  # within one second, or after the clock was put back
+        names.append(session.new_run_id(tmp_path, Request(profile="full", seed=9), when=when))
+        write_run(tmp_path / names[-1], [])
+    first = "20260102T030405Z-full-s9"
+    assert names == [first, f"{first}-2", f"{first}-3"]
 
 
 def test_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
