@@ -8,11 +8,13 @@ import shutil
 import socket
 import struct
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.kernel import libc, loop, mounts
 
-__all__ = ["leave", "memory_directory"]
+__all__ = ["leave", "memory_directory", "with_network"]
 
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000  # linux/sched.h
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # linux/sockios.h, net/if.h
@@ -21,14 +23,29 @@ LEAST_MEMORY = 12 << 30  # of the machine; with less, a work directory in memory
 SIZE = 64 << 30  # of the sparse file: as much as tests may ask for, of which they write little
 
 _held: list[loop.LoopDevice] = []  # so that the device stays for as long as the process
+_networks: list[int] = []  # the namespace that was left
 
 
 def leave() -> None:
     """Leave the mounts, and the network namespace, which the lock of a run is of, to other processes."""
+    _networks.append(os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
     libc.call("unshare", CLONE_NEWNS | CLONE_NEWNET)
     mounts.mount("none", "/", flags=mounts.MS_REC | mounts.MS_PRIVATE)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:  # the browser's driver listens on lo
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP).ljust(40, b"\0"))
+
+
+@contextmanager
+def with_network() -> Iterator[None]:
+    """Be in the network namespace that was left, for a test that fetches packages."""
+    own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        for network in _networks:
+            libc.call("setns", network, CLONE_NEWNET)
+        yield
+    finally:
+        libc.call("setns", own, CLONE_NEWNET)
+        os.close(own)
 
 
 def memory_directory() -> Path | None:

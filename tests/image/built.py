@@ -78,8 +78,8 @@ def debian_recipe(layers: int) -> str:
     if layers < len(steps):
         steps = [steps[0], steps[-1]]
     for number in range(len(steps), layers - 1):
-        files = f"echo {number} > /app/$i; echo {number} > /app/{number}/$i"
-        steps.append(f"RUN mkdir -p /app/{number} && for i in $(seq 20); do {files}; done")
+        files = f"echo {number} > /app/$i; echo {number} > /app/of-{number}/$i"
+        steps.append(f"RUN mkdir -p /app/of-{number} && for i in $(seq 20); do {files}; done")
     return "\n".join(["FROM scratch", "ADD base.tar /", *steps[: layers - 1]])
 
 

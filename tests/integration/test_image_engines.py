@@ -21,6 +21,7 @@ from bench.host.packages import find_program
 from bench.image import blobs, source
 from bench.layers.content import File
 from bench.measure.inventory import take
+from tests.apart import with_network
 from tests.host.isolated import isolated
 from tests.image.built import BIG, DUPLICATE, OWNED, build, debian_recipe, facts
 from tests.image.chains import layers_of
@@ -65,9 +66,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("debootstrap is not installed; apt-get install debootstrap")
     place = Path(tempfile.mkdtemp(dir="/var/tmp"))
     try:
-        subprocess.run(
-            ["debootstrap", "--variant=minbase", "bookworm", place / "root"], check=True, capture_output=True
-        )
+        with with_network():
+            subprocess.run(["debootstrap", "--variant=minbase", "bookworm", place / "root"], check=True)
         packed = tmp_path_factory.mktemp("debian") / "base.tar"
         subprocess.run(["tar", "-C", place / "root", "-cf", packed, "."], check=True)
     finally:
@@ -87,7 +87,8 @@ def test_a_debian_image_is_what_engines_make_of_it(layers: int, base: Path, plac
             builder = Podman(volume.path / "builder", "overlay")
             builder.start()
             (volume.path / "base.tar").write_bytes(base.read_bytes())
-            archives = build(builder, own, debian_recipe(layers), volume.path / "base.tar")
+            with with_network():
+                archives = build(builder, own, debian_recipe(layers), volume.path / "base.tar")
             shutil.rmtree(volume.path / "builder")
             with source.opened(str(archives["oci-archive"]), place) as image:
                 assert len(image.layers) == layers
