@@ -232,12 +232,12 @@ def byte_facts(inventory: Inventory) -> Iterator[tuple[str, str]]:
     for copy in inventory.copied:
         changed[" and ".join(copy.changed)] += 1
     differ = [
-        f"{count:,} in {what}" if what else f"{count:,} in nothing that is kept"
+        f"{count:,} {'differ' if count > 1 else 'differs'} in {what or 'nothing that is kept'}"
         for what, count in sorted(changed.items(), key=lambda item: -item[1])[:3]
     ]
     yield "hidden by later layers", f"{format_size(inventory.hidden_bytes)} in {len(inventory.hidden):,} files"
     copies = f"{format_size(inventory.copied_bytes)} in {len(inventory.copied):,} files"
-    yield "copies without a change", f"{copies}{f' that differ {joined}' if (joined := ', '.join(differ)) else ''}"
+    yield "copies without a change", ": ".join(filter(None, (copies, ", ".join(differ))))
     alike = sum(len(group.places) for group in inventory.alike)
     yield "alike in several layers", f"{format_size(inventory.alike_bytes)} to spare in {alike:,} files"
 
@@ -265,8 +265,10 @@ def command_of(layer: LayerCount, most: int) -> str:
 def _costs(found: Sequence[Cost]) -> Iterator[str]:
     against, rows = table(found)
     printed = _table("", "on", "as built", *against, "plain directory")
+    above = ""
     for label, volume, built, cells, plain in rows:
-        printed.add_row(*map(Text, (label, volume, built, *cells, plain)))
+        printed.add_row(*map(Text, ("" if label == above else label, volume, built, *cells, plain)))
+        above = label
     if found:
         yield from _printed(printed)
         yield ""
@@ -277,10 +279,12 @@ Row = tuple[str, str, str, list[str], str]
 
 
 def table(found: Sequence[Cost]) -> tuple[list[str], list[Row]]:
-    """Return what the image is compared with, and a row an operation and volume."""
+    """Return what the image is compared with, and a row an operation and volume, those of one operation together."""
     against = list(dict.fromkeys(cost.against for cost in found))
     rows: list[Row] = []
-    for key in dict.fromkeys((cost.label, cost.volume) for cost in found):
+    labels = list(dict.fromkeys(cost.label for cost in found))
+    keys = dict.fromkeys((cost.label, cost.volume) for cost in found)
+    for key in sorted(keys, key=lambda key: labels.index(key[0])):
         own = {cost.against: cost for cost in found if (cost.label, cost.volume) == key}
         first = next(iter(own.values()))
         cells = [_cell(own[name]) if name in own else "–" for name in against]

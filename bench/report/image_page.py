@@ -6,6 +6,8 @@ import html
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +80,7 @@ def _context(run: Run, inventory: Inventory, found: Sequence[Cost], target: Path
         "warnings": [*run.provenance.warnings, *run.warnings],
         "failures": list(image.failures(found)),
         "against": against,
-        "rows": rows,
+        "operations": [(label, list(own)) for label, own in groupby(rows, key=itemgetter(0))],
         "counted": list(image.counted(inventory)),
         "measured": list(image.measured(found)),
         "facts": list(image.byte_facts(inventory)),

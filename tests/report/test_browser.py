@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench import discovery
+from bench.report import image_page
 from bench.report.page import render
 from bench.selftest.page import publish
 from bench.store.reader import load
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 WIDE = {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+PRINTED = 717  # CSS pixels of a sheet of A4 within the browser's margins
 DRAWN_WITHIN = 60.0
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -68,7 +70,12 @@ def trust(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ).page
 
 
-@pytest.fixture(params=["page", "trust"])
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return image_page.publish(load(ROOT / "results/image"), tmp_path_factory.mktemp("images")).page
+
+
+@pytest.fixture(params=["page", "trust", "image"])
 def any_page(request: pytest.FixtureRequest) -> Path:
     found: Path = request.getfixturevalue(request.param)
     return found
@@ -92,7 +99,7 @@ def test_every_chart_is_drawn_without_an_error_or_a_request(browser: Any, any_pa
     browser.execute_script("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
     time.sleep(1)
     points = browser.execute_script(
-        "return [...document.querySelectorAll('.plot')].map((plot) => plot.querySelectorAll('.point').length)"
+        "return [...document.querySelectorAll('.plot')].map((plot) => plot.querySelectorAll('.point, .slice').length)"
     )
     assert points
     assert all(points)
@@ -115,6 +122,22 @@ def test_a_phone_does_not_scroll_sideways(browser: Any, any_page: Path) -> None:
     show(browser, any_page, phone=True)
     width = browser.execute_script("return document.documentElement.scrollWidth")
     assert width <= PHONE["width"]
+
+
+@pytest.mark.parametrize(("width", "media"), [(WIDE["width"], "screen"), (PRINTED, "print")])
+def test_all_verdicts_on_an_image_are_in_sight(browser: Any, image: Path, width: int, media: str) -> None:
+    show(browser, image)
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**WIDE, "width": width})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media})
+    try:
+        ends = browser.execute_script(
+            "return [...document.querySelectorAll('.verdicts td')].map((cell) => cell.getBoundingClientRect())"
+        )
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert ends
+    assert max(end["right"] for end in ends) <= width
+    assert media == "print" or max(end["bottom"] for end in ends) <= WIDE["height"]
 
 
 @pytest.fixture(scope="module")

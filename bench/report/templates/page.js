@@ -121,7 +121,7 @@
     }
     plots.forEach(draw);
     for (const plot of plots) {
-      const beside = Number(plot.closest(".panels")?.style.getPropertyValue("--beside") ?? 2);
+      const beside = Number(getComputedStyle(plot).getPropertyValue("--beside") || 2);
       Plotly.relayout(plot, { ...colours(), autosize: false, width: PRINT_WIDTH / beside - PRINT_GAP });
     }
   });
