@@ -120,7 +120,9 @@ def _measure(
     if rootless:
         counted.notes.append("as an ordinary user: built without owners, devices and attributes of the system")
     volumes = listed(params["volume"], str) or ((DIRECTORY_VOLUME,) if rootless else VOLUMES)
-    procedure = compare.procedure_of(ALPHA, params["delta"], fix="see `python -m bench image --help`")
+    procedure = compare.procedure_of(
+        ALPHA, params["delta"], looks=imaging.LOOKS, fix="see `python -m bench image --help`"
+    )
     drivers = ("overlay2", *params["drivers"])
     comparisons = imaging.comparisons_of(keys, drivers, volumes, procedure, rootless=rootless)
     plan = compare.plan_of(comparisons, seed=params["seed"], budget=seconds, rootless=rootless)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,10 +28,10 @@ from bench.scenario.contract import Scenario
 from bench.stats.paired import LOOKS, Decision, Procedure, Word, judge
 from bench.store.records import Compares, Side
 
-__all__ = ["FIRST_SHARE", "SIDES", "Compare", "Comparison", "make", "observe_pair", "plan_of", "procedure_of"]
+__all__ = ["SIDES", "Compare", "Comparison", "make", "observe_pair", "plan_of", "procedure_of"]
 
 SIDES = ("a", "b", "control a", "control b")  # the parameter `side` of a row
-FIRST_SHARE = 0.6  # of the time is for the first set-up; the rest is for confirming findings
+CONFIRMING = 1.5  # times what a finding took is kept for confirming it
 SETUPS = (1, 2)
 MOST = 100_000  # maximum of a number such as `deletions`: a larger layer takes longer to build than to compare
 ALPHA_LEAST = 1e-9  # for less, 1 - alpha rounds to 1; and no measurement is that certain
@@ -93,12 +93,14 @@ class Comparison:
         )
 
 
-def procedure_of(alpha: float, delta: float, pairs: int | None = None, *, fix: str = "") -> Procedure:
-    """Return the procedure with these numbers; raises BenchError, with `fix`, if they are invalid."""
+def procedure_of(
+    alpha: float, delta: float, pairs: int | None = None, *, looks: Sequence[int] = LOOKS, fix: str = ""
+) -> Procedure:
+    """Return the procedure with these numbers, of `looks` those below `pairs`; raises BenchError, with `fix`."""
     fix = fix or "see `python -m bench ab --help`"
     if 0 < alpha < ALPHA_LEAST:
         raise BenchError(f"alpha is {alpha:g}", why=f"it must be at least {ALPHA_LEAST:g}", fix=fix)
-    looks = LOOKS if pairs is None else (*(look for look in LOOKS if look < pairs), pairs)
+    looks = tuple(looks) if pairs is None else (*(look for look in looks if look < pairs), pairs)
     try:
         return Procedure(alpha, delta, looks)
     except ValueError as error:
@@ -195,6 +197,7 @@ class _State:
 
     pairs: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: {"a": [], "control a": []})
     blocks: int = 0
+    seconds: float = 0.0
     decision: Decision | None = None
 
     def ended(self, procedure: Procedure) -> bool:
@@ -211,51 +214,66 @@ class Compare:
 
     def __call__(self, shop: Workshop) -> Mapping[str, Any]:
         """Measure until all comparisons are decided or the time is up."""
-        start = time.monotonic()
-        first = start + FIRST_SHARE * (shop.deadline - start)
         undecided, seconds = list(self.comparisons), []
-        for setup, enough in zip(SETUPS, (first, shop.deadline), strict=True):
+        for setup in SETUPS:
             if not undecided:
                 break
             began = time.monotonic()
-            request = replace(self.plan.request, seed=self.plan.request.seed + setup - 1)  # other content, other orders
-            with shop.runner(replace(self.plan, request=request)) as runner:
-                runner.build()
-                states = _measure(runner, undecided, setup, enough, shop.deadline)
+            states = self._measured(shop, undecided, setup)
             seconds.append(round(time.monotonic() - began, 3))
             undecided = [comparison for comparison in undecided if _has_finding(states[comparison.number])]
         return {"setup_seconds": seconds}
+
+    def _measured(self, shop: Workshop, comparisons: Sequence[Comparison], setup: int) -> Mapping[int, _State]:
+        """Measure on new volumes; return what was measured."""
+        states = {comparison.number: _State() for comparison in comparisons}
+        request = replace(self.plan.request, seed=self.plan.request.seed + setup - 1)  # other content, other orders
+        began = time.monotonic()
+        with shop.runner(replace(self.plan, request=request)) as runner:
+            runner.build()
+            building = time.monotonic() - began
+            if setup == SETUPS[0]:
+                _measure(runner, comparisons, setup, states, lambda: shop.deadline - _reserve(states, building))
+            else:  # one after the other, so that some are confirmed if not all can be
+                for comparison in comparisons:
+                    _measure(runner, [comparison], setup, states, lambda: shop.deadline)
+        return states
 
 
 def _has_finding(state: _State) -> bool:
     return state.decision is not None and state.decision.word in {Word.SLOWER, Word.FASTER}
 
 
+def _reserve(states: Mapping[int, _State], building: float) -> float:
+    """Return the seconds that confirming the findings may take: none if nothing was found."""
+    found = [state.seconds for state in states.values() if _has_finding(state)]
+    return building + CONFIRMING * sum(found) if found else 0.0
+
+
 def _measure(
-    runner: Runner, comparisons: Sequence[Comparison], setup: int, enough: float, last: float
-) -> Mapping[int, _State]:
-    """Run blocks of the comparisons in turn until each has ended, or until the time when it is `enough`.
+    runner: Runner,
+    comparisons: Sequence[Comparison],
+    setup: int,
+    states: Mapping[int, _State],
+    end: Callable[[], float],
+) -> None:
+    """Run blocks of the comparisons in turn until each has ended, or until the moment `end`, which may move.
 
-    With nothing found by then, which would need the time to be confirmed, it goes on until the `last` moment.
+    That they take turns means that they find what they find at one time, so the moment is looked at once in a round.
     """
-    states = {comparison.number: _State() for comparison in comparisons}
-    for comparison in _turns(comparisons, states):
-        if (now := time.monotonic()) > enough and (now > last or any(map(_has_finding, states.values()))):
-            break
-        state = states[comparison.number]
-        _block(runner, comparison, setup, state)
-        pairs = state.pairs["a"]
-        if len(pairs) in comparison.procedure.looks:
-            a, b = zip(*pairs, strict=True)
-            state.decision = judge(a, b, comparison.procedure)
-    return states
-
-
-def _turns(comparisons: Sequence[Comparison], states: Mapping[int, _State]) -> Iterator[Comparison]:
-    """Yield the comparisons that have not ended, in turn."""
     running = list(comparisons)
-    while running:
-        yield from running
+    while running and time.monotonic() <= (until := end()):
+        for comparison in running:
+            state = states[comparison.number]
+            began = time.monotonic()
+            if began > until:
+                return
+            _block(runner, comparison, setup, state)
+            pairs = state.pairs["a"]
+            if len(pairs) in comparison.procedure.looks:
+                a, b = zip(*pairs, strict=True)
+                state.decision = judge(a, b, comparison.procedure)
+            state.seconds += time.monotonic() - began
         running = [entry for entry in running if not states[entry.number].ended(entry.procedure)]
 
 

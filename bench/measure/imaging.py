@@ -13,9 +13,10 @@ from bench.measure.support import arm_support, cell_support
 from bench.model import NATIVE, Arm, Cell, Temperature
 from bench.stats.paired import Procedure
 
-__all__ = ["Against", "comparisons_of"]
+__all__ = ["LOOKS", "Against", "comparisons_of"]
 
 SCENARIO = "image"
+LOOKS = (8, 16, 32, 64, 128, 256)  # pairs; a command may take a second, and 8 pairs are the fewest that can tell
 CONTROL_EVERY = 4  # blocks: pairs are worth more than pairs of the control
 PLAIN = (("copy", "off"),)  # options of the plain directory, which is too large to be copied for each unit
 # By operation, the temperatures at which layers can matter: a hot lookup costs the same whatever the layers.

@@ -367,3 +367,38 @@ def test_a_deadline_that_is_over_measures_nothing(measured: Callable[..., dict[s
     shop = Shop(equal, deadline=time.monotonic() - 1)
     measured(shop)
     assert shop.rows == []
+
+
+def test_what_was_found_early_leaves_time_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour for all; a unit takes a minute. What was found is confirmed within what is kept for it."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(discovery, "scenarios", lambda: {"recorded": recording_scenario([])})
+
+    def minute(side: str, setup: int, block: int) -> float:
+        nonlocal now
+        now += 60
+        return slower(1.2, FIRST, FRESH)(side, setup, block)
+
+    shop = Shop(minute, deadline=200 * 60)
+    found, unknown = comparison(0), comparison(1, metric="absent")
+    Compare([found, unknown], Plan(Request(seed=7)))(cast("Workshop", shop))
+    assert (shop.blocks(FIRST, 0), shop.blocks(FRESH, 0)) == (12, 12)
+    minutes = len(SIDES) * (12 + 12 + shop.blocks(FIRST, 1))
+    assert 200 - len(SIDES) * 12 * 0.5 - 2 * len(SIDES) <= minutes <= 200
+
+
+def test_where_time_is_short_some_findings_are_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(discovery, "scenarios", lambda: {"recorded": recording_scenario([])})
+
+    def minute(side: str, setup: int, block: int) -> float:
+        nonlocal now
+        now += 60
+        return slower(1.2, FIRST, FRESH)(side, setup, block)
+
+    shop = Shop(minute, deadline=3 * len(SIDES) * 12 * 60)
+    Compare([comparison(0), comparison(1)], Plan(Request(seed=7)))(cast("Workshop", shop))
+    assert [shop.blocks(FIRST, number) for number in (0, 1)] == [12, 12]
+    assert shop.blocks(FRESH, 0) == 12
