@@ -17,7 +17,8 @@ __all__ = ["LOOKS", "Against", "comparisons_of"]
 
 SCENARIO = "image"
 LOOKS = (8, 16, 32, 64, 128, 256)  # pairs; a command may take a second, and 8 pairs are the fewest that can tell
-CONTROL_EVERY = 4  # blocks: pairs are worth more than pairs of the control
+CONTROL_EVERY = 2  # blocks: pairs are worth more than pairs of the control
+LONG_CONTROL_EVERY = 4  # where a unit of the control takes as long as one of the image
 PLAIN = (("copy", "off"),)  # options of the plain directory, which is too large to be copied for each unit
 # By operation, the temperatures at which layers can matter: a hot lookup costs the same whatever the layers.
 TEMPERATURES: Mapping[str, tuple[Temperature, ...]] = {
@@ -56,7 +57,7 @@ def comparisons_of(
                 a, b = (_cell(side, volume, operation, temperature, rootless=rootless) for side in (whole, other))
                 if operation == "mount" and NATIVE in (a.arm.driver, b.arm.driver):
                     continue
-                control = a.arm if operation in {"mount", "run"} else Arm(NATIVE, a.arm.volume, PLAIN)
+                own = operation in {"mount", "run"}  # which have no plain directory beside them
                 comparisons.append(
                     Comparison(
                         len(comparisons),
@@ -65,8 +66,8 @@ def comparisons_of(
                         a,
                         b,
                         procedure,
-                        control=control,
-                        control_every=CONTROL_EVERY,
+                        control=a.arm if own else Arm(NATIVE, a.arm.volume, PLAIN),
+                        control_every=LONG_CONTROL_EVERY if own else CONTROL_EVERY,
                     )
                 )
     return comparisons

@@ -116,15 +116,15 @@ def _cost(run: Run, record: Any, answer: Compared) -> Cost:
 
 
 def _so_far(run: Run, record: Any, answer: Compared) -> str:
-    first, second = _pairs(run, record, answer, ("a", "b"))
+    first, second = _pairs(run, record, answer, 1, ("a", "b"))
     return ratio(second, first).text("×") if len(first) >= FEWEST else ""
 
 
-def _pairs(run: Run, record: Any, answer: Compared, sides: tuple[str, str]) -> tuple[Floats, Floats]:
-    """Return the times of both sides in the first set-up, by pair."""
+def _pairs(run: Run, record: Any, answer: Compared, setup: int, sides: tuple[str, str]) -> tuple[Floats, Floats]:
+    """Return the times of both sides in a set-up, by pair."""
     times = run.times
     rows = times[(times["comparison"] == answer.number) & (times["metric"] == record.metric)]
-    return paired_times(rows[rows["setup"] == 1], *sides)
+    return paired_times(rows[rows["setup"] == setup], *sides)
 
 
 def _failure(run: Run, answer: Compared) -> str:
@@ -135,9 +135,10 @@ def _failure(run: Run, answer: Compared) -> str:
 
 
 def _plain(run: Run, record: Any, answer: Compared) -> Estimate | None:
-    """Return the time of the control, a plain directory."""
-    first, second = _pairs(run, record, answer, ("control a", "control b"))
-    return geometric(np.sqrt(first * second)) if len(first) else None
+    """Return the time of the control, a plain directory, in both set-ups."""
+    pairs = [_pairs(run, record, answer, setup, ("control a", "control b")) for setup in (1, 2)]
+    times = np.concatenate([np.sqrt(first * second) for first, second in pairs])
+    return geometric(times) if len(times) else None
 
 
 def advice(inventory: Inventory, found: Sequence[Cost]) -> list[str]:
