@@ -82,8 +82,8 @@ class Runner:
         scheduler = schedule.Schedule(self.plan.cells, weights)
         steering = self.steering
         for name, blocks in self.finished.items():
-            for _ in range(blocks):
-                scheduler.ran(name, 0.0)
+            for number in range(blocks):
+                scheduler.ran(schedule.NextBlock(name, number, True), 0.0)
         while (
             chosen := scheduler.next(
                 self.deadline - time.monotonic(), steering.gains(scheduler.begun) if steering else schedule.NO_GAINS
@@ -99,7 +99,7 @@ class Runner:
                     return scheduler.begun
                 self.listener.unit(cell, block, self.sequence, self.deadline - time.monotonic())
                 self.observe(scenarios[name], cell, block)
-            scheduler.ran(name, time.monotonic() - start)
+            scheduler.ran(chosen, time.monotonic() - start)
             if steering:
                 steering.look(name, scheduler.begun[name])
                 self.listener.figures(steering.words)

@@ -37,7 +37,7 @@ def grids(profile: str) -> Iterable[Grid]:
     """Numbers of files in the image; the changes are the same."""
     if profile == "quick":  # a unit takes a second and is timed for a twentieth of it
         return
-    counts = (500, TYPICAL, 8000) if profile == "standard" else (500, TYPICAL, 8000, 32_000)
+    counts = (500, TYPICAL, 4000) if profile == "standard" else (500, TYPICAL, 8000, 32_000)
     # A block of all drivers and engines took six minutes, so a standard run has the laws of overlay2 and no engine.
     wide = profile == "full"
     yield Grid(

@@ -14,7 +14,7 @@ from bench.layers.content import Directory, File, Layer, read_equals
 from bench.model import Temperature
 from bench.scenario.clock import accesses, passes
 from bench.scenario.contract import Grid, Params, Point, Scenario, Unit
-from scenarios.lookup.reading import HOT_PARTS, JUDGED_NAMES, MORE_NAMES, NAMES, PASSES, READING
+from scenarios.lookup.reading import DEEP, HOT_PARTS, JUDGED_NAMES, MORE_NAMES, NAMES, PASSES, READING
 
 CHAINS = 4  # nested paths, each looked up once in a unit
 NEST = ("a", "b", "c")
@@ -30,6 +30,7 @@ def grids(profile: str) -> Iterable[Grid]:
     depths, few = {"quick": (QUICK, (1, 32)), "standard": (STANDARD, (1, 32, 125))}.get(profile, (FULL, FEW))
     yield Grid(depths, tuple(Temperature), drivers=("overlay2",))
     yield Grid(few, tuple(Temperature))
+    yield Grid((1, DEEP), tuple(Temperature), drivers=("overlay2",))  # a plain directory too at the depth of the ratios
 
 
 def layer(index: int, params: Params) -> Layer:

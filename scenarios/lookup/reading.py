@@ -31,7 +31,8 @@ SPOKEN_OF = ("overlay2", "fuse-overlayfs")  # drivers in the answers; the tables
 # Conditions of the headline figures.
 COLD = {"temperature": Temperature.COLD.value}
 NEW = {"temperature": Temperature.NEW.value}
-HOT_DEEP: dict[str, Param] = {"temperature": Temperature.HOT.value, "depth": 32}
+DEEP = 32  # layers at which a lookup is held against one in a plain directory
+HOT_DEEP: dict[str, Param] = {"temperature": Temperature.HOT.value, "depth": DEEP}
 
 
 def _hot(line: Line, unit: str) -> str:
@@ -136,7 +137,7 @@ READING = Reading(
         Headline("lookup_hot_times_native", "hot lookup, times native", "×", TimesNative("bottom", HOT_DEEP)),
     ),
     glance=Glance("a lookup against the number of layers", "bottom", "depth", "temperature"),
-    costs=(Headline("lookup", "lookup", "×", TimesNative("bottom", NEW | {"depth": 32})),),
+    costs=(Headline("lookup", "lookup", "×", TimesNative("bottom", NEW | {"depth": DEEP})),),
     laws=tuple(
         Law(metric, "depth", f"{title}, {temperature}", {"temperature": temperature.value}, per_name="layer")
         for metric, title in (

@@ -59,7 +59,7 @@ def simulate(schedule: Schedule, costs: dict[str, float], budget: float) -> list
         if one is None:
             return chosen
         chosen.append((one.scenario, one.block, left))
-        schedule.ran(one.scenario, costs[one.scenario])
+        schedule.ran(one, costs[one.scenario])
         left -= costs[one.scenario]
     raise AssertionError("it does not end")
 
@@ -89,7 +89,7 @@ def test_time_is_shared_by_weight_to_within_a_block(costs: dict[str, float], wei
     for _ in range(60):
         one = schedule.next(1e9)
         assert one is not None
-        schedule.ran(one.scenario, costs[one.scenario])
+        schedule.ran(one, costs[one.scenario])
     shares = {name: schedule.spent[name] / weights[name] for name in NAMES}
     for name, other in product(NAMES, NAMES):
         # When `name` was last chosen it had had no more of its share than `other`.
@@ -118,6 +118,6 @@ def test_nothing_begins_without_time(left: float) -> None:
 
 def test_a_scenario_that_does_not_fit_makes_room_for_one_that_does() -> None:
     schedule = Schedule({"long": make_cells(1), "short": make_cells(1)}, {"long": 1.0, "short": 0.1})
-    schedule.ran("long", 10.0)
-    schedule.ran("short", 1.0)
+    schedule.ran(NextBlock("long", 0, True), 10.0)
+    schedule.ran(NextBlock("short", 0, True), 1.0)
     assert schedule.next(5.0) == NextBlock("short", 1, True)

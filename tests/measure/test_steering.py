@@ -132,9 +132,9 @@ def test_others_than_overlay2_matter_if_they_are_named(tmp_path: Path) -> None:
 def chosen(gains: dict[str, float | None], blocks: int, last: dict[str, float], share: float = 1.0) -> str | None:
     plan = make(LOOKUP)
     schedule = Schedule(dict.fromkeys(gains, plan.cells["lookup"]), dict.fromkeys(gains, 0.5))
-    for _ in range(blocks):
+    for number in range(blocks):
         for name in gains:
-            schedule.ran(name, last[name])
+            schedule.ran(NextBlock(name, number, True), last[name])
     following = schedule.next(
         100.0, {name: None if gain is None else Gain(gain, share) for name, gain in gains.items()}
     )
@@ -157,17 +157,38 @@ def test_a_block_of_few_cells_is_as_cheap_as_these() -> None:
     plan = make(LOOKUP)
     schedule = Schedule(dict.fromkeys(whole, plan.cells["lookup"]), dict.fromkeys(whole, 0.5))
     for name, seconds in whole.items():
-        schedule.ran(name, seconds)
-    assert schedule.next(90.0, {"a": Gain(0.1), "b": Gain(0.2)}) == NextBlock("a", 1, True)
-    schedule.ran("a", 10.0)
-    schedule.ran("a", 10.0)
+        schedule.ran(NextBlock(name, 0, True), seconds)
+    schedule.ran(NextBlock("a", 1, True), 10.0)
+    schedule.ran(NextBlock("a", 2, True), 10.0)
     assert schedule.next(90.0, {"a": Gain(0.01), "b": Gain(0.2)}) == NextBlock("b", 1, False)
+
+
+def test_figures_and_the_blocks_of_all_cells_share_the_time() -> None:
+    """`b` has no figures: its blocks come when those of `a` have had as much time."""
+    plan = make(LOOKUP)
+    schedule = Schedule(dict.fromkeys("ab", plan.cells["lookup"]), dict.fromkeys("ab", 0.5))
+    gains, seconds, order = {"a": Gain(0.1), "b": None}, {"a": 12.0, "b": 20.0}, []
+    while len(schedule.whole.get("b", ())) < LEAST_BLOCKS:
+        block = schedule.next(23.5, gains)
+        assert block is not None
+        order.append(block)
+        schedule.ran(block, seconds[block.scenario])
+        assert abs(schedule.figured - schedule.spared) <= sum(seconds.values())
+    assert order[0] == NextBlock("a", 0, True), "figures can be made of it"
+    assert order[1] == NextBlock("a", 1, False)
+    assert order[2] == NextBlock("b", 0, True, spare=True)
+    assert [block for block in order if block.scenario == "b"] == [
+        NextBlock("b", number, True, spare=True) for number in range(LEAST_BLOCKS)
+    ]
+    assert Schedule(
+        dict.fromkeys("ab", plan.cells["lookup"]), dict.fromkeys("ab", 0.5), {"a": 1}, whole={"a": [12.0]}
+    ).next(1000.0, gains) == NextBlock("b", 0, True, spare=True), "there is time for all"
 
 
 def test_first_blocks_that_would_take_the_time_of_others_wait_for_their_gain() -> None:
     assert chosen({"a": 0.1, "b": 0.1}, LEAST_BLOCKS - 1, {"a": 1.0, "b": 26.0}) == "a"
     assert chosen({"a": 0.1, "b": 0.1}, LEAST_BLOCKS - 1, {"a": 26.0, "b": 26.0}) == "a"
-    assert chosen({"a": 0.1, "b": None}, LEAST_BLOCKS - 1, {"a": 26.0, "b": 26.0}) == "b"
+    assert chosen({"a": 0.0, "b": None}, LEAST_BLOCKS - 1, {"a": 26.0, "b": 26.0}) == "b"
 
 
 @pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("0.05", 0.05), (" 2.5 %", 0.025)])
