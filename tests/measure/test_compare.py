@@ -369,8 +369,8 @@ def test_a_deadline_that_is_over_measures_nothing(measured: Callable[..., dict[s
     assert shop.rows == []
 
 
-def test_what_was_found_early_leaves_time_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An hour for all; a unit takes a minute. What was found is confirmed within what is kept for it."""
+def by_the_minute(monkeypatch: pytest.MonkeyPatch, minutes: int, *comparisons: Comparison) -> Shop:
+    """Measure for so many minutes, of which a unit takes one; B is slower."""
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     monkeypatch.setattr(discovery, "scenarios", lambda: {"recorded": recording_scenario([])})
@@ -380,25 +380,20 @@ def test_what_was_found_early_leaves_time_to_the_others(monkeypatch: pytest.Monk
         now += 60
         return slower(1.2, FIRST, FRESH)(side, setup, block)
 
-    shop = Shop(minute, deadline=200 * 60)
-    found, unknown = comparison(0), comparison(1, metric="absent")
-    Compare([found, unknown], Plan(Request(seed=7)))(cast("Workshop", shop))
+    shop = Shop(minute, deadline=minutes * 60)
+    Compare(comparisons, Plan(Request(seed=7)))(cast("Workshop", shop))
+    return shop
+
+
+def test_what_was_found_early_leaves_time_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was found is confirmed within what is kept for it."""
+    shop = by_the_minute(monkeypatch, 200, comparison(0), comparison(1, metric="absent"))
     assert (shop.blocks(FIRST, 0), shop.blocks(FRESH, 0)) == (12, 12)
     minutes = len(SIDES) * (12 + 12 + shop.blocks(FIRST, 1))
     assert 200 - len(SIDES) * 12 * 0.5 - 2 * len(SIDES) <= minutes <= 200
 
 
 def test_where_time_is_short_some_findings_are_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    monkeypatch.setattr(discovery, "scenarios", lambda: {"recorded": recording_scenario([])})
-
-    def minute(side: str, setup: int, block: int) -> float:
-        nonlocal now
-        now += 60
-        return slower(1.2, FIRST, FRESH)(side, setup, block)
-
-    shop = Shop(minute, deadline=3 * len(SIDES) * 12 * 60)
-    Compare([comparison(0), comparison(1)], Plan(Request(seed=7)))(cast("Workshop", shop))
+    shop = by_the_minute(monkeypatch, 3 * len(SIDES) * 12, comparison(0), comparison(1))
     assert [shop.blocks(FIRST, number) for number in (0, 1)] == [12, 12]
     assert shop.blocks(FRESH, 0) == 12
