@@ -31,7 +31,7 @@ from bench.store.records import Compares, Side
 __all__ = ["SIDES", "Compare", "Comparison", "make", "observe_pair", "plan_of", "procedure_of"]
 
 SIDES = ("a", "b", "control a", "control b")  # the parameter `side` of a row
-CONFIRMING = 1.5  # times what a finding took is kept for confirming it
+CONFIRMING = 1.5  # times what a finding took is kept for confirming it: some need the next look, of twice the pairs
 SETUPS = (1, 2)
 MOST = 100_000  # maximum of a number such as `deletions`: a larger layer takes longer to build than to compare
 ALPHA_LEAST = 1e-9  # for less, 1 - alpha rounds to 1; and no measurement is that certain

@@ -140,6 +140,6 @@ SCENARIO = Scenario(
     operate=operate,
     prove=prove,
     engines=True,
-    compared=Point("bottom", 32, Temperature.NEW),
+    compared=Point("bottom", DEEP, Temperature.NEW),
     program=program,
 )

@@ -150,7 +150,7 @@ def deep(place: Path) -> list[list[Entry]]:
 
 
 def bench(results: Path, *arguments: str) -> Run:
-    """Run a command on ext4; return its run."""
+    """Run a command on ext4, in a process that fills its volumes and waits for quiet CPUs; return its run."""
     places = ("--results", str(results), "--reports", str(results))
     command = (sys.executable, "-m", "bench", *arguments, "--volume", "ext4", *places)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
