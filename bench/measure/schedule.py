@@ -80,10 +80,9 @@ class Schedule:
             self.figured <= FIGURES_SHARE * (self.figured + self.spared) and sum(map(self._missing, gains)) > remaining
         )
         fitting: list[tuple[int, float, int, NextBlock]] = []
-        for scenario, cells in self.cells.items():
+        for scenario in self.cells:
             block = self.begun.get(scenario, 0)
-            limits = [cell.max_blocks for cell in cells]
-            if None not in limits and block >= max(limit for limit in limits if limit is not None):
+            if block >= self._most(scenario):
                 continue
             last, gain = self.last.get(scenario, 0.0), gains.get(scenario)
             share = self.spent.get(scenario, 0.0) / self.weights[scenario] if block else -1.0
@@ -106,10 +105,14 @@ class Schedule:
                 fitting.append((rank, value, len(fitting), NextBlock(scenario, block, whole, spare)))
         return min(fitting)[-1] if fitting and remaining > 0 else None
 
+    def _most(self, scenario: str) -> float:
+        """Return the number of blocks that a scenario can have."""
+        return max(math.inf if cell.max_blocks is None else cell.max_blocks for cell in self.cells[scenario])
+
     def _missing(self, scenario: str) -> float:
         """Return the seconds that the rest of a scenario's LEAST_BLOCKS will take; 0 before the first."""
         blocks = self.whole.get(scenario)
-        return max(LEAST_BLOCKS - len(blocks), 0) * blocks[-1] if blocks else 0.0
+        return max(min(LEAST_BLOCKS, self._most(scenario)) - len(blocks), 0) * blocks[-1] if blocks else 0.0
 
     def ran(self, block: NextBlock, seconds: float) -> None:
         """Record that a block took `seconds`."""
