@@ -51,6 +51,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for item in items:
                 if item.get_closest_marker(marker) is not None:
                     item.add_marker(asked)
+    for item in items:  # of one group, so that they run in one process and none waits for another
+        if _lock_of_flushes(item) is not None and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("flushes"))
     if sys.platform == "linux" and os.geteuid() == 0:
         return
     skip = pytest.mark.skip(reason="it mounts file systems, which needs root on Linux")
@@ -70,11 +73,18 @@ def _times_do_not_matter(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
         monkeypatch.setattr("bench.kernel.loop.fill", lambda descriptor, size: None)
 
 
+def _lock_of_flushes(item: pytest.Item) -> int | None:
+    """Return the lock of a test that makes zfs-fuse call sync(2), or that counts the flushes of a first write."""
+    if "zfs" in item.name:
+        return fcntl.LOCK_EX
+    counts = any(word in item.name for word in ("copy_up", "every_scenario", "flush"))
+    return fcntl.LOCK_SH if counts else None
+
+
 @pytest.fixture(autouse=True)
 def _syncs_and_counts_of_flushes_apart(request: pytest.FixtureRequest) -> Iterator[None]:
     """Have no sync(2) of zfs-fuse while another process counts the flushes of a first write: it flushes all devices."""
-    name = request.node.name
-    how = fcntl.LOCK_EX if "zfs" in name else fcntl.LOCK_SH if "copy_up" in name or "flush" in name else None
+    how = _lock_of_flushes(request.node)
     if how is None:
         yield
         return

@@ -51,11 +51,12 @@ def test_ab_tells_that_no_fsync_is_faster(bench: Bench, options: tuple[str, ...]
 @pytest.mark.root
 def test_ab_that_does_not_come_to_an_answer_ends_with_3_and_gate_reads_its_rows(bench: Bench) -> None:
     require(volume="ext4", driver="overlay2")
-    done = bench("ab", *SAME_ARM, "--scenario", "copy_up", "--delta", "1e-6", "--pairs", "6")
+    limits = ("--delta", "1e-6", "--pairs", "10", "--alpha", "0.002")  # at 5 %, one in 20 equal arms is a finding
+    done = bench("ab", *SAME_ARM, "--scenario", "copy_up", *limits)
     assert done.status == 3, done
     assert "  inconclusive: " in done.out
     assert "  control: a plain directory beside itself " in done.out
-    assert " 6 pairs, in turns, in " in done.out
+    assert " 10 pairs, in turns, in " in done.out
     [run] = bench.runs()
     assert f"rows: results/{run.name}/samples.jsonl" in done.out
     judged = bench("gate", run.name)

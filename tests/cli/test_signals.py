@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 # All cells are limited to two blocks, so that the run ends by itself and its cells can be counted.
-LIMITED = ["run", "--scenario", "inodes,limits", "--volume", "ext4", "--budget", "5m", "--depth", "1,2"]
+LIMITED = ["run", "--scenario", "inodes,limits", "--volume", "ext4", "--budget", "5m", "--depth", "1,2,4,8"]
 KEYS = ["block", "scenario", "arm", "depth", "temperature", "files"]
 STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 

@@ -44,10 +44,10 @@ def rows(directory: Path, release: str, *arguments: str) -> list[dict[str, Any]]
 
 
 def test_its_layers_hold_what_the_image_has_and_take_what_the_formula_says(tmp_path: Path, release: str) -> None:
-    arms = ("--driver", "devicemapper", "--driver", "native", "--volume", "thin-ext4", "--depth", "3,4")
-    found = rows(tmp_path, release, *arms, "--scenario", "inodes,lookup,differences")
+    arms = ("--driver", "devicemapper", "--driver", "native", "--volume", "thin-ext4", "--depth", "3")
+    found = rows(tmp_path, release, *arms, "--scenario", "inodes,lookup")
     own = [row for row in found if row["arm"] == "devicemapper@thin-ext4"]
-    assert {row["scenario"] for row in own} == {"inodes", "lookup", "differences"}
+    assert {row["scenario"] for row in own} == {"inodes", "lookup"}
     [least, *_] = [row["counters"]["bytes"] for row in own if row["scenario"] == "inodes"]
     assert least % (64 << 10) == 0
     assert {row["temperature"] for row in own if row["scenario"] == "lookup"} == {"hot", "new container", "cold"}

@@ -10,8 +10,10 @@ from bench.measure.arms import parse_driver
 from bench.volumes.base import LoopVolume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from bench.model import Support
 
 __all__ = [
     "BY_HAND",
@@ -23,6 +25,7 @@ __all__ = [
     "made",
     "own_volume",
     "require",
+    "working",
     "works",
 ]
 
@@ -52,9 +55,15 @@ def own_volume(driver: str) -> str:
     return next((volume for name, volume in own.items() if driver.endswith(name)), "ext4")
 
 
+def _support(driver: str, volume: str) -> Support:
+    """Tell whether a driver, perhaps with options, works here on a volume."""
+    name, options = parse_driver(driver)
+    return discovery.driver(name)(dict(options)).probe(discovery.volume(volume))
+
+
 def works(driver: str, volume: str) -> bool:
     """Tell whether a driver works here on a volume."""
-    return discovery.driver(driver)().probe(discovery.volume(volume)).ok
+    return _support(driver, volume).ok
 
 
 def require(*, volume: str = "", driver: str = "") -> None:
@@ -63,11 +72,19 @@ def require(*, volume: str = "", driver: str = "") -> None:
 
     if volume and not (support := discovery.volume(volume).probe()).ok:
         pytest.skip(f"{volume}: {support.reason}")
-    if driver:
-        name, options = parse_driver(driver)
-        support = discovery.driver(name)(dict(options)).probe(discovery.volume(volume or "ext4"))
-        if not support.ok:
-            pytest.skip(f"{driver}: {support.reason}")
+    if driver and not (support := _support(driver, volume or "ext4")).ok:
+        pytest.skip(f"{driver}: {support.reason}")
+
+
+def working(drivers: Iterable[str], volume: str) -> list[str]:
+    """Return the drivers, perhaps with options, that work on a volume; skip the test, with the reason, if none does."""
+    support = {driver: _support(driver, volume) for driver in drivers}
+    found = [driver for driver, of_driver in support.items() if of_driver.ok]
+    if not found:
+        import pytest
+
+        pytest.skip("; ".join(f"{driver}: {of_driver.reason}" for driver, of_driver in support.items()))
+    return found
 
 
 def device_reads(volume: LoopVolume) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.xdist_group("nobody")]  # who has one /tmp
-RUN = ["run", "--scenario", "lookup,whiteouts", "--depth", "1,2", "--budget", "6s"]
+RUN = ["run", "--scenario", "lookup,whiteouts", "--depth", "1,2", "--budget", "4s"]
 GONE_WITHIN = 30.0  # a directory that another command made for itself
 START_SECONDS = 30.0  # within which a run has its first row
 
@@ -150,7 +150,7 @@ def test_what_a_kill_left_is_cleaned(nobody: Nobody) -> None:
 
 def test_he_compares_two_arms(nobody: Nobody) -> None:
     with nobody.nothing_left(results=True):
-        done = nobody("ab", "native@dir", "overlay2@dir", "--scenario", "whiteouts", "--pairs", "12", "--budget", "20s")
+        done = nobody("ab", "native@dir", "overlay2@dir", "--scenario", "whiteouts", "--pairs", "12", "--budget", "12s")
     assert done.status in {0, 3}, done
     assert "whiteouts unlink: overlay2@dir against native@dir" in done.out
     [run] = nobody.runs()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bench.drivers.base import Driver
     from bench.measure.plan import Plan
 
+pytestmark = pytest.mark.xdist_group("plans")  # whose chains of layers are made once a process
 VOLUMES = ("ext4", "xfs", "xfs-noreflink")
 OWN = ("btrfs", "zfs", "devicemapper")  # drivers of one volume each
 SMALL: dict[str, Any] = {"scenarios": ("copy_up",), "volumes": ("ext4",), "drivers": ("overlay2",)}

@@ -41,7 +41,7 @@ def serve(place: Path) -> int:
             elif line.strip() == "count":
                 print(volume.usage().inodes, flush=True)
             else:
-                shutil.rmtree(home)
+                shutil.rmtree(home, ignore_errors=not home.exists())
                 volume.sync()
                 print("removed", flush=True)
     return 0

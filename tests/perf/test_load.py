@@ -13,7 +13,7 @@ from tests.perf.conftest import CELLS, COUNTERS, METRICS, UNITS
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("perf")]  # whose run is written once
 
 
 @pytest.fixture(scope="module")

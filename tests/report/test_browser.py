@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bench.reading.contract import Reading
     from bench.store.reader import Run
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]  # one of them, and each page made once
 
 ROOT = Path(__file__).parents[2]
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}

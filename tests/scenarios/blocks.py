@@ -18,7 +18,7 @@ from bench.scenario import reference
 from tests.measure.fakes import FOREVER, Quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from bench.model import Sample
@@ -73,9 +73,10 @@ def one_block(plan: Plan, place: Path, keep: Callable[[Cell], bool] = lambda cel
 
 def thinned(cell: Cell) -> bool:
     """Leave out what only takes longer: more deletions, or files, show nothing new."""
-    return int(cell.values.get("deletions", 0)) <= 1000 and int(cell.values.get("files", 0)) <= 2000
+    return int(cell.values.get("deletions", 0)) <= 1000 and int(cell.values.get("files", 0)) <= 500
 
 
-def small(scenario: str, volume: str, *drivers: str, **rest: Any) -> Plan:
+def small(scenario: str | Sequence[str], volume: str, *drivers: str, **rest: Any) -> Plan:
+    scenarios = (scenario,) if isinstance(scenario, str) else tuple(scenario)
     values: dict[str, Any] = {"depths": DEPTHS, "sizes": SIZES, **rest}
-    return make(Request(scenarios=(scenario,), volumes=(volume,), drivers=drivers, seed=3, **values))
+    return make(Request(scenarios=scenarios, volumes=(volume,), drivers=drivers, seed=3, **values))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +21,7 @@ from bench.model import Cell, Temperature, parse_size
 from scenarios.copy_up import measure as copy_up
 from scenarios.copy_up.reading import FILES
 from tests.host.isolated import isolated
-from tests.integration.places import BY_HAND, LOOPED, own_volume, require, works
+from tests.integration.places import BY_HAND, LOOPED, own_volume, require, working, works
 from tests.measure.fakes import FOREVER, Quiet
 from tests.scenarios.blocks import one_block, small, thinned
 
@@ -70,42 +71,53 @@ def test_it_runs_without_an_error_or_a_mismatch(scenario: str, volume: str, plac
 
 
 OTHERS = [name for name in BY_HAND if discovery.driver(name).profile != "quick"]
+EVERY = [name for name in SCENARIOS if name not in {"limits", "harness", "mounting", "types"}]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OTHERS)
-@pytest.mark.parametrize(
-    "scenario", [name for name in SCENARIOS if name not in {"limits", "harness", "mounting", "types"}]
-)
-def test_it_runs_on_the_drivers_of_other_profiles(scenario: str, name: str, place: Path) -> None:
-    volume = own_volume(name)
-    require(volume=volume, driver=name)
-    if discovery.scenario(scenario).changes and not discovery.driver(name).copies_on_write:
-        with pytest.raises(BenchError, match=f"{name} has no copy-on-write"):
-            small(scenario, volume, name, profile=profile_of(scenario))
-        return
-    plan = small(scenario, volume, name, profile=profile_of(scenario))
-    assert {cell.arm.driver for cell in plan.cells[scenario]} == {"native", name}
+@pytest.mark.parametrize("volume", sorted({own_volume(name) for name in OTHERS}))
+def test_every_scenario_runs_on_the_drivers_of_other_profiles(volume: str, place: Path) -> None:
+    require(volume=volume)
+    drivers = working([name for name in OTHERS if own_volume(name) == volume], volume)
+    plan = small(EVERY, volume, *drivers)
+    wanted = {
+        (scenario, name)
+        for scenario, name in product(EVERY, drivers)
+        if discovery.driver(name).copies_on_write or not discovery.scenario(scenario).changes
+    }
+    native = {(scenario, "native") for scenario in EVERY}
+    planned = {(cell.scenario, cell.arm.driver) for cell in plan.all_cells}
+    assert planned == wanted | native
 
     def work() -> None:
         # native on the volumes of the quick profile is in the test above
-        block = one_block(plan, place, lambda cell: thinned(cell) and (cell.arm.driver == name or volume not in LOOPED))
-        assert {sample.arm.driver for sample in block.samples} == ({name} if volume in LOOPED else {"native", name})
+        keep_native = volume not in LOOPED
+        block = one_block(plan, place, lambda cell: thinned(cell) and (cell.arm.driver in drivers or keep_native))
+        seen = {(sample.scenario, sample.arm.driver) for sample in block.samples}
+        assert seen == wanted | (native if keep_native else set())
         block.check()
         assert block.problems == []
 
     isolated(work)
 
 
-@pytest.mark.parametrize("scenario", ["copy_up", "inodes", "lookup", "whiteouts"])
-def test_every_driver_runs_on_btrfs(scenario: str, place: Path) -> None:
+@pytest.mark.parametrize("scenario", [name for name in EVERY if discovery.scenario(name).changes])
+def test_a_scenario_that_changes_files_is_refused_where_nothing_copies_on_write(scenario: str) -> None:
+    require(volume="ext4", driver="mergerfs")
+    with pytest.raises(BenchError, match="mergerfs has no copy-on-write"):
+        small(scenario, "ext4", "mergerfs", profile=profile_of(scenario))
+
+
+def test_every_scenario_runs_on_every_driver_of_btrfs(place: Path) -> None:
     require(volume="btrfs")
     everywhere = [name for name in BY_HAND if works(name, "btrfs")]
-    plan = small(scenario, "btrfs", *everywhere, depths=(1, 3), profile="standard")
+    scenarios = ("copy_up", "inodes", "lookup", "whiteouts")
+    plan = small(scenarios, "btrfs", *everywhere, depths=(1, 3), profile="standard")
 
     def work() -> None:
         block = one_block(plan, place, thinned)
-        assert {"native", "overlay2", "btrfs"} <= {sample.arm.driver for sample in block.samples}
+        seen = {(sample.scenario, sample.arm.driver) for sample in block.samples}
+        assert {*product(scenarios, ("native", "overlay2", "btrfs"))} <= seen
         block.check()
 
     isolated(work)
@@ -113,36 +125,39 @@ def test_every_driver_runs_on_btrfs(scenario: str, place: Path) -> None:
 
 OPTIONS = ["metacopy=on", "volatile=on", "redirect_dir=on", "index=on", "xino=on", "nfs_export=on", "via=mount2"]
 FSYNC = ["fsync=auto", "fsync=strict", "fsync=volatile", "fsync=strict,metacopy=on"]
+TAKEN = ("copy_up", "lookup", "whiteouts")  # the scenarios of which every option may change something
 
 
-@pytest.mark.parametrize("option", [*OPTIONS, *FSYNC])
-@pytest.mark.parametrize("scenario", ["copy_up", "lookup", "whiteouts"])
-def test_it_runs_with_every_option(scenario: str, option: str, place: Path) -> None:
-    require(volume="ext4", driver=f"overlay2,{option}")
-    plan = small(scenario, "ext4", f"overlay2,{option}", depths=(2,), sizes=(4096,))
+@pytest.mark.parametrize("options", [OPTIONS, FSYNC], ids=["of overlayfs", "fsync"])
+def test_every_scenario_runs_with_every_option(options: list[str], place: Path) -> None:
+    drivers = working([f"overlay2,{option}" for option in options], "ext4")
+    plan = small(TAKEN, "ext4", *drivers, depths=(2,), sizes=(4096,))
 
     def work() -> None:
         block = one_block(plan, place, thinned)
-        assert f"overlay2,{option}@ext4" in {sample.arm.name for sample in block.samples}
+        seen = {(sample.scenario, sample.arm.name) for sample in block.samples}
+        assert {*product(TAKEN, (f"{driver}@ext4" for driver in drivers))} <= seen
         block.check()
 
     isolated(work)
 
 
-@pytest.mark.parametrize("option", FSYNC)
 @pytest.mark.parametrize("volume", ["ext4", "xfs", "xfs-noreflink", "btrfs"])
-def test_a_first_write_flushes_as_often_as_its_option_says(volume: str, option: str, place: Path) -> None:
+def test_a_first_write_flushes_as_often_as_its_option_says(volume: str, place: Path) -> None:
     """A strict one also for an empty file and after a clone; a volatile one never."""
-    require(volume=volume, driver=f"overlay2,{option}")
-    plan = small("copy_up", volume, f"overlay2,{option}", depths=(2,), sizes=(0, 4096))
+    require(volume=volume)
+    drivers = working([f"overlay2,{option}" for option in FSYNC], volume)
+    plan = small("copy_up", volume, *drivers, depths=(2,), sizes=(0, 4096))
     copies = volume in {"ext4", "xfs-noreflink"}
 
     def work() -> None:
         block = one_block(plan, place, lambda cell: cell.arm.driver == "overlay2" and cell.temperature == "hot")
         block.check()
-        seen = {(sample.params["size"], sample.counters["open_flushes"] // 12) for sample in block.samples}
-        strict, volatile = "strict" in option, "volatile" in option
-        assert seen == {(0, int(strict)), (4096, int(strict or (copies and not volatile)))}
+        for driver in drivers:
+            own = [sample for sample in block.samples if sample.arm.name == f"{driver}@{volume}"]
+            seen = {(sample.params["size"], sample.counters["open_flushes"] // 12) for sample in own}
+            strict, volatile = "strict" in driver, "volatile" in driver
+            assert seen == {(0, int(strict)), (4096, int(strict or (copies and not volatile)))}, driver
 
     isolated(work)
 
@@ -201,25 +216,21 @@ SABOTAGED = [
 ]
 
 
-@pytest.mark.parametrize("driver", sorted(BY_HAND))
 @pytest.mark.parametrize(("scenario", "sabotage", "error"), SABOTAGED)
-def test_a_driver_that_built_something_else_gives_errors_and_no_samples(
-    scenario: str, sabotage: Sabotage, error: str, driver: str, place: Path, monkeypatch: pytest.MonkeyPatch
+def test_drivers_that_built_something_else_give_errors_and_no_samples(
+    scenario: str, sabotage: Sabotage, error: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    require(volume="ext4", driver=driver)
-    if discovery.scenario(scenario).changes and not discovery.driver(driver).copies_on_write:
-        pytest.skip(f"{driver} has no copy-on-write")
-    sabotage.apply(monkeypatch, driver)
-    request = {"depths": (3,), "sizes": (8192,)}
-    plan = small(scenario, "ext4", *({driver, "overlay2"} - {"native"}), **request)
+    require(volume="ext4")
+    changes = discovery.scenario(scenario).changes
+    able = [name for name in BY_HAND if discovery.driver(name).copies_on_write or not changes]
+    drivers = {name for name in able if works(name, "ext4")}
+    for driver in drivers:
+        sabotage.apply(monkeypatch, driver)
+    plan = small(scenario, "ext4", *sorted(drivers - {"native"}), depths=(3,), sizes=(8192,))
 
     def work() -> None:
-        block = one_block(
-            plan,
-            place,
-            lambda cell: cell.arm.driver == driver and cell.temperature != Temperature.COLD and many(cell),
-        )
-        assert block.samples
+        block = one_block(plan, place, lambda cell: cell.temperature != Temperature.COLD and many(cell))
+        assert {sample.arm.driver for sample in block.samples} == drivers
         for sample in block.samples:
             assert error in sample.error, sample
             assert not sample.metrics

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,10 +23,11 @@ from bench.stats.pooled import Pool
 from bench.store.reader import Run, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bench.reading.contract import Reading
     from bench.reading.headlines import HeadlineFigure
+    from bench.stats.estimate import Estimate
 
 __all__ = ["BLOCKS", "of_ratios", "of_survey", "simulated"]
 
@@ -49,6 +51,14 @@ def skewed(random: np.random.Generator, number: int) -> Floats:
     return random.exponential(0.12, number)
 
 
+@cache
+def expected_centre(kind: Callable[[np.random.Generator, int], Floats]) -> float:
+    """Return the centre of a kind of noise, from many units of it."""
+    random = np.random.default_rng(0)
+    many = np.stack([kind(random, 2000) for _ in range(20)])
+    return float(np.mean([np.log(_estimate(np.exp(row)).value) for row in many]))
+
+
 def simulated(blocks: int, rounds: int) -> Floats:
     """Return the coverage of a cell's time, of the ratio of two and of a slope, over tails and drifts of both kinds."""
     random = np.random.default_rng(blocks)
@@ -56,8 +66,7 @@ def simulated(blocks: int, rounds: int) -> Floats:
     weights = (np.where(cells == 0, 1.0, 0.0) - np.where(cells == 1, 1.0, 0.0)) / blocks
     hits = np.zeros(3)
     for kind, drift in product((disturbed, skewed), (0.0, 0.1)):
-        many = np.stack([kind(random, 2000) for _ in range(20)])
-        centre = np.mean([Pool(np.exp(row), np.zeros(2000, int), np.arange(2000)).centres[0] for row in many])
+        centre = expected_centre(kind)
         for _ in range(rounds):
             logs = np.log(TIMES)[cells] + kind(random, len(cells)) + random.normal(0, drift, blocks)[of_block]
             pool = Pool(np.exp(logs), cells, of_block)
@@ -75,23 +84,24 @@ def simulated(blocks: int, rounds: int) -> Floats:
     return hits / (4 * rounds)
 
 
-def of_ratios(length: int) -> tuple[int, int]:
-    """Return (held, all) of the ratios of pieces of so many pairs of results/trust.
+def of_ratios(lengths: Sequence[int], every: int = 1) -> dict[int, tuple[int, int]]:
+    """Return (held, all) of the ratios of pieces of so many pairs of results/trust; of `every` so many pieces one.
 
     Of streams of eight pieces or more: the whole of a shorter one is not much better known than a piece.
     """
-    held = pieces = 0
+    counts = dict.fromkeys(lengths, (0, 0))
     for stream in records(load(TRUST)).streams.values():
         for a, b in stream.parts:
-            if len(a) < 8 * length:
-                continue
-            whole = _centre(a / b)
-            for start in range(0, len(a) - length + 1, length):
-                piece = Pool(
-                    a[start : start + length] / b[start : start + length], np.zeros(length, int), np.arange(length)
-                ).centre(0)
-                held, pieces = held + (piece.low <= whole <= piece.high), pieces + 1
-    return held, pieces
+            ratios = a / b
+            fitting = [length for length in lengths if len(ratios) >= 8 * length]
+            whole = _estimate(ratios).value if fitting else 0.0
+            for length in fitting:
+                starts = range(0, len(ratios) - length + 1, length * every)
+                own = [_estimate(ratios[start : start + length]) for start in starts]
+                held, pieces = counts[length]
+                held += sum(piece.low <= whole <= piece.high for piece in own)
+                counts[length] = held, pieces + len(own)
+    return counts
 
 
 def of_survey(run: Run, length: int, *, spread: bool) -> Iterator[bool]:
@@ -122,8 +132,8 @@ def _figures(run: Run, readings: Mapping[str, Reading], blocks: Iterable[int] = 
     return figures(Analysis(run, readings), readings)
 
 
-def _centre(values: Floats) -> float:
-    return Pool(values, np.zeros(len(values), int), np.arange(len(values))).centre(0).value
+def _estimate(values: Floats) -> Estimate:
+    return Pool(values, np.zeros(len(values), int), np.arange(len(values))).centre(0)
 
 
 def main() -> None:
@@ -131,8 +141,7 @@ def main() -> None:
     for blocks in BLOCKS:
         print(f"| {blocks} | " + " | ".join(f"{share:.1%}" for share in simulated(blocks, 1000)) + " |")
     run = load(Path(sys.argv[1])) if len(sys.argv) > 1 else None
-    for length in BLOCKS:
-        held, pieces = of_ratios(length)
+    for length, (held, pieces) in of_ratios(BLOCKS).items():
         cells = [f"{held / pieces:.1%} of {pieces:,}"]
         if run is not None:
             for spread in (True, False):

@@ -31,10 +31,11 @@ def near_a_line(draw: st.DrawFn) -> Cells:
 
 
 def fitted(x: Sequence[float], times: Sequence[float], shares: Sequence[float], units: int = 3) -> Line:
-    """Fit cells of so many units, each a share above or below its time."""
+    """Fit cells of so many units, each a share above or below its time; they were measured by rising x."""
     around = np.linspace(-1, 1, units)
     values = [time * math.exp(share * step) for time, share in zip(times, shares, strict=True) for step in around]
-    pool = Pool(values, np.repeat(np.arange(len(x)), units), np.arange(len(values)))
+    blocks = (units * np.argsort(np.argsort(x))[:, np.newaxis] + np.arange(units)).ravel()
+    pool = Pool(values, np.repeat(np.arange(len(x)), units), blocks)
     made = line(pool, x)
     assert made is not None
     return made
