@@ -17,7 +17,6 @@ import pytest
 from bench.errors import BenchError
 from bench.guest import boots, image, kernels, machine
 from bench.guest.kernels import Kernel
-from bench.host.packages import find_program
 from bench.measure.request import Request
 from bench.measure.workshop import RunContext
 from bench.store.reader import load
@@ -27,18 +26,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.store.reader import Run
+    from tests.guest.conftest import Boot
 
 T = TypeVar("T")
-VERSION = "6.1"  # of Debian 12
 REQUEST = Request(scenarios=("lookup", "copy_up"), volumes=("ext4",), depths=(1, 4), sizes=(4096,))
 COMMAND = ("--scenario", "lookup,copy_up", "--volume", "ext4", "--depth", "1,4", "--size", "4KiB", "--boots", "1")
-
-
-@pytest.fixture(scope="module")
-def kernel() -> Kernel:
-    if find_program(machine.PROGRAM) is None:
-        pytest.skip(f"{machine.PROGRAM} is not installed")
-    return here(VERSION)
 
 
 def here(version: str) -> Kernel:
@@ -64,21 +56,20 @@ def metrics(run: Run) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.xdist_group("guests")
-def test_a_guest_measures_in_instructions(tmp_path: Path, kernel: Kernel) -> None:
-    run, told = measured(tmp_path, kernel)
-    assert run.provenance.complete
-    place = run.provenance.place
+def test_a_guest_measures_in_instructions(boot: Boot, kernel: Kernel) -> None:
+    provenance = boot.run.provenance
+    assert provenance.complete
+    place = provenance.place
     assert place is not None
     assert (place.kernel, place.clock, place.boots) == (kernel.release, "instructions", 1)
-    assert run.provenance.host["kernel"] == kernel.release
-    assert not (run.units["error"] != "").any()
-    assert {"native@ext4", "overlay2@ext4"} == set(run.arms)
-    rows = [json.loads(line) for line in run.samples.read_text().splitlines()]
-    assert {row["clock"] for row in rows} == {"instructions"}
-    hot = [row for row in rows if (row["scenario"], row["temperature"]) == ("lookup", "hot")]
+    assert provenance.host["kernel"] == kernel.release
+    assert {row["error"] for row in boot.rows} == {""}
+    assert {"native@ext4", "overlay2@ext4"} <= set(boot.run.arms)
+    assert {row["clock"] for row in boot.rows} == {"instructions"}
+    hot = [row for row in boot.rows if (row["scenario"], row["temperature"]) == ("lookup", "hot")]
     assert all(float(row["metrics"]["top"]) > 1000 for row in hot if "top" in row["metrics"])
-    assert {figure["unit"] for figure in told["headlines"]} <= {"instructions", "×", "1"}
-    page = next(tmp_path.glob("*.html")).read_text()
+    assert {figure["unit"] for figure in boot.told["headlines"]} <= {"instructions", "×", "1", "bytes"}
+    page = next(boot.directory.glob("*.html")).read_text()
     assert "instr." in page
     assert not re.findall(r"\d [nµm]s\b", page.partition("<script")[0])
 

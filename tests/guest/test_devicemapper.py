@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.guest import kernels, machine
 from bench.host.packages import find_program
 from bench.store.places import measured
 from bench.store.reader import load
@@ -17,16 +16,15 @@ from bench.store.reader import load
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = "6.1"  # of Debian 12
+    from bench.guest.kernels import Kernel
+    from tests.guest.conftest import Boot
+
 pytestmark = pytest.mark.xdist_group("guests")
 
 
-@pytest.fixture(scope="module")
-def release() -> str:
-    found = kernels.find(VERSION)
-    if find_program(machine.PROGRAM) is None or found is None:
-        pytest.skip(f"no {machine.PROGRAM}, or no `python -m bench kernel fetch {VERSION}`")
-    return found.release
+@pytest.fixture
+def release(kernel: Kernel) -> str:
+    return kernel.release
 
 
 def rows(directory: Path, release: str, *arguments: str) -> list[dict[str, Any]]:
@@ -43,15 +41,16 @@ def rows(directory: Path, release: str, *arguments: str) -> list[dict[str, Any]]
     return found
 
 
-def test_its_layers_hold_what_the_image_has_and_take_what_the_formula_says(tmp_path: Path, release: str) -> None:
-    arms = ("--driver", "devicemapper", "--driver", "native", "--volume", "thin-ext4", "--depth", "3")
-    found = rows(tmp_path, release, *arms, "--scenario", "inodes,lookup")
-    own = [row for row in found if row["arm"] == "devicemapper@thin-ext4"]
+def test_its_layers_hold_what_the_image_has_and_take_what_the_formula_says(boot: Boot, release: str) -> None:
+    own = [row for row in boot.rows if row["arm"] == "devicemapper@thin-ext4"]
+    assert [
+        (row["scenario"], row["error"], row["mismatches"]) for row in own if row["error"] or row["mismatches"]
+    ] == []
     assert {row["scenario"] for row in own} == {"inodes", "lookup"}
     [least, *_] = [row["counters"]["bytes"] for row in own if row["scenario"] == "inodes"]
     assert least % (64 << 10) == 0
     assert {row["temperature"] for row in own if row["scenario"] == "lookup"} == {"hot", "new container", "cold"}
-    [run] = measured(tmp_path)["devicemapper"]
+    [run] = measured(boot.directory)["devicemapper"]
     assert (run.guest, run.kernel) == (True, release)
 
 

@@ -13,12 +13,13 @@ import pytest
 from bench.store.reader import load
 from tests.cli.command import TIMEOUT, Done
 from tests.image.archives import docker, pack
-from tests.integration.nobody import Nobody
+from tests.integration.nobody import Nobody, readable_checkout
 from tests.integration.traces import processes
 from tests.layers.archives import DIRECTORY, Given, crafted, hard
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.xdist_group("nobody")]  # who has one /tmp
@@ -27,9 +28,15 @@ GONE_WITHIN = 30.0  # a directory that another command made for itself
 START_SECONDS = 30.0  # within which a run has its first row
 
 
+@pytest.fixture(scope="module")
+def code() -> Iterator[Path]:
+    with readable_checkout() as path:
+        yield path
+
+
 @pytest.fixture
-def nobody(place: Path) -> Nobody:
-    return Nobody(place)
+def nobody(place: Path, code: Path) -> Nobody:
+    return Nobody(place, code)
 
 
 def measured(nobody: Nobody, *arguments: str) -> Done:

@@ -18,7 +18,7 @@ from bench.containers.stacks import Stacks
 from bench.errors import BenchError
 from tests.cli.command import TIMEOUT
 from tests.host.isolated import isolated
-from tests.integration.nobody import Nobody
+from tests.integration.nobody import Nobody, as_him, readable_checkout
 from tests.integration.places import DRIVERS, LOOPED, require
 from tests.integration.traces import left, processes
 from tests.interop.session import Session, counted, documented, options
@@ -257,16 +257,17 @@ class Guest(Nobody):
 
     def command(self, *arguments: str, code: str = "") -> list[str]:
         where = ["--rootdir", str(self.home), "--basetemp", str(self.home / "tmp"), str(self.home)]
-        return self._as_him(self.python, "-m", "pytest", "-rA", *options(), *arguments, *where)
+        return as_him(self.python, "-m", "pytest", "-rA", *options(), *arguments, *where)
 
 
 @pytest.mark.xdist_group("nobody")
 def test_an_ordinary_user_is_skipped_with_what_root_would_add(place: Path) -> None:
-    guest = Guest(place)
-    guest.environment = {"PYTEST_ADDOPTS": "", "COLUMNS": "300"}
-    (guest.home / "test_fresh.py").write_text(FRESH)
-    with guest.nothing_left(results=True):
-        done = guest("--layer-volume", "xfs")
+    with readable_checkout() as code:
+        guest = Guest(place, code)
+        guest.environment = {"PYTEST_ADDOPTS": "", "COLUMNS": "300"}
+        (guest.home / "test_fresh.py").write_text(FRESH)
+        with guest.nothing_left(results=True):
+            done = guest("--layer-volume", "xfs")
     assert done.status == 0, done
     assert counted(done) == {"skipped": 3}, done.out
     assert "no volume xfs here: loop devices and mounts need root; run as root to add xfs volumes" in done.out
