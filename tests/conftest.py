@@ -44,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
             os.environ["BENCH_WORKDIR"] = str(directory)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for marker, what in {"boots": "boots several guests", "debian": "builds images from Debian's packages"}.items():
         if marker not in str(config.getoption("markexpr")):

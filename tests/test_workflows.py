@@ -143,3 +143,11 @@ def test_the_settings_of_the_example_are_taken(tmp_path: Path) -> None:
     config.check_scenarios(discovery.scenarios())
     assert [parse_arm(arm)[0].driver for one in config.compare for arm in (one.a, one.b)] == ["overlay2"] * 4
     assert not config.blocks("whiteouts")
+
+
+@pytest.mark.xdist_group("groups")
+def test_tests_of_one_group_run_in_one_process(request: pytest.FixtureRequest) -> None:
+    """Else they meet in /tmp and wait for locks: pytest-xdist 3.8 ignores its marks with pytest 9.2, silently."""
+    if not getattr(request.config.option, "loadgroup", False):
+        pytest.skip("they run in this process alone")
+    assert request.node.nodeid.endswith("@groups"), f"pytest-xdist does not group tests for pytest {pytest.__version__}"

@@ -40,7 +40,7 @@ def test_a_work_directory_that_runs_full_does_no_harm(bench: Bench, volume: str)
     def work() -> None:
         mounts.mount("none", bench.work, "tmpfs", options="size=700m")
         with bench.nothing_left(results=True):
-            arguments = ["--scenario", "copy_up", "--driver", "overlay2", "--volume", volume, "--budget", "6s"]
+            arguments = ["--scenario", "copy_up", "--driver", "overlay2", "--volume", volume, "--budget", "4s"]
             process = bench.start("run", *arguments, "--depth", "1", "--size", "4MiB")
             wait_for_rows(bench, process, 2)
             before = rows(bench)

@@ -1,6 +1,6 @@
 """How often intervals of 95 % hold what they should: simulated, and on pieces of real runs against the whole.
 
-`python -m tests.stats.coverage [RUN]` prints the tables of docs/method.md; RUN is a long survey.
+`python -m tests.stats.coverage [RUN]` prints the tables of docs/method.md; RUN is a long survey, or results/survey.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from bench.reading.headlines import HeadlineFigure
     from bench.stats.estimate import Estimate
 
-__all__ = ["BLOCKS", "of_ratios", "of_survey", "simulated"]
+__all__ = ["BLOCKS", "SURVEY", "of_ratios", "of_survey", "simulated"]
 
 Floats = npt.NDArray[np.float64]
 
-TRUST = Path(__file__).parents[2] / "results" / "trust"
+RESULTS = Path(__file__).parents[2] / "results"
+TRUST, SURVEY = RESULTS / "trust", RESULTS / "survey"
 BLOCKS = (3, 6, 12, 30)
 CELLS = 5
 DEPTHS = np.array([1.0, 4.0, 16.0, 64.0, 128.0])
@@ -104,8 +105,10 @@ def of_ratios(lengths: Sequence[int], every: int = 1) -> dict[int, tuple[int, in
     return counts
 
 
-def of_survey(run: Run, length: int, *, spread: bool) -> Iterator[bool]:
+def of_survey(run: Run, length: int, *, spread: bool, every: int = 1) -> Iterator[bool]:
     """Yield whether a headline figure of a piece of so many blocks of its scenario holds the whole's.
+
+    Of `every` so many pieces one is taken.
 
     `spread`: the piece's blocks are spread over the whole time, as those of a run are; else they succeed each other.
     """
@@ -115,7 +118,7 @@ def of_survey(run: Run, length: int, *, spread: bool) -> Iterator[bool]:
         whole = {(figure.headline.key, figure.arm): figure for figure in _figures(part, readings)}
         blocks = int(part.times["block"].max()) + 1
         pieces = blocks // length
-        for piece in range(pieces):
+        for piece in range(0, pieces, every):
             chosen = range(piece, pieces * length, pieces) if spread else range(piece * length, (piece + 1) * length)
             for figure in _figures(part, readings, chosen):
                 value = whole[figure.headline.key, figure.arm].estimate.value
@@ -140,13 +143,12 @@ def main() -> None:
     """Print the tables."""
     for blocks in BLOCKS:
         print(f"| {blocks} | " + " | ".join(f"{share:.1%}" for share in simulated(blocks, 1000)) + " |")
-    run = load(Path(sys.argv[1])) if len(sys.argv) > 1 else None
+    run = load(Path(sys.argv[1]) if len(sys.argv) > 1 else SURVEY)
     for length, (held, pieces) in of_ratios(BLOCKS).items():
         cells = [f"{held / pieces:.1%} of {pieces:,}"]
-        if run is not None:
-            for spread in (True, False):
-                own = list(of_survey(run, length, spread=spread))
-                cells.append(f"{np.mean(own):.1%} of {len(own):,}" if own else "–")
+        for spread in (True, False):
+            own = list(of_survey(run, length, spread=spread))
+            cells.append(f"{np.mean(own):.1%} of {len(own):,}" if own else "–")
         print(f"| {length} | " + " | ".join(cells) + " |")
 
 

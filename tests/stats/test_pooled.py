@@ -13,7 +13,8 @@ from scipy import stats
 from bench.stats.estimate import CONFIDENCE
 from bench.stats.fit import line
 from bench.stats.pooled import HUBER, OWN_FROM, Pool
-from tests.stats.coverage import CELLS, of_ratios, simulated
+from bench.store.reader import load
+from tests.stats.coverage import CELLS, SURVEY, of_ratios, of_survey, simulated
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -157,3 +158,11 @@ def test_ratios_of_real_pieces_cover_the_whole_they_are_cut_from() -> None:
     for length, (held, pieces) in of_ratios((6, 12, 30), every=4).items():
         assert pieces > 800
         assert 0.93 - 0.01 <= held / pieces <= 0.97 + 0.01, length  # 0.01: more than a standard error of 800 pieces
+
+
+@pytest.mark.slow
+def test_headline_figures_of_pieces_of_a_survey_cover_the_whole() -> None:
+    """Of a survey of ten minutes, a piece of which has blocks of all of that time, as those of a short run do."""
+    held = list(of_survey(load(SURVEY), 6, spread=True, every=4))
+    assert len(held) > 300
+    assert 0.93 <= np.mean(held) <= 0.97
