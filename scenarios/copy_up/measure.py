@@ -29,7 +29,7 @@ OPENER = f"{DIRECTORY}/opener"  # opened first: its copy_up includes that of the
 WARMER = f"{DIRECTORY}/warmer"  # prefix of files that undergo the same operations without being recorded
 OPENER_BYTES = 4096
 # Maximum of bytes besides the file's data that one copy_up writes to the device: journal or log blocks of one small
-# transaction. In results/example: 7.3 blocks per file on ext4 (median of a unit), 8 for a file of 16 MiB.
+# transaction. In results/example: 7 blocks per file on ext4 (median of a unit), up to 8 for a file of 16 MiB.
 METADATA_BYTES = 16 * BLOCK
 # The same for an fsync without data (fsync=strict): 22 blocks per file on btrfs, 8 on ext4, 1 on xfs.
 LOG_BYTES = 32 * BLOCK
