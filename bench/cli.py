@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -23,7 +22,7 @@ from bench.commands.list import list_things
 from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.setup import setup
-from bench.errors import EXIT_USAGE, BenchError
+from bench.errors import EXIT_USAGE, BenchError, as_called, program
 
 __all__ = ["cli", "main"]
 
@@ -32,7 +31,8 @@ def main() -> NoReturn:
     """Run the command line; turn errors into a message and an exit status."""
     try:
         # Not cli.main(), which exits with status 1 and no message if standard output was closed.
-        with cli.make_context(_program(), sys.argv[1:]) as context:
+        _name_as_called(cli)
+        with cli.make_context(program(), sys.argv[1:]) as context:
             status = cli.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as stop:
@@ -62,10 +62,11 @@ def main() -> NoReturn:
     sys.exit(status or 0)
 
 
-def _program() -> str:
-    """Return what the user called: the installed command, or the module."""
-    name = Path(sys.argv[0]).name
-    return name if name == "layer-bench" else "python -m bench"
+def _name_as_called(command: click.Command) -> None:
+    """Have the examples in the help of a command, and of those below it, begin as the user called it."""
+    command.help = as_called(command.help or "")
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        _name_as_called(below)
 
 
 def _silence() -> None:

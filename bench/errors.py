@@ -5,6 +5,7 @@ Anything else that reaches the top is a bug of this suite.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,9 +17,13 @@ __all__ = [
     "Interrupted",
     "LostVolumeError",
     "RefusedVolumeError",
+    "as_called",
     "nearest",
     "no_run",
+    "program",
 ]
+
+MODULE, INSTALLED = "python -m bench", "layer-bench"
 
 # The exit codes of all commands (docs/architecture.md); beside them 128 + N, where signal N stopped one.
 EXIT_REGRESSION = 1  # gate
@@ -39,7 +44,7 @@ class BenchError(Exception):
             text += f": {self.why}"
         if self.fix:
             text += f"; {self.fix}"
-        return " ".join(text.split())
+        return as_called(" ".join(text.split()))
 
 
 class RefusedVolumeError(BenchError):
@@ -59,6 +64,16 @@ class Interrupted(BaseException):
     def __init__(self, signum: int) -> None:
         self.signum = signum
         super().__init__(signum)
+
+
+def program() -> str:
+    """Return what the user called: the installed command, or the module."""
+    return INSTALLED if Path(sys.argv[0]).name == INSTALLED else MODULE
+
+
+def as_called(text: str) -> str:
+    """Return a text whose commands begin as the one that the user called."""
+    return text.replace(MODULE, program())
 
 
 def no_run(directory: Path) -> BenchError:

@@ -27,7 +27,7 @@ GOING_ON = {"resumed", "budget", "results", "reports", "workdir", "markdown", "p
 COMMAND_LINE = ParameterSource.COMMANDLINE
 
 
-@click.command()
+@click.command(short_help="Test the suite's own verdicts on this machine.")
 @click.argument("run", required=False, metavar="[RUN]")
 @click.option("--resume", "resumed", metavar="RUN", help="Go on with a run that has fewer verdicts than it asked for.")
 @click.option("--quick", is_flag=True, help="Minutes: 20 gates, 5 trials of a delay of 10 %.")
@@ -72,7 +72,7 @@ def aa(
     pack: bool,
     **params: Any,
 ) -> int:
-    """Tell how often the suite cries wolf, and how small a slowdown it finds, on this machine.
+    """Tell how often the suite raises a false alarm, and how small a slowdown it finds, on this machine.
 
     Without RUN it measures long streams of pairs of equal arms and of arms with a known difference, and cuts them
     into comparisons and gates; and some of arms that differ, in turns and one after the other.

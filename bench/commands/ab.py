@@ -22,7 +22,7 @@ __all__ = ["ab"]
 BUDGET = "2m"  # for all comparisons together
 
 
-@click.command()
+@click.command(short_help="Tell whether one arm is slower or faster than another.")
 @click.argument("a", metavar="ARM")
 @click.argument("b", metavar="ARM")
 @list_option("--scenario", metavar="NAME,…", help="Only these scenarios. [default: all whose times are compared]")

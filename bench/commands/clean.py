@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["clean"]
 
 
-@click.command()
+@click.command(short_help="Show what earlier runs left, and remove what is ours.")
 @WORKDIR
 @click.option("--dry-run", is_flag=True, help="Only say what is there.")
 @JSON

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 
-@click.command()
+@click.command(short_help="Tell what works here, and how to add what does not.")
 @WORKDIR
 @click.option(
     "--socket",

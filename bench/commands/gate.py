@@ -38,7 +38,7 @@ def OUTPUT_OPTIONS(command: Any) -> Any:  # noqa: N802  a decorator as those of 
     return command
 
 
-@click.command()
+@click.command(short_help="Judge counters and times in CI.")
 @click.argument("runs", nargs=-1, metavar="[RUN]…")
 @click.option("--baseline", type=DIRECTORY, metavar="FILE", help="Stored figures. [default: bench-baseline.json]")
 @click.option(

@@ -25,7 +25,7 @@ VOLUMES = ("ext4", "xfs")
 DIRECTORY_VOLUME = "dir"  # the only one of an ordinary user
 
 
-@click.command()
+@click.command(short_help="Tell what an image's layers hold, hide and cost.")
 @click.argument("what", metavar="IMAGE")
 @click.option("--image", "name", metavar="NAME", help="Which image, where the archive has several.")
 @click.option(

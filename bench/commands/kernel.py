@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["kernel"]
 
 
-@click.group()
+@click.group(short_help="List, fetch and remove kernels that guests boot.")
 def kernel() -> None:
     """Which kernels a guest can boot (`run --kernel`), here and in the distribution's archive.
 
@@ -29,7 +29,10 @@ def kernel() -> None:
 @kernel.command("list")
 @JSON
 def list_kernels(as_json: bool) -> None:
-    """Show the kernels on this machine and, newest of each version, those that the archive has."""
+    """Show the kernels on this machine, and those of the archive.
+
+    Of the archive the newest of each version.
+    """
     from bench.errors import BenchError
     from bench.guest import archive, kernels
 
@@ -59,7 +62,10 @@ def list_kernels(as_json: bool) -> None:
 @kernel.command()
 @click.argument("version")
 def fetch(version: str) -> None:
-    """Fetch the newest kernel of VERSION from the archive into the cache; nothing is installed."""
+    """Fetch the newest kernel of VERSION into the cache.
+
+    It comes from the distribution's archive; nothing is installed.
+    """
     from bench.guest import archive
 
     found = archive.fetch(version)
@@ -69,7 +75,10 @@ def fetch(version: str) -> None:
 @kernel.command()
 @click.argument("versions", nargs=-1)
 def clean(versions: tuple[str, ...]) -> None:
-    """Remove fetched kernels: those of VERSIONS, or all of them and the archive's lists."""
+    """Remove fetched kernels.
+
+    Those of VERSIONS; if none is given, all of them and the archive's lists.
+    """
     from bench.guest import archive, kernels
 
     for found in list(kernels.cached()):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["kernels"]
 
 
-@click.command()
+@click.command(short_help="Measure on several kernels, and compare them.")
 @click.argument("versions", nargs=-1, metavar="[KERNEL]…")
 @list_option("--scenario", metavar="NAME,…", help="These scenarios. [default: lookup,copy_up,whiteouts]")
 @list_option("--volume", metavar="NAME,…", help="These volumes. [default: ext4,xfs]")

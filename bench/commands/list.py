@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["list_things"]
 
 
-@click.command("list")
+@click.command("list", short_help="List scenarios, drivers, volumes and claims.")
 @RESULTS_OPTION
 @JSON
 def list_things(results: Path, as_json: bool) -> None:

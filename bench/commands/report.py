@@ -35,7 +35,7 @@ class Published(Protocol):
 IMAGE = "image"  # the kind of a run of the command image
 
 
-@click.command()
+@click.command(short_help="Make the page of a run.")
 @click.argument("runs", nargs=-1, metavar="[RUN]…")
 @RESULTS_OPTION
 @REPORTS_OPTION

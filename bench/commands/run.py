@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 
-@click.command()
+@click.command(short_help="Measure, and say what was found.")
 @click.option(
     "--profile", default="quick", show_default=True, help="quick (2 min), standard (14 min) or full (40 min)."
 )

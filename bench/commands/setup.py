@@ -15,7 +15,7 @@ __all__ = ["setup"]
 KERNEL = "6.1"  # of Debian 12; tests boot it
 
 
-@click.command()
+@click.command(short_help="Install the system packages that are missing.")
 @click.option("--tests", "group", flag_value="tests", help="Also what the tests need.")
 @click.option("--aa", "group", flag_value="aa", help="Also what aa asks for a second opinion.")
 @click.option("--guests", "group", flag_value="guests", help="Also what runs other kernels.")

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bench import __version__, discovery
-from bench.errors import EXIT_USAGE, BenchError, Interrupted
+from bench.errors import EXIT_USAGE, BenchError, Interrupted, as_called
 from bench.host import fingerprint, workdir
 from bench.host.leftovers import WorkDirectory
 from bench.kernel import mounts, namespaces
@@ -337,4 +337,4 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _print(text: str) -> None:
-    print(f"bench: {text}", file=sys.stderr, flush=True)
+    print(f"bench: {as_called(text)}", file=sys.stderr, flush=True)

@@ -31,3 +31,4 @@ def test_examples_are_lines_of_their_own(command: tuple[str, ...]) -> None:
     assert all(line.count("python -m bench") == 1 for line in examples)
     if "Examples:" in done.output:
         assert examples
+    assert not any(line.endswith("...") for line in done.output.splitlines() if not line.startswith("Usage")), "cut off"

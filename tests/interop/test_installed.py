@@ -51,6 +51,10 @@ def run(site: Path, directory: Path, *arguments: str) -> subprocess.CompletedPro
 def test_it_says_what_it_is_called(site: Path, tmp_path: Path) -> None:
     done = run(site, tmp_path, "report", "--help")
     assert done.stdout.startswith("Usage: layer-bench report ")
+    assert "\n    layer-bench report\n" in done.stdout
+    assert "python -m bench" not in done.stdout
+    lost = run(site, tmp_path, "report")
+    assert lost.stderr == "bench: no run in results; `layer-bench run` makes one\n"
     assert run(site, tmp_path, "--version").stdout.startswith("bench, version ")
 
 
