@@ -147,19 +147,22 @@ class _Reader:
             own = self.tree.get(path)
             if isinstance(own, Directory):
                 self.tree.replace(replace(own, opaque=True, implied=False))
-            elif own is None and self._may_hold(path):
+            elif own is None and self._may_hide(path):
                 deletions.append(Deleted(path))
         for path in self.opaque:
             own = self.tree.get(path)
             if isinstance(own, Directory):
                 self.tree.replace(replace(own, opaque=True))
-            elif own is None and self._may_hold(path):
+            elif own is None and path not in self.whiteouts and self._may_hide(path):
                 deletions.append(Deleted(path, content=True))
         return [*deletions, *self.tree.entries]
 
-    def _may_hold(self, path: str) -> bool:
-        """Whether all parents of a path may be directories: none is anything else in the layer."""
-        return all(isinstance(self.tree.get(parent), Directory | None) for parent in _and_parents(path)[:-1])
+    def _may_hide(self, path: str) -> bool:
+        """Whether there may be something to hide below a path: its parents are directories that nothing hides."""
+        return all(
+            isinstance(self.tree.get(parent), Directory | None) and parent not in self.whiteouts
+            for parent in _and_parents(path)[:-1]
+        )
 
     def _entry(self, header: tarfile.TarInfo, path: str) -> Entry:
         metadata = _metadata(header)

@@ -18,7 +18,9 @@ import pytest
 
 from bench.errors import BenchError
 from bench.layers.archive import export
+from bench.layers.archived import Region, read_layer
 from bench.layers.changes import PRESENT, Change, naive
+from bench.layers.content import Deleted
 from bench.layers.unpack import apply
 from bench.oracle.replay import replay, tree
 from bench.oracle.streams import stream
@@ -104,6 +106,16 @@ def test_a_whiteout_hides_what_is_below_in_whatever_order(
     if ("a/old", {"data": b"new"}) in members:
         assert (below / "a/old").read_text() == "new"
     assert (below.parent / "outside/secret").exists()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("inner", [f"a/{OPAQUE}", "a/.wh.old", f"a/deep/{OPAQUE}", "a/deep/.wh.er"])
+def test_what_a_deleted_directory_held_is_not_deleted_again(inner: str, order: int, tmp_path: Path) -> None:
+    """Else the layer has a directory beside its whiteout, and dockerd refuses what is made of it."""
+    archive = tmp_path / "layer.tar"
+    archive.write_bytes(crafted(*[(".wh.a", {}), (inner, {})][::order]).getvalue())
+    with archive.open("rb") as file:
+        assert read_layer(Region(file.fileno(), 0, archive.stat().st_size)) == [Deleted("a")]
 
 
 ODD = [".wh.", "a/.wh.", ".wh..", "a/.wh..", ".wh...", "a/.wh...", ".wh.a/b", f"a/{OPAQUE}/x", ".wh..wh.plnk/1.2"]
