@@ -35,8 +35,7 @@ UNEQUAL = 0.01  # the p-value of Fligner and Killeen's test below which cells do
 STRETCHES = 6  # of a run, to see whether it drifts over minutes
 DRIFTS = 0.05  # the p-value of the F test below which the blocks of a pool drift
 NOTHING = 1e-9  # a share that is only a rounding error
-STEPS = 60  # of the M-estimate at most
-SETTLED = 1e-13  # a change of all centres in a step, in their units' deviation, after which none is worth another
+STEPS = 60  # of the M-estimate, which changes little after ten
 METHOD = "Huber's estimate of logarithms"
 BARE = "one unit a cell, no interval"
 BETWEEN = ", and between runs of a busy host"
@@ -220,9 +219,7 @@ class Pool:
             return _Part(cells, centres, logs - centres[places], 0.0, units - number)
         for _ in range(STEPS):
             weights = np.minimum(1.0, HUBER * scale / np.maximum(np.abs(logs - centres[places]), 1e-300))
-            before, centres = centres, np.bincount(places, weights * logs) / np.bincount(places, weights)
-            if np.abs(centres - before).max() <= SETTLED * scale:
-                break
+            centres = np.bincount(places, weights * logs) / np.bincount(places, weights)
         residuals = logs - centres[places]
         inside = float(np.mean(np.abs(residuals) <= HUBER * scale))
         # Huber and Ronchetti, (7.83): the correction for the centres that were estimated from the same units.

@@ -85,8 +85,8 @@ def simulated(blocks: int, rounds: int) -> Floats:
     return hits / (4 * rounds)
 
 
-def of_ratios(lengths: Sequence[int], every: int = 1) -> dict[int, tuple[int, int]]:
-    """Return (held, all) of the ratios of pieces of so many pairs of results/trust; of `every` so many pieces one.
+def of_ratios(lengths: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Return (held, all) of the ratios of pieces of so many pairs of results/trust, by their length.
 
     Of streams of eight pieces or more: the whole of a shorter one is not much better known than a piece.
     """
@@ -97,7 +97,7 @@ def of_ratios(lengths: Sequence[int], every: int = 1) -> dict[int, tuple[int, in
             fitting = [length for length in lengths if len(ratios) >= 8 * length]
             whole = _estimate(ratios).value if fitting else 0.0
             for length in fitting:
-                starts = range(0, len(ratios) - length + 1, length * every)
+                starts = range(0, len(ratios) - length + 1, length)
                 own = [_estimate(ratios[start : start + length]) for start in starts]
                 held, pieces = counts[length]
                 held += sum(piece.low <= whole <= piece.high for piece in own)
