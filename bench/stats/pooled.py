@@ -35,6 +35,7 @@ UNEQUAL = 0.01  # the p-value of Fligner and Killeen's test below which cells do
 STRETCHES = 6  # of a run, to see whether it drifts over minutes
 DRIFTS = 0.05  # the p-value of the F test below which the blocks of a pool drift
 NOTHING = 1e-9  # a share that is only a rounding error
+ROUNDING = 1e-12  # a difference of two logarithms that is only one
 STEPS = 60  # of the M-estimate, which changes little after ten
 METHOD = "Huber's estimate of logarithms"
 BARE = "one unit a cell, no interval"
@@ -259,6 +260,7 @@ def _scale(logs: Floats, places: Ints) -> float:
         first, second = np.triu_indices(len(own), 1)
         differences.append(np.abs(own[first] - own[second]))
     every = np.concatenate(differences)
+    every[every < ROUNDING] = 0.0
     if len(every) == 0:
         return 0.0
     return float(np.median(every)) / NORMAL or float(np.sqrt(np.mean(every**2) / 2))
