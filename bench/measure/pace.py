@@ -11,33 +11,36 @@ from __future__ import annotations
 
 import os
 import sys
+import zlib
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from itertools import chain, cycle, repeat
+from itertools import chain, cycle
 from time import perf_counter_ns
 
-__all__ = ["PATIENCE", "SLACK", "Pace", "Settled", "loop"]
+__all__ = ["PATIENCE", "SLACK", "Pace", "Settled", "checksum"]
 
-LOOPS = 1_000  # of the probe: about 15 µs
+CONTENT = bytes(range(256)) * 64
+"""What the probe checks: 16 KiB, which with zlib's tables fit into the first-level cache of a core; 4 µs here."""
 PATIENCE = 15_000_000
 """Maximum nanoseconds that a unit waits, about the time of its set-up. On a shared host a wait of 5 ms found an
 undisturbed CPU in 63 to 82 % of cases, 20 ms in 96 %, 40 ms in 98 %; in the worst phases there was none, and 30 ms
-then halved the number of units."""
-SLACK = 1.05  # a reading up to this multiple of the best is undisturbed: a busy sibling gave 1.4 to 2 times
+then halved the number of units. (Measured with a loop of the interpreter, which also errs: see `checksum`.)"""
+SLACK = 1.05  # a reading up to this multiple of the best is undisturbed: a busy sibling gives 1.3 to 1.8 times
 RECENT = 500  # number of waits whose smallest readings determine the best; older ones are forgotten
-BEST = 0.25
-"""The quantile of these readings that is the best. A CPU is sometimes faster for a short time, and a small quantile is
-that rare speed: at 2 % nearly every unit of a run waited in vain, although its figures were as quiet as others'."""
+BEST = 0.25  # the quantile of these readings that is the best: a smaller one may be a rare speed
 PROBES = 4  # a reading is the minimum of these: the first ones after a migration or an operation have cold caches
 WARM_UP = 50  # readings of each CPU before the first unit
 
 
-def loop() -> int:
-    """Return the nanoseconds of a fixed amount of interpreter work, now, on this CPU."""
+def checksum() -> int:
+    """Return the nanoseconds of a fixed amount of work, now, on this CPU: a CRC-32, a loop in C without calls.
+
+    A loop of the interpreter is a bad probe: what ran before it decides how its indirect branches are predicted, and
+    it takes 0.86 to 1.4 times its usual time on a CPU that nobody disturbs (docs/method.md).
+    """
     start = perf_counter_ns()
-    for _ in repeat(None, LOOPS):
-        pass
+    zlib.crc32(CONTENT)
     return perf_counter_ns() - start
 
 
@@ -58,7 +61,7 @@ class Pace:
     raise the best.
     """
 
-    probe: Callable[[], int] = loop
+    probe: Callable[[], int] = checksum
     readings: deque[int] = field(default_factory=lambda: deque(maxlen=RECENT))
 
     def warm_up(self, cpus: Collection[int]) -> None:

@@ -102,7 +102,7 @@ def test_it_learns_the_best_of_all_cpus_by_itself(monkeypatch: pytest.MonkeyPatc
     assert set(machine.pace.readings) == {BEST, 2 * BEST}
 
 
-def test_the_real_loop_takes_time_that_grows_with_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    short = min(pace.loop() for _ in range(20))
-    monkeypatch.setattr(pace, "LOOPS", 100 * pace.LOOPS)
-    assert min(pace.loop() for _ in range(5)) > 10 * short
+def test_the_real_probe_takes_time_that_grows_with_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = min(pace.checksum() for _ in range(20))
+    monkeypatch.setattr(pace, "CONTENT", 100 * pace.CONTENT)
+    assert min(pace.checksum() for _ in range(5)) > 10 * short
