@@ -15,6 +15,7 @@ __all__ = [
     "INSTRUCTIONS",
     "NANOSECONDS",
     "NATIVE",
+    "SLACK",
     "TURNS",
     "WITHOUT_EFFECT",
     "WITHOUT_TYPES",
@@ -200,6 +201,7 @@ class Skip:
 
 
 DISTURBED = "disturbed"  # the code of the warning that the host was busy
+SLACK = 1.05  # a pace up to this multiple of the best is undisturbed: a busy sibling gives 1.3 to 1.8 times
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,9 @@ from dataclasses import dataclass, field
 from itertools import chain, cycle
 from time import perf_counter_ns
 
-__all__ = ["PATIENCE", "SLACK", "Pace", "Settled", "checksum"]
+from bench.model import SLACK
+
+__all__ = ["PATIENCE", "Pace", "Settled", "checksum"]
 
 CONTENT = bytes(range(256)) * 64
 """What the probe checks: 16 KiB, which with zlib's tables fit into the first-level cache of a core; 4 µs here."""
@@ -26,7 +28,6 @@ PATIENCE = 15_000_000
 """Maximum nanoseconds that a unit waits, about the time of its set-up. On a shared host a wait of 5 ms found an
 undisturbed CPU in 63 to 82 % of cases, 20 ms in 96 %, 40 ms in 98 %; in the worst phases there was none, and 30 ms
 then halved the number of units. (Measured with a loop of the interpreter, which also errs: see `checksum`.)"""
-SLACK = 1.05  # a reading up to this multiple of the best is undisturbed: a busy sibling gives 1.3 to 1.8 times
 RECENT = 500  # number of waits whose smallest readings determine the best; older ones are forgotten
 BEST = 0.25  # the quantile of these readings that is the best: a smaller one may be a rare speed
 PROBES = 4  # a reading is the minimum of these: the first ones after a migration or an operation have cold caches

@@ -21,11 +21,11 @@ from bench.drivers.base import Container, Stack
 from bench.errors import BenchError, Interrupted, LostVolumeError
 from bench.measure import schedule
 from bench.measure.arms import volume_key
-from bench.measure.pace import PATIENCE, SLACK, Pace
+from bench.measure.pace import PATIENCE, Pace
 from bench.measure.plan import Plan, StackKey
 from bench.measure.steering import Steering
 from bench.measure.turns import Turns
-from bench.model import Cell, Sample
+from bench.model import SLACK, Cell, Sample
 from bench.scenario.contract import ProofError, Scenario, Unit
 from bench.volumes.base import Volume
 

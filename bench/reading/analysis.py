@@ -201,7 +201,7 @@ class Analysis:
             return None
         keys = ["depth", "temperature", *self.run.parameters]
         cells = units.groupby(keys, dropna=False, observed=True, sort=True)[law.x]
-        pool = Pool(units["value"], cells.ngroup(), units["block"], self.between_runs**2)
+        pool = Pool(units["value"], cells.ngroup(), units["block"], self.between_runs**2, units["disturbed"])
         return line(pool, cells.first().to_numpy(dtype=float))
 
     @property

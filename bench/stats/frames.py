@@ -23,6 +23,9 @@ __all__ = ["KEYS", "VARIES", "cell_frame", "counter_frame", "ratio_frame"]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+Flags = npt.NDArray[np.bool_]
+Units = tuple[Floats, Ints, Flags]  # values of a cell, their blocks, and whether they were disturbed
+
 KEYS = ("scenario", "arm", "driver", "stack", "volume", "depth", "temperature")
 VARIES = "varies"  # the expectation of a counter whose units have different ones
 SHARING = ("scenario", "arm", "temperature", "metric")  # cells that agree in these share a spread, if they do
@@ -66,7 +69,8 @@ def cell_frame(times: pd.DataFrame, parameters: Sequence[str], between_runs: flo
     """
     groups = _Groups(times, [*KEYS, *parameters, "metric"])
     values, operations = _floats(times["value"]), times["operations"].to_numpy(dtype=np.int64)
-    units = [(values[index], times["block"].to_numpy(dtype=np.int64)[index]) for index in groups]
+    blocks, disturbed = times["block"].to_numpy(dtype=np.int64), times["disturbed"].to_numpy(dtype=np.bool_)
+    units = [(values[index], blocks[index], disturbed[index]) for index in groups]
     rows = []
     for estimate, index in zip(_pooled(groups.keys, units, between_runs), groups, strict=True):
         range_ = spread(values[index])
@@ -91,31 +95,33 @@ def ratio_frame(times: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
     """
     groups = _Groups(times, [*KEYS, *parameters, "metric"])
     values, blocks = _floats(times["value"]), times["block"].to_numpy(dtype=np.int64)
+    disturbed = times["disturbed"].to_numpy(dtype=np.bool_)
     # A cell and its native twin agree in these columns; they may differ in arm and depth.
     twins = _Groups(groups.keys, ["scenario", "volume", "temperature", *parameters, "metric"]).code.tolist()
     drivers = groups.keys["driver"].tolist()
     depths = groups.keys["depth"].tolist()
-    natives: dict[int, dict[int, tuple[Ints, Floats]]] = {}
+    natives: dict[int, dict[int, Units]] = {}
     for index, twin, depth, stack in zip(groups, twins, depths, groups.keys["stack"], strict=True):
         if stack == NATIVE:
-            natives.setdefault(twin, {})[depth] = _by_block(blocks[index], values[index])
+            natives.setdefault(twin, {})[depth] = _by_block(values[index], blocks[index], disturbed[index])
     kept, native_depths = [], []
-    pairs: list[tuple[Floats, Floats, Ints]] = []
+    usable: list[bool] = []
+    ratios: list[Units] = []
     for group, (index, twin, depth) in enumerate(zip(groups, twins, depths, strict=True)):
         at_depth = natives.get(twin)
         if not at_depth or drivers[group] == NATIVE:
             continue
         native_depth = depth if depth in at_depth else max(at_depth)
-        own, native = _by_block(blocks[index], values[index]), at_depth[native_depth]
-        shared, own_indices, native_indices = np.intersect1d(own[0], native[0], assume_unique=True, return_indices=True)
+        own, native = _by_block(values[index], blocks[index], disturbed[index]), at_depth[native_depth]
+        shared, of_own, of_native = np.intersect1d(own[1], native[1], assume_unique=True, return_indices=True)
         if len(shared) == 0:
             continue
         kept.append(group)
         native_depths.append(native_depth)
-        pairs.append((own[1][own_indices], native[1][native_indices], shared))
+        upper, lower = own[0][of_own], native[0][of_native]
+        usable.append(bool(min(upper.min(), lower.min()) > 0))
+        ratios.append((upper / lower if usable[-1] else upper * 0, shared, own[2][of_own] | native[2][of_native]))
     keys = groups.keys.take(kept).reset_index(drop=True)
-    usable = [min(own.min(), native.min()) > 0 for own, native, _ in pairs]
-    ratios = [(own / native if fits else own * 0, at) for (own, native, at), fits in zip(pairs, usable, strict=True)]
     rows = []
     for estimate, fits, depth in zip(_pooled(keys, ratios), usable, native_depths, strict=True):
         factor = estimate if fits else Estimate(math.nan, math.nan, math.nan, estimate.n, NO_RATIO)
@@ -158,8 +164,8 @@ def _floats(column: pd.Series[Any]) -> Floats:
     return column.to_numpy(dtype=np.float64)
 
 
-def _pooled(keys: pd.DataFrame, units: Sequence[tuple[Floats, Ints]], between_runs: float = 0.0) -> list[Estimate]:
-    """Return the centre of each cell, whose units are given by values and blocks; see `Pool`.
+def _pooled(keys: pd.DataFrame, units: Sequence[Units], between_runs: float = 0.0) -> list[Estimate]:
+    """Return the centre of each cell, given its units; see `Pool`.
 
     Where a value is not positive (a difference may be lost in noise) there are no logarithms: such a cell is by itself.
     """
@@ -167,21 +173,24 @@ def _pooled(keys: pd.DataFrame, units: Sequence[tuple[Floats, Ints]], between_ru
     for cells in _Groups(keys, SHARING):
         positive = [int(cell) for cell in cells if units[cell][0].min() > 0]
         if positive:
-            values, blocks = (np.concatenate([units[cell][part] for cell in positive]) for part in (0, 1))
+            values = np.concatenate([units[cell][0] for cell in positive])
+            blocks = np.concatenate([units[cell][1] for cell in positive])
+            disturbed = np.concatenate([units[cell][2] for cell in positive])
             indices = np.repeat(np.arange(len(positive)), [len(units[cell][0]) for cell in positive])
-            pool = Pool(values, indices, blocks, between_runs)
+            pool = Pool(values, indices, blocks, between_runs, disturbed)
             estimates |= {cell: pool.centre(index) for index, cell in enumerate(positive)}
         estimates |= {int(cell): centre(units[cell][0]) for cell in cells if cell not in positive}
     return [estimates[cell] for cell in range(len(units))]
 
 
-def _by_block(blocks: Ints, values: Floats) -> tuple[Ints, Floats]:
-    """Return the distinct blocks and the median of each block's units."""
+def _by_block(values: Floats, blocks: Ints, disturbed: Flags) -> Units:
+    """Return the median of each block's units, the distinct blocks, and whether any unit of a block was disturbed."""
     unique, inverse = np.unique(blocks, return_inverse=True)
     if len(unique) == len(blocks):
-        return blocks, values
-    medians = [float(np.median(values[inverse == block])) for block in range(len(unique))]
-    return unique, np.array(medians)
+        return values, blocks, disturbed
+    of_block = [inverse == block for block in range(len(unique))]
+    medians = np.array([float(np.median(values[chosen])) for chosen in of_block])
+    return medians, unique, np.array([bool(disturbed[chosen].any()) for chosen in of_block])
 
 
 def _joined(keys: pd.DataFrame, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]) -> pd.DataFrame:

@@ -6,7 +6,9 @@ their units tell that share together. Of logarithms, because what disturbs a cal
 or a ratio then never reaches zero.
 
 Centres are Huber's M-estimates (Huber and Ronchetti, Robust Statistics, 2009, sections 4.5 and 7.6): as good as a mean
-where nothing disturbs, and moved little by the slow units of a shared machine. No unit is left out.
+where nothing disturbs, and moved little by the slow units of a shared machine. No unit is left out. Units whose CPU was
+found disturbed before or after the operation count for as much as they tell: their usual deviation from the other units
+of their cell is estimated from all of them, and each is weighted by the inverse of its square.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ Ints = npt.NDArray[np.int64]
 HUBER = 2.0
 """Residuals beyond this times the scale count as this. The usual value is 1.345; simulated intervals of skewed times
 cover as often with it (tests/stats/coverage.py). With 2 the estimate is nearer to the mean."""
+FEWEST_DISTURBED = 2  # of a pool, beside undisturbed ones, before they are weighted
 NORMAL = math.sqrt(2) * 0.6744897501960817  # the median difference of two normal values, over their deviation
 OWN_FROM = 6  # units from which a cell's own spread is estimated, where cells do not share one
 UNEQUAL = 0.01  # the p-value of Fligner and Killeen's test below which cells do not share a spread
@@ -39,6 +42,7 @@ ROUNDING = 1e-12  # a difference of two logarithms that is only one
 STEPS = 60  # of the M-estimate, which changes little after ten
 METHOD = "Huber's estimate of logarithms"
 BARE = "one unit a cell, no interval"
+WEIGHTED = ", disturbed units weighted"
 BETWEEN = ", and between runs of a busy host"
 
 
@@ -70,7 +74,8 @@ class _Part:
     cells: Ints
     centres: Floats
     influences: Floats  # of the units of these cells, in their order
-    variance: float  # of one unit
+    widths: Floats  # of each unit: its usual deviation, in those of an undisturbed unit
+    variance: float  # of one undisturbed unit
     freedom: int
 
 
@@ -81,17 +86,26 @@ class Pool:
     cells share a spread is tested, where two of them have OWN_FROM units or more; if not, each such cell has its own,
     and the others share theirs. All units of a run share what makes it another run's time; no unit shows its variance,
     so `between_runs` gives it (0: that of this run alone is wanted). It is no part of ratios and differences.
+    `disturbed` tells of each unit whether it is known to have run on a disturbed CPU (None: of none).
     Raises ValueError for values that are not positive, or arrays of different lengths.
     """
 
     def __init__(
-        self, values: npt.ArrayLike, cells: npt.ArrayLike, blocks: npt.ArrayLike, between_runs: float = 0.0
+        self,
+        values: npt.ArrayLike,
+        cells: npt.ArrayLike,
+        blocks: npt.ArrayLike,
+        between_runs: float = 0.0,
+        disturbed: npt.ArrayLike | None = None,
     ) -> None:
         """Estimate the centres, and the variances within and between blocks."""
         self.between_runs = between_runs
         self.values = np.asarray(values, dtype=np.float64)
         self.cells, self.blocks = np.asarray(cells, dtype=np.int64), np.asarray(blocks, dtype=np.int64)
-        if not len(self.values) == len(self.cells) == len(self.blocks):
+        self.disturbed = (
+            np.zeros(len(self.values), bool) if disturbed is None else np.asarray(disturbed, dtype=np.bool_)
+        )
+        if not len(self.values) == len(self.cells) == len(self.blocks) == len(self.disturbed):
             raise ValueError("each unit has a value, a cell and a block")
         if len(self.values) == 0 or not self.values.min() > 0 or not np.isfinite(self.values).all():
             raise ValueError("logarithms need positive values")
@@ -99,13 +113,17 @@ class Pool:
         self.counts = np.bincount(self.cells)
         number = len(self.counts)
         self.centres = np.zeros(number)
-        self.influences = np.zeros_like(self.logs)  # of each unit on its cell's centre, times its units
+        self.influences = np.zeros_like(self.logs)  # of each unit on its cell's centre, by its weight in it
+        self.widths = np.ones_like(self.logs)
         self.parts = [self._part(cells) for cells in self._shares()]
         self.part_of = np.zeros(number, dtype=np.int64)
         for index, part in enumerate(self.parts):
             self.centres[part.cells], self.part_of[part.cells] = part.centres, index
-            self.influences[np.isin(self.cells, part.cells)] = part.influences
-        self.between = self._between(self.influences)
+            chosen = np.isin(self.cells, part.cells)
+            self.influences[chosen], self.widths[chosen] = part.influences, part.widths
+        self.weights = 1 / self.widths**2
+        self.weights /= np.bincount(self.cells, self.weights)[self.cells]
+        self.between = self._between(self.influences / self.widths)
 
     @property
     def shared(self) -> bool:
@@ -114,7 +132,7 @@ class Pool:
 
     def centre(self, cell: int, confidence: float = CONFIDENCE) -> Estimate:
         """Return the centre of a cell's times, in their unit."""
-        weights = np.where(self.cells == cell, 1 / self.counts[cell], 0.0)
+        weights = np.where(self.cells == cell, self.weights, 0.0)
         combined = self.combination(weights, float(self.centres[cell]))
         return self.factor(combined, int(self.counts[cell]), confidence)
 
@@ -128,14 +146,14 @@ class Pool:
         if math.isnan(half):
             return BARE
         cells, runs = len(self.counts), BETWEEN if self.between_runs else ""
-        if cells == 1:
-            return METHOD + runs
-        return METHOD + (f", spread of {cells} cells" if self.shared else ", spread by cell") + runs
+        weighted = WEIGHTED if bool((self.widths > 1).any()) else ""
+        shared = "" if cells == 1 else f", spread of {cells} cells" if self.shared else ", spread by cell"
+        return METHOD + weighted + shared + runs
 
     def combination(self, weights: Floats, value: float) -> Combination:
         """Return what units with these `weights` tell: their influences' weighted sum varies as the result does."""
         pieces: list[tuple[float, float]] = []
-        squares = np.bincount(self.cells, weights**2, minlength=len(self.counts))
+        squares = np.bincount(self.cells, (weights * self.widths) ** 2, minlength=len(self.counts))
         for part in self.parts:
             share = float(squares[part.cells].sum())
             if share > 0:
@@ -177,7 +195,8 @@ class Pool:
         """
         positions = np.asarray(x, dtype=np.float64)[self.cells]
         share = (positions - positions.min()) / np.ptp(positions)
-        scale = np.sqrt([max(part.variance, 1e-12) for part in self.parts])[self.part_of[self.cells]]
+        deviations: Floats = np.sqrt([max(part.variance, 1e-12) for part in self.parts])
+        scale: Floats = deviations[self.part_of[self.cells]] * self.widths
 
         def jacobian(ends: Floats) -> Floats:
             low, high = np.exp(ends)
@@ -200,34 +219,37 @@ class Pool:
 
     def _shares(self) -> Sequence[Ints]:
         """Return the cells that share a spread, as lists of their indices."""
-        every = np.arange(len(self.counts))
-        many = every[self.counts >= OWN_FROM]
+        every, quiet = np.arange(len(self.counts)), ~self.disturbed
+        counts = np.bincount(self.cells[quiet], minlength=len(every))
+        many = every[counts >= OWN_FROM]
         if len(many) < 2:
             return [every]
-        samples = [self.logs[self.cells == cell] for cell in many]
+        samples = [self.logs[quiet & (self.cells == cell)] for cell in many]
         if any(np.ptp(sample) == 0 for sample in samples) or float(stats.fligner(*samples).pvalue) >= UNEQUAL:
             return [every]
-        few = every[self.counts < OWN_FROM]
+        few = every[counts < OWN_FROM]
         return [*([few] if len(few) else []), *(many[index : index + 1] for index in range(len(many)))]
 
     def _part(self, cells: Ints) -> _Part:
         chosen = np.isin(self.cells, cells)
         logs, places = self.logs[chosen], np.searchsorted(cells, self.cells[chosen])
         units, number = len(logs), len(cells)
-        centres = np.array([float(np.median(logs[places == place])) for place in range(number)])
-        scale = _scale(logs, places)
+        scale, widths = _scales(logs, places, self.disturbed[chosen])
+        centres = np.array([_middle(logs[places == place], widths[places == place]) for place in range(number)])
         if scale == 0:
-            return _Part(cells, centres, logs - centres[places], 0.0, units - number)
+            return _Part(cells, centres, logs - centres[places], widths, 0.0, units - number)
+        scales = scale * widths
         for _ in range(STEPS):
-            weights = np.minimum(1.0, HUBER * scale / np.maximum(np.abs(logs - centres[places]), 1e-300))
+            weights = np.minimum(1.0, HUBER * scales / np.maximum(np.abs(logs - centres[places]), 1e-300)) / widths**2
             centres = np.bincount(places, weights * logs) / np.bincount(places, weights)
         residuals = logs - centres[places]
-        inside = float(np.mean(np.abs(residuals) <= HUBER * scale))
+        inside = float(np.mean(np.abs(residuals) <= HUBER * scales))
         # Huber and Ronchetti, (7.83): the correction for the centres that were estimated from the same units.
         correction = 1 + number / units * (1 - inside) / inside
-        influences = np.clip(residuals, -HUBER * scale, HUBER * scale) / inside * correction
+        influences = np.clip(residuals, -HUBER * scales, HUBER * scales) / inside * correction
         freedom = units - number
-        return _Part(cells, centres, influences, float((influences**2).sum()) / max(freedom, 1), freedom)
+        variance = float(((influences / widths) ** 2).sum()) / max(freedom, 1)
+        return _Part(cells, centres, influences, widths, variance, freedom)
 
     def _between(self, influences: Floats) -> float:
         """Return the variance of what the units of a block share: the mean product of two of them in one block.
@@ -250,6 +272,33 @@ class Pool:
         # The centres have taken a share of it: 1 of as many as there are blocks.
         shared = float((sums**2).sum() - total) / products * number / freedom
         return min(max(shared, 0.0), max(part.variance for part in self.parts))
+
+
+def _middle(logs: Floats, widths: Floats) -> float:
+    """Return the median of the units of one cell that deviate least."""
+    return float(np.median(logs[widths == widths.min()]))
+
+
+def _scales(logs: Floats, places: Ints, disturbed: npt.NDArray[np.bool_]) -> tuple[float, Floats]:
+    """Return the deviation of undisturbed units from their cell, and of each unit how many times that it deviates.
+
+    Disturbed units of a cell deviate by what all of them are usually slower (`shift`), and each by its own part. With
+    these widths their mean gets the weight of one value that deviates by both.
+    """
+    widths = np.ones_like(logs)
+    quiet = ~disturbed
+    known = np.isin(places, places[quiet])  # units of cells that have undisturbed ones
+    compared = disturbed & known
+    scale = _scale(logs[quiet], places[quiet]) if quiet.any() else 0.0
+    if compared.sum() < FEWEST_DISTURBED or scale == 0:
+        return _scale(logs, places), widths
+    middles = {place: float(np.median(logs[quiet & (places == place)])) for place in np.unique(places[compared])}
+    deviations = logs[compared] - np.array([middles[place] for place in places[compared]])
+    own = max(float(deviations.var(ddof=1)), scale**2)
+    shift = max(float(deviations.mean()) ** 2 - own / len(deviations), 0.0)
+    together = np.bincount(places[disturbed], minlength=int(places.max()) + 1)
+    widths[disturbed] = np.sqrt(shift * together[places[disturbed]] + own) / scale
+    return scale, widths
 
 
 def _scale(logs: Floats, places: Ints) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bench.model import Arm, Temperature
+from bench.model import SLACK, Arm, Temperature
 from bench.store.records import Row, bounds, mismatch
 
 __all__ = ["KEYS", "PACE", "Columns", "Facts"]
@@ -109,7 +109,13 @@ class Columns:
             metric=self._metrics.category(_ints(self._metric)),
             value=np.asarray(self._value),
             operations=np.asarray(self._operations),
+            disturbed=self._disturbed()[_repeated(self._timed)],
         )
+
+    def _disturbed(self) -> npt.NDArray[np.bool_]:
+        """Tell of each unit whether its CPU was disturbed before or after the operation; False where nobody looked."""
+        before, after = (np.asarray(self._pace[name]) for name in ("slowness", "slowness_after"))
+        return np.asarray((before > SLACK) | (after > SLACK))
 
     def counters(self) -> pd.DataFrame:
         """Return the frame `Run.counters`, with one row per unit and counter."""

@@ -31,8 +31,9 @@ class Run:
 
     `provenance` is run.json as a record, `whole` its full content; `arms` are those of the units, by name.
     `times` has one row per unit and metric, with columns sequence, block, scenario, arm, driver, stack (the
-    driver with its options), volume, depth, temperature, metric, value, operations, and one column per
-    parameter (missing if the scenario does not have it). It does not include units with an error.
+    driver with its options), volume, depth, temperature, metric, value, operations, disturbed (whether the unit's CPU
+    was, before or after the operation), and one column per parameter (missing if the scenario does not have it). It
+    does not include units with an error.
     `counters` has one row per unit and counter: the same keys, counter, value, expected_low,
     expected_high (NaN if nothing was expected), ok.
     `units` has one row per unit: the same keys, error, mismatches, proofs, how, started, and the row's pace

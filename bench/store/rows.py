@@ -22,7 +22,7 @@ PACKED = ".xz"  # the suffix of rows that were packed with xz(1), which take a t
 RESERVED = frozenset(
     {*KEYS, *PACE, "metric", "value", "operations", "counter", "ok", "error", "mismatches", "proofs", "how"}
     | {"expected", "expected_low", "expected_high", "started", "low", "high", "n", "method", "minimum", "maximum"}
-    | {"median", "outliers", "ratio", "native_depth", "units", "matching"}
+    | {"median", "outliers", "disturbed", "ratio", "native_depth", "units", "matching"}
 )
 
 

@@ -41,37 +41,52 @@ DEPTHS = np.array([1.0, 4.0, 16.0, 64.0, 128.0])
 TIMES = 1000 + 30 * DEPTHS
 
 
-def disturbed(random: np.random.Generator, number: int) -> Floats:
+Flags = npt.NDArray[np.bool_]
+Noise = tuple[Floats, Flags]  # of units, and whether they are known to be disturbed
+
+
+def disturbed(random: np.random.Generator, number: int) -> Noise:
     """Normal, but one unit in ten is slowed by something, by a third in the median."""
     slowed = np.abs(random.normal(0.3, 0.4, number))
-    return np.where(random.random(number) < 0.1, slowed, random.normal(0, 0.1, number))
+    return np.where(random.random(number) < 0.1, slowed, random.normal(0, 0.1, number)), np.zeros(number, bool)
 
 
-def skewed(random: np.random.Generator, number: int) -> Floats:
+def skewed(random: np.random.Generator, number: int) -> Noise:
     """Exponential: no unit is much faster than the others."""
-    return random.exponential(0.12, number)
+    return random.exponential(0.12, number), np.zeros(number, bool)
+
+
+def known(random: np.random.Generator, number: int) -> Noise:
+    """Normal, but one unit in four is slowed by a third, and that is known of nine in ten of these."""
+    slowed = random.random(number) < 0.25
+    logs = random.normal(0, 0.05, number) + slowed * random.normal(0.3, 0.1, number)
+    return logs, slowed & (random.random(number) < 0.9)
+
+
+KINDS = (disturbed, skewed, known)
 
 
 @cache
-def expected_centre(kind: Callable[[np.random.Generator, int], Floats]) -> float:
+def expected_centre(kind: Callable[[np.random.Generator, int], Noise]) -> float:
     """Return the centre of a kind of noise, from many units of it."""
     random = np.random.default_rng(0)
-    many = np.stack([kind(random, 2000) for _ in range(20)])
-    return float(np.mean([np.log(_estimate(np.exp(row)).value) for row in many]))
+    many = [kind(random, 2000) for _ in range(20)]
+    return float(np.mean([np.log(_estimate(np.exp(logs), flags).value) for logs, flags in many]))
 
 
 def simulated(blocks: int, rounds: int) -> Floats:
     """Return the coverage of a cell's time, of the ratio of two and of a slope, over tails and drifts of both kinds."""
     random = np.random.default_rng(blocks)
     cells, of_block = np.tile(np.arange(CELLS), blocks), np.repeat(np.arange(blocks), CELLS)
-    weights = (np.where(cells == 0, 1.0, 0.0) - np.where(cells == 1, 1.0, 0.0)) / blocks
     hits = np.zeros(3)
-    for kind, drift in product((disturbed, skewed), (0.0, 0.1)):
+    for kind, drift in product(KINDS, (0.0, 0.1)):
         centre = expected_centre(kind)
         for _ in range(rounds):
-            logs = np.log(TIMES)[cells] + kind(random, len(cells)) + random.normal(0, drift, blocks)[of_block]
-            pool = Pool(np.exp(logs), cells, of_block)
+            noise, flags = kind(random, len(cells))
+            logs = np.log(TIMES)[cells] + noise + random.normal(0, drift, blocks)[of_block]
+            pool = Pool(np.exp(logs), cells, of_block, disturbed=flags)
             cell = pool.centre(0)
+            weights = pool.weights * ((cells == 0) * 1.0 - (cells == 1))
             ratio = pool.factor(pool.combination(weights, float(pool.centres[0] - pool.centres[1])), blocks)
             ends, of_ends = pool.ends(DEPTHS)
             (low, high), span = np.exp(ends), np.ptp(DEPTHS)
@@ -82,7 +97,7 @@ def simulated(blocks: int, rounds: int) -> Floats:
                 ratio.low <= TIMES[0] / TIMES[1] <= ratio.high,
                 abs(slope - 30 * np.exp(centre)) <= half,
             )
-    return hits / (4 * rounds)
+    return hits / (2 * len(KINDS) * rounds)
 
 
 def of_ratios(lengths: Sequence[int]) -> dict[int, tuple[int, int]]:
@@ -135,8 +150,8 @@ def _figures(run: Run, readings: Mapping[str, Reading], blocks: Iterable[int] = 
     return figures(Analysis(run, readings), readings)
 
 
-def _estimate(values: Floats) -> Estimate:
-    return Pool(values, np.zeros(len(values), int), np.arange(len(values))).centre(0)
+def _estimate(values: Floats, flags: Flags | None = None) -> Estimate:
+    return Pool(values, np.zeros(len(values), int), np.arange(len(values)), disturbed=flags).centre(0)
 
 
 def main() -> None:

@@ -64,6 +64,36 @@ def test_a_cell_is_the_centre_of_its_units(tmp_path: Path) -> None:
     assert (row["median"], row["outliers"]) == (float(np.median(values)), 0)
 
 
+def test_units_on_a_disturbed_cpu_move_neither_a_time_nor_a_ratio(tmp_path: Path) -> None:
+    """Their row says what the CPU was like before and after; a pair is disturbed if one of its units is."""
+    arm = Arm.parse("overlay2@ext4")
+    quiet = make_samples([{"arm": name} for name in ("native@ext4", "overlay2@ext4")], blocks=12, noise=0.01)
+    paces = {2: {"slowness": 1.5, "slowness_after": 1.0}, 3: {"slowness": 1.0, "slowness_after": 1.6}}
+    slow = [
+        dataclasses.replace(one, metrics={"time": 1.4 * one.metrics["time"]}, pace=paces[one.block % 4])
+        if one.block % 4 in paces and one.arm == arm
+        else dataclasses.replace(one, pace={"slowness": 1.01, "slowness_after": 0.99})
+        for one in quiet
+    ]
+    calm, weighted, alike = (
+        analysed(tmp_path / name, samples)
+        for name, samples in (
+            ("calm", quiet),
+            ("slow", slow),
+            ("unknown", [dataclasses.replace(one, pace={}) for one in slow]),
+        )
+    )
+    for look_up in ("cell", "ratio"):
+        own, wanted, moved = (getattr(told, look_up)("first-write", arm, "time") for told in (weighted, calm, alike))
+        assert own.value == pytest.approx(wanted.value, rel=0.02)
+        assert own.relative_half_width < 0.02
+        assert moved.value > 1.1 * wanted.value
+    assert list(weighted.run.times["disturbed"]) == [
+        one.pace["slowness"] + one.pace["slowness_after"] > 2.1 for one in slow
+    ]
+    assert not alike.run.times["disturbed"].any()
+
+
 def test_times_of_a_busy_host_allow_for_other_runs(tmp_path: Path) -> None:
     samples = make_samples([{"arm": arm} for arm in ("native@ext4", "overlay2@ext4")])
     busy = {"warnings": [{"code": "disturbed", "text": "40% of the units found no undisturbed CPU"}]}

@@ -138,6 +138,68 @@ def test_a_cell_of_another_spread_has_its_own() -> None:
     assert Pool(pool.values[few], cells[few], np.arange(few.sum())).shared
 
 
+def test_units_on_a_disturbed_cpu_count_for_what_they_tell() -> None:
+    """A third of the units is slower by some 30 %, and known to be: centres stay, and intervals nearly do."""
+    random = np.random.default_rng(7)
+    cells = np.tile(np.arange(20), 9)
+    known = random.random(180) < 0.33
+    logs = random.normal(0, 0.02, 180) + known * random.normal(0.3, 0.1, 180)
+    weighted, alike = (Pool(np.exp(logs), cells, np.arange(180), disturbed=flags) for flags in (known, None))
+    quiet = Pool(np.exp(logs[~known]), cells[~known], np.arange(180)[~known])
+    assert np.abs(weighted.centres).max() < 0.04 < np.abs(alike.centres).max()
+    halves = [
+        float(np.mean([pool.centre(cell).relative_half_width for cell in range(20)])) for pool in (weighted, quiet)
+    ]
+    assert halves[0] == pytest.approx(halves[1], rel=0.15)
+    assert alike.centre(0).relative_half_width > 2 * halves[0]
+    assert weighted.centre(0).n == 9
+    assert "disturbed" in weighted.centre(0).method
+    assert "disturbed" not in alike.centre(0).method
+
+
+def test_a_cell_of_disturbed_units_alone_is_hardly_known() -> None:
+    random = np.random.default_rng(8)
+    cells = np.repeat(np.arange(10), 8)
+    known = (cells == 0) | (np.arange(80) % 8 == 0)
+    logs = random.normal(0, 0.02, 80) + known * random.normal(0.3, 0.05, 80)
+    pool = Pool(np.exp(logs), cells, np.arange(80), disturbed=known)
+    assert pool.centre(0).low < 1 < pool.centre(0).high  # eight units agree, but all are slower by the same
+    assert pool.centre(1).relative_half_width < 0.03
+
+
+def test_units_that_were_taken_for_disturbed_and_were_not_keep_their_weight() -> None:
+    random = np.random.default_rng(9)
+    cells, known = np.tile(np.arange(20), 9), random.random(180) < 0.33
+    values = np.exp(random.normal(0, 0.02, 180))
+    told, alike = (Pool(values, cells, np.arange(180), disturbed=flags) for flags in (known, None))
+    widths = [np.mean([pool.centre(cell).relative_half_width for cell in range(20)]) for pool in (told, alike)]
+    assert widths[0] == pytest.approx(widths[1], rel=0.1)
+
+
+@given(pools, st.lists(st.booleans(), min_size=40, max_size=40))
+def test_each_interval_holds_its_value_whichever_units_are_disturbed(
+    units: list[tuple[float, int, int]], flags: list[bool]
+) -> None:
+    values, cells, blocks = zip(*units, strict=True)
+    pool = Pool(values, np.unique(cells, return_inverse=True)[1], blocks, disturbed=flags[: len(units)])
+    for cell in range(len(pool.counts)):
+        estimate = pool.centre(cell)
+        assert min(values) * (1 - 1e-9) <= estimate.value <= max(values) * (1 + 1e-9)
+        assert not estimate.has_interval or 0 <= estimate.low <= estimate.value <= estimate.high
+
+
+def test_a_line_follows_the_undisturbed_units() -> None:
+    random = np.random.default_rng(10)
+    cells, blocks = survey(9)
+    known = random.random(len(cells)) < 0.33
+    times = (100 + 10 * cells) * np.exp(random.normal(0, 0.01, len(cells)) + known * 0.3)
+    fitted = line(Pool(times, cells, blocks, disturbed=known), np.arange(CELLS))
+    assert fitted is not None
+    assert fitted.slope.low < 10 < fitted.slope.high
+    assert fitted.slope.relative_half_width < 0.2
+    assert fitted.intercept.value == pytest.approx(100, rel=0.02)
+
+
 @pytest.mark.parametrize("values", [[1.0, 0.0], [1.0, -1.0], [1.0, np.nan], [1.0, np.inf], [], [1.0]])
 def test_what_has_no_logarithm_or_no_cell_is_refused(values: list[float]) -> None:
     with pytest.raises(ValueError, match=r"positive values|a value, a cell and a block"):
