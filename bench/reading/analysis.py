@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from scipy import special
 
-from bench.model import DISTURBED, NATIVE, Arm, Param
+from bench.model import NANOSECONDS, NATIVE, Arm, Param
 from bench.reading.laws import HasLaws, Law
 from bench.stats.between import allowing, between
 from bench.stats.estimate import CONFIDENCE, Estimate, ratio
@@ -26,10 +26,11 @@ __all__ = ["Analysis", "FittedLaw", "Row", "Wanted"]
 
 Row = Mapping[str, Any]
 Wanted = Mapping[str, Any]  # by depth, temperature or parameter: a value, or a tuple that matches any of its values
-# The standard deviation of the logarithm of a time between runs of a busy host, beyond what a run's own units show: of
-# seven quick runs within 20 minutes, 2.8 % in the median and 4.1 % in the mean of overlay2's headline times
-# (docs/method.md).
-BUSY_HOST = 0.03
+# The standard deviation of the logarithm of a time between runs of 100 s on a shared host, beyond what a run's units
+# show, and how it falls with the length of a run (docs/method.md).
+BETWEEN_RUNS = 0.03
+OF_SECONDS = 100.0
+EXPONENT = -0.25
 _Index = dict[tuple[str, str, str], list[Row]]
 
 
@@ -211,8 +212,14 @@ class Analysis:
 
     @functools.cached_property
     def between_runs(self) -> float:
-        """The standard deviation of the logarithm of a time between runs of this host, as far as it is known."""
-        return BUSY_HOST if any(warning.code == DISTURBED for warning in self.run.provenance.warnings) else 0.0
+        """The standard deviation of the logarithm of a time between runs of this length; 0 while it is measured.
+
+        Counted instructions do not depend on the host, and have none.
+        """
+        seconds = self.run.provenance.seconds
+        if self.time_unit != NANOSECONDS or seconds <= 0:
+            return 0.0
+        return float(BETWEEN_RUNS * (seconds / OF_SECONDS) ** EXPONENT)
 
     @functools.cached_property
     def _units(self) -> dict[tuple[str, str, str], pd.DataFrame]:

@@ -101,12 +101,12 @@ def _precision(headlines: Sequence[HeadlineFigure]) -> str:
 
 
 def between_runs(analysis: Analysis) -> str:
-    """Return the sentence on what intervals of times allow for a busy host; empty if they allow nothing."""
+    """Return the sentence on what intervals of times allow for other runs; empty if they allow nothing."""
     if not analysis.between_runs:
         return ""
     return (
-        f"Runs of a host as busy as this one differ by {analysis.between_runs:.0%} (standard deviation); intervals of "
-        "times include it, ratios and counts hold without it."
+        f"Runs as long as this one differ by {analysis.between_runs:.1%} on a shared host (standard deviation); "
+        "intervals of times include it, ratios and counts hold without it."
     )
 
 

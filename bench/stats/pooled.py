@@ -43,7 +43,7 @@ STEPS = 60  # of the M-estimate, which changes little after ten
 METHOD = "Huber's estimate of logarithms"
 BARE = "one unit a cell, no interval"
 WEIGHTED = ", disturbed units weighted"
-BETWEEN = ", and between runs of a busy host"
+BETWEEN = ", and between runs"
 
 
 @dataclass(frozen=True)

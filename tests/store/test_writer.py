@@ -87,8 +87,8 @@ def test_everything_a_sample_says_comes_back(tmp_path: Path) -> None:
     }
     told |= {"how": {"cold": "remounted", "tries": "1"}, "started": sample.started, **sample.pace}
     assert run.times.to_dict("records") == [
-        {**keys, "metric": "time", "value": 12.5, "operations": 40},
-        {**keys, "metric": "rate", "value": 7.0, "operations": 1},
+        {**keys, "metric": "time", "value": 12.5, "operations": 40, "disturbed": True},
+        {**keys, "metric": "rate", "value": 7.0, "operations": 1, "disturbed": True},
     ]
     assert run.counters.to_dict("records") == [
         {**keys, "counter": "bytes", "value": 4096.0, "expected_low": 4096, "expected_high": 4096, "ok": True},
