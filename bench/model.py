@@ -11,7 +11,6 @@ from typing import Any
 from bench.errors import BenchError
 
 __all__ = [
-    "DISTURBED",
     "INSTRUCTIONS",
     "NANOSECONDS",
     "NATIVE",
@@ -200,7 +199,6 @@ class Skip:
     scenario: str = ""
 
 
-DISTURBED = "disturbed"  # the code of the warning that the host was busy
 SLACK = 1.05  # a pace up to this multiple of the best is undisturbed: a busy sibling gives 1.3 to 1.8 times
 
 

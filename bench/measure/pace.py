@@ -20,14 +20,16 @@ from time import perf_counter_ns
 
 from bench.model import SLACK
 
-__all__ = ["PATIENCE", "Pace", "Settled", "checksum"]
+__all__ = ["MOST", "PATIENCE", "Pace", "Settled", "checksum"]
 
 CONTENT = bytes(range(256)) * 64
 """What the probe checks: 16 KiB, which with zlib's tables fit into the first-level cache of a core; 4 µs here."""
 PATIENCE = 15_000_000
-"""Maximum nanoseconds that a unit waits, about the time of its set-up. On a shared host a wait of 5 ms found an
-undisturbed CPU in 63 to 82 % of cases, 20 ms in 96 %, 40 ms in 98 %; in the worst phases there was none, and 30 ms
-then halved the number of units. (Measured with a loop of the interpreter, which also errs: see `checksum`.)"""
+"""Nanoseconds that a unit may wait, about the time of its set-up, so that a run in the worst phases, when no CPU is
+undisturbed, has half of its units."""
+MOST = 300_000_000
+"""What a unit does not wait is left to those after it, up to this. In a busy minute no CPU of two was undisturbed for
+20 % of the time, in spells of 24 ms in the median; but half of that time was in spells of more than 100 ms."""
 RECENT = 500  # number of waits whose smallest readings determine the best; older ones are forgotten
 BEST = 0.25  # the quantile of these readings that is the best: a smaller one may be a rare speed
 PROBES = 4  # a reading is the minimum of these: the first ones after a migration or an operation have cold caches
@@ -64,6 +66,11 @@ class Pace:
 
     probe: Callable[[], int] = checksum
     readings: deque[int] = field(default_factory=lambda: deque(maxlen=RECENT))
+    patience: int = 0  # nanoseconds that may still be waited
+
+    def begin(self, patience: int = PATIENCE) -> None:
+        """Let a unit begin: it may wait for `patience`, and for what those before it left."""
+        self.patience = min(self.patience + patience, MOST)
 
     def warm_up(self, cpus: Collection[int]) -> None:
         """Take the first readings; leaves the process on the last of `cpus`."""
@@ -75,8 +82,8 @@ class Pace:
         """Return the estimated nanoseconds of an undisturbed reading; requires at least one reading."""
         return sorted(self.readings)[int(len(self.readings) * BEST)]
 
-    def settle(self, cpus: Collection[int], patience: int = PATIENCE) -> Settled:
-        """Migrate to one of `cpus`: the first undisturbed one, or after `patience` ns the least disturbed.
+    def settle(self, cpus: Collection[int]) -> Settled:
+        """Migrate to one of `cpus`: the first undisturbed one, or when patience is at its end the least disturbed.
 
         The current CPU is tried first, to avoid migrations between two operations of a unit.
         """
@@ -92,12 +99,14 @@ class Pace:
             by_cpu[cpu] = self.read()
             smallest = min(smallest, by_cpu[cpu])
             waited = perf_counter_ns() - start
-            if by_cpu[cpu] <= SLACK * best or (waited > patience and len(by_cpu) == len(cpus)):
+            if by_cpu[cpu] <= SLACK * best or (waited > self.patience and len(by_cpu) == len(cpus)):
                 break
         chosen = min(by_cpu, key=lambda tried: by_cpu[tried]) if by_cpu[cpu] > SLACK * best else cpu
         self.readings.append(smallest)
         os.sched_setaffinity(0, {chosen})
-        return Settled(chosen, by_cpu[chosen] / best, perf_counter_ns() - start)
+        waited = perf_counter_ns() - start
+        self.patience = max(self.patience - waited, 0)
+        return Settled(chosen, by_cpu[chosen] / best, waited)
 
     def slowness(self) -> float:
         """Return the probe's time on the current CPU divided by the best."""

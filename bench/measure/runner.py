@@ -250,13 +250,14 @@ class Runner:
         gc.disable()
 
         def settle() -> None:
-            settled = self.pace.settle(cpus, PATIENCE - int(pace.get("waited", 0)))
+            settled = self.pace.settle(cpus)
             pace["cpu"] = settled.cpu
             pace["slowness"] = max(pace.get("slowness", 0.0), round(settled.slowness, 4))
             pace["waited"] = pace.get("waited", 0) + settled.waited
 
         for unit in units:
             unit.pace, unit.settle = pace, settle
+        self.pace.begin(PATIENCE)
         try:
             settle()
             yield

@@ -36,7 +36,7 @@ from bench.measure.planning import make
 from bench.measure.request import Request
 from bench.measure.runner import Listener, Runner, interruption
 from bench.measure.workshop import RunContext, Survey, Workload, Workshop
-from bench.model import DISTURBED, RunWarning, Skip
+from bench.model import RunWarning, Skip
 from bench.scenario import reference
 from bench.store.writer import Writer
 
@@ -325,9 +325,9 @@ def _disturbed_warnings(runners: Sequence[Runner]) -> list[RunWarning]:
     share = sum(runner.disturbed for runner in runners) / max(sum(runner.units for runner in runners), 1)
     if share <= DISTURBED_SHARE:
         return []
-    waited = f"{PATIENCE / 1e6:.0f} ms"
-    text = f"{share:.0%} of the units found no undisturbed CPU within {waited} (bound: {DISTURBED_SHARE:.0%})"
-    return [RunWarning(DISTURBED, text)]
+    waiting = f"though each may wait for {PATIENCE / 1e6:.0f} ms in the mean"
+    text = f"{share:.0%} of the units found no undisturbed CPU (bound: {DISTURBED_SHARE:.0%}), {waiting}"
+    return [RunWarning("disturbed", text)]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

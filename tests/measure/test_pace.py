@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from bench.measure import pace
-from bench.measure.pace import PATIENCE, Pace
+from bench.measure.pace import MOST, PATIENCE, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ class Machine:
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: self.here)
         monkeypatch.setattr(os, "sched_setaffinity", self.move)
         monkeypatch.setattr(pace, "perf_counter_ns", lambda: self.now)
-        self.pace = Pace(probe=self.probe)
+        self.pace = Pace(probe=self.probe, patience=PATIENCE)
         self.pace.readings.extend([BEST] * 100)
 
     def move(self, pid: int, cpus: set[int]) -> None:
@@ -65,7 +65,26 @@ def test_after_patience_the_least_disturbed_is_taken_and_its_slowness_told(monke
 
 def test_without_patience_each_cpu_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, 3 * BEST, 2 * BEST)
-    assert machine.pace.settle([0, 1], patience=0).cpu == 1
+    machine.pace.patience = 0
+    assert machine.pace.settle([0, 1]).cpu == 1
+    assert machine.now == 5 * pace.PROBES * BEST
+
+
+def test_what_a_unit_does_not_wait_is_left_to_those_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, BEST, BEST)
+    machine.pace.patience = 0
+    for _ in range(4):
+        machine.pace.begin()
+        machine.pace.settle([1, 0])
+    machine.state = [2 * BEST, 2 * BEST]
+    machine.pace.begin()
+    left, waited = machine.pace.patience, machine.pace.settle([1, 0]).waited
+    assert 4.9 * PATIENCE < left < waited <= left + 4 * pace.PROBES * BEST
+    machine.pace.begin()
+    assert machine.pace.settle([1, 0]).waited <= PATIENCE + 4 * pace.PROBES * BEST
+    for _ in range(100):
+        machine.pace.begin()
+    assert machine.pace.patience == MOST
 
 
 def test_of_a_wait_the_least_reading_alone_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
