@@ -14,12 +14,12 @@ __all__ = ["Gain", "NextBlock", "Schedule", "block_order"]
 
 @dataclass(frozen=True)
 class Gain:
-    """What one more block of a scenario's figures is worth: their gain in precision, summed.
+    """What one more block of a scenario's figures is worth: by how much their variances fall, summed.
 
     `share`: the cells of such a block, in those of its last one.
     """
 
-    precision: float
+    fall: float
     share: float = 1.0
 
 
@@ -92,9 +92,9 @@ class Schedule:
             whole, seconds, spare = True, blocks[-1] if blocks else last, False
             if not block and (not gains or gain is not None):
                 rank, value = 0, share
-            elif block and gain is not None and gain.precision > 0 and (figures_first or not cheap):
+            elif block and gain is not None and gain.fall > 0 and (figures_first or not cheap):
                 whole, seconds = False, last * gain.share
-                rank, value = 1 if figures_first else 2, -gain.precision / max(seconds, 1e-9)
+                rank, value = 1 if figures_first else 2, -gain.fall / max(seconds, 1e-9)
             elif not block or cheap:
                 rank, value, spare = 2 if figures_first else 1, float(len(blocks)), True
             elif gain is None:

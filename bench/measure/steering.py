@@ -73,15 +73,16 @@ class Steering:
         return {name: self._gain(name, begun.get(name, 0)) for name in self.plan.cells} if self.readings else {}
 
     def _gain(self, scenario: str, blocks: int) -> Gain | None:
-        """Return by how much its figures become more precise with one more block: their sum falls as 1/sqrt(blocks).
+        """Return by how much the variances of its figures fall with one more block: their sum is as 1/blocks.
 
-        None where it has no headline figures of the cells of this run.
+        Of variances and not of deviations, so that the least precise figures come first. None where it has no headline
+        figures of the cells of this run.
         """
         if not self._has_figures(scenario):
             return None
         precisions = {(figure.headline.key, figure.arm): figure.precision for figure in self.figures.get(scenario, ())}
         short = [precisions.get(key[1:], math.inf) for key in self._short(scenario, blocks)]
-        gained = sum(min(1.0, precision) / 2 / max(blocks, 1) for precision in short)
+        gained = sum(min(1.0, precision) ** 2 / max(blocks, 1) for precision in short)
         before = self.measured.get(scenario, 0)
         return Gain(gained, len(self._wanted(scenario)) / before if before else 1.0)
 

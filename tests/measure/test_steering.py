@@ -89,7 +89,7 @@ def test_what_is_not_is_measured_again_with_all_that_it_needs(tmp_path: Path) ->
     ]
     gains = made.gains({"lookup": LEAST_UNITS})
     assert gains["lookup"] is not None
-    assert gains["lookup"].precision > 0
+    assert gains["lookup"].fall > 0
 
 
 def test_cells_of_precise_figures_stay_until_the_last_one_rests(tmp_path: Path) -> None:
