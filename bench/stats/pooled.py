@@ -116,14 +116,13 @@ class Pool:
         self.influences = np.zeros_like(self.logs)  # of each unit on its cell's centre, by its weight in it
         self.widths = np.ones_like(self.logs)
         self.parts = [self._part(cells) for cells in self._shares()]
-        self.part_of = np.zeros(number, dtype=np.int64)
-        for index, part in enumerate(self.parts):
-            self.centres[part.cells], self.part_of[part.cells] = part.centres, index
+        for part in self.parts:
+            self.centres[part.cells] = part.centres
             chosen = np.isin(self.cells, part.cells)
             self.influences[chosen], self.widths[chosen] = part.influences, part.widths
         self.weights = 1 / self.widths**2
         self.weights /= np.bincount(self.cells, self.weights)[self.cells]
-        self.between = self._between(self.influences / self.widths)
+        self.between = self._between()
 
     @property
     def shared(self) -> bool:
@@ -195,8 +194,10 @@ class Pool:
         """
         positions = np.asarray(x, dtype=np.float64)[self.cells]
         share = (positions - positions.min()) / np.ptp(positions)
-        deviations: Floats = np.sqrt([max(part.variance, 1e-12) for part in self.parts])
-        scale: Floats = deviations[self.part_of[self.cells]] * self.widths
+        # One scale for all cells: no straight line is quite true, and how cells happen to scatter must not decide which
+        # of them it follows.
+        variance = np.average([part.variance for part in self.parts], weights=[len(part.cells) for part in self.parts])
+        scale: Floats = math.sqrt(max(float(variance), 1e-12)) * self.widths
 
         def jacobian(ends: Floats) -> Floats:
             low, high = np.exp(ends)
@@ -243,23 +244,28 @@ class Pool:
             weights = np.minimum(1.0, HUBER * scales / np.maximum(np.abs(logs - centres[places]), 1e-300)) / widths**2
             centres = np.bincount(places, weights * logs) / np.bincount(places, weights)
         residuals = logs - centres[places]
-        inside = float(np.mean(np.abs(residuals) <= HUBER * scales))
+        # How much undisturbed units vary tell these alone. If nothing weighs less, all are.
+        counted = widths == 1
+        number, units = len(np.unique(places[counted])), int(counted.sum())
+        inside = float(np.mean(np.abs(residuals[counted]) <= HUBER * scale))
         # Huber and Ronchetti, (7.83): the correction for the centres that were estimated from the same units.
         correction = 1 + number / units * (1 - inside) / inside
         influences = np.clip(residuals, -HUBER * scales, HUBER * scales) / inside * correction
         freedom = units - number
-        variance = float(((influences / widths) ** 2).sum()) / max(freedom, 1)
+        variance = float((influences[counted] ** 2).sum()) / max(freedom, 1)
         return _Part(cells, centres, influences, widths, variance, freedom)
 
-    def _between(self, influences: Floats) -> float:
+    def _between(self) -> float:
         """Return the variance of what the units of a block share: the mean product of two of them in one block.
 
         It is 0 unless it is there (F test): taken for drift, noise would narrow the intervals of differences.
         """
-        members = np.bincount(self.blocks)
-        sums, members = np.bincount(self.blocks, influences)[members > 0], members[members > 0]
+        counted = self.widths == 1
+        influences, blocks = self.influences[counted], self.blocks[counted]
+        members = np.bincount(blocks)
+        sums, members = np.bincount(blocks, influences)[members > 0], members[members > 0]
         number, total = len(members), float((influences**2).sum())
-        freedom, rest = number - 1, len(influences) - len(self.counts) - number + 1
+        freedom, rest = number - 1, len(influences) - len(np.unique(self.cells[counted])) - number + 1
         products = float((members * (members - 1)).sum())
         if products == 0 or freedom < 1 or rest < 1:
             return 0.0
