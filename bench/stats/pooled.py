@@ -32,6 +32,7 @@ HUBER = 2.0
 """Residuals beyond this times the scale count as this. The usual value is 1.345; simulated intervals of skewed times
 cover as often with it (tests/stats/coverage.py). With 2 the estimate is nearer to the mean."""
 FEWEST_DISTURBED = 2  # of a pool, beside undisturbed ones, before they are weighted
+LEAST_FREEDOM = 2  # of the spread of undisturbed units, before others weigh less: with 1 Student's factor is 12.7
 NORMAL = math.sqrt(2) * 0.6744897501960817  # the median difference of two normal values, over their deviation
 OWN_FROM = 6  # units from which a cell's own spread is estimated, where cells do not share one
 UNEQUAL = 0.01  # the p-value of Fligner and Killeen's test below which cells do not share a spread
@@ -296,7 +297,8 @@ def _scales(logs: Floats, places: Ints, disturbed: npt.NDArray[np.bool_]) -> tup
     known = np.isin(places, places[quiet])  # units of cells that have undisturbed ones
     compared = disturbed & known
     scale = _scale(logs[quiet], places[quiet]) if quiet.any() else 0.0
-    if compared.sum() < FEWEST_DISTURBED or scale == 0:
+    freedom = int(quiet.sum()) - len(np.unique(places[quiet]))
+    if compared.sum() < FEWEST_DISTURBED or freedom < LEAST_FREEDOM or scale == 0:
         return _scale(logs, places), widths
     middles = {place: float(np.median(logs[quiet & (places == place)])) for place in np.unique(places[compared])}
     deviations = logs[compared] - np.array([middles[place] for place in places[compared]])
