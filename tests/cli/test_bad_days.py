@@ -156,7 +156,7 @@ def test_a_daemon_that_dies_in_the_middle(bench: Bench, delay: int) -> None:
     fake.chmod(0o755)
     bench.environment["PATH"] = f"{programs}:{os.environ['PATH']}"
     with bench.nothing_left(results=True):
-        done = bench(*LOOKUP, "--driver", "fuse-overlayfs")
+        done = bench(*LOOKUP, "--driver", "fuse-overlayfs", "--budget", "8s")  # so long that some die in time
     done.complains("units failed; their rows say why", alone=False)
     [run] = bench.runs()
     units = load(run).units

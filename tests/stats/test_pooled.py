@@ -240,6 +240,6 @@ def test_ratios_of_real_pieces_cover_the_whole_they_are_cut_from() -> None:
 @pytest.mark.slow
 def test_headline_figures_of_pieces_of_a_survey_cover_the_whole() -> None:
     """Of a survey of ten minutes, a piece of which has blocks of all of that time, as those of a short run do."""
-    held = list(of_survey(load(SURVEY), 6, spread=True, every=4))
+    held = list(of_survey(load(SURVEY), 6, spread=True, every=2))
     assert len(held) > 300
     assert 0.93 <= np.mean(held) <= 0.97
