@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -44,10 +45,15 @@ ESTIMATE_MARGIN = 1.15  # a block starts if this multiple of its scenario's last
 
 
 def block_order(cells: Sequence[Cell], seed: int, scenario: str, block: int) -> list[Cell]:
-    """Return the cells of block number `block` (from 0) in a random order that depends on the seed only."""
+    """Return the cells of block number `block` (from 0) in a random order that depends on these and the seed only.
+
+    One volume comes after another, and on it one set of parameters after another, so that a host whose speed changes
+    within seconds had little time to part a unit from that of a plain directory which it is compared with, or from
+    those of other depths.
+    """
+    drawn = defaultdict[object, float](random.Random(f"{seed}:{scenario}:{block}").random)  # noqa: S311  no secret
     ordered = [cell for cell in cells if cell.max_blocks is None or block < cell.max_blocks]
-    random.Random(f"{seed}:{scenario}:{block}").shuffle(ordered)  # noqa: S311  an order, not a secret
-    return ordered
+    return sorted(ordered, key=lambda cell: (drawn[cell.arm.volume], drawn[cell.arm.volume, cell.params], drawn[cell]))
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import product
+from itertools import groupby, product
 
 import pytest
 from hypothesis import assume, given
@@ -41,6 +41,21 @@ def test_every_cell_comes_first_about_equally_often() -> None:
     first = Counter(block_order(cells, 1, "s", block)[0].depth for block in range(400))
     assert all(70 <= times <= 130 for times in first.values()), first  # binomial: 100 ± 3.5 σ
     assert len(first) == 4
+
+
+def test_units_that_are_compared_run_near_each_other_and_none_of_them_always_first() -> None:
+    axes = product(("native", "overlay2"), ("ext4", "xfs"), (1, 8), (4096, 65536))
+    cells = [
+        Cell("s", Arm(driver, volume, ()), depth, Temperature.HOT, (("size", size),))
+        for driver, volume, depth, size in axes
+    ]
+    firsts: Counter[Cell] = Counter()
+    for block in range(800):
+        order = block_order(cells, 1, "s", block)
+        assert len(list(groupby(order, key=lambda cell: cell.arm.volume))) == 2
+        assert len(list(groupby(order, key=lambda cell: (cell.arm.volume, cell.params)))) == 4
+        firsts[order[0]] += 1
+    assert all(25 <= firsts[cell] <= 75 for cell in cells), firsts  # binomial: 50 ± 3.6 σ
 
 
 @given(limits=st.lists(st.one_of(st.none(), st.integers(1, 5)), min_size=1, max_size=8), seed=SEEDS)
