@@ -37,8 +37,11 @@ def volumes_of(plan: Plan) -> list[str]:
                 plan.skips.append(Skip(f"volume {recipe.name}", "loop devices and mounts need root", "run as root"))
             continue
         if not request.volumes and not _includes_profile(recipe.profile, request):
-            plan.skips.append(profile_skip(f"volume {recipe.name}", recipe.profile, f"--volume {recipe.name}", request))
-            continue
+            own = [name for name in recipe.scenarios if name in (request.scenarios or recipe.scenarios)]
+            what = f"volume {recipe.name}" + (f", except in {' and '.join(own)}" if own else "")
+            plan.skips.append(profile_skip(what, recipe.profile, f"--volume {recipe.name}", request))
+            if not own:
+                continue
         support = recipe.probe()
         if support.ok:
             chosen.append(recipe.name)
@@ -120,6 +123,12 @@ def _includes_profile(profile: str, request: Request) -> bool:
     return order.index(profile) <= order.index(request.profile)
 
 
+def _measures_on(scenario: Scenario, volume: str, request: Request) -> bool:
+    """Tell whether the request has a scenario on a volume: on every one that is named, or that its profile measures."""
+    recipe = discovery.volume(volume)
+    return bool(request.volumes) or _includes_profile(recipe.profile, request) or scenario.name in recipe.scenarios
+
+
 def profile_skip(what: str, profile: str, option: str, request: Request) -> Skip:
     """Return the skip of something that the profile leaves out by default."""
     fix = ", or ".join(part for part in (profile and f"--profile {profile}", option) if part)
@@ -163,6 +172,7 @@ def cells_of(plan: Plan, scenario: Scenario, arms: list[tuple[Arm, Driver]]) -> 
     profile = PROFILES[name]
     cells: dict[Cell, Cell] = {}  # keyed without max_blocks; if two grids have a cell, the first grid's wins
     skipped: dict[str, Skip] = {}
+    arms = [(arm, driver) for arm, driver in arms if _measures_on(scenario, arm.volume, request)]
     if request.rootless and any(Temperature.COLD in grid.temperatures for grid in scenario.grids(name)):
         reason = "only root can mount a file system again"
         skipped["cold"] = Skip(f"{scenario.name}: cold cells", reason, "run as root", scenario=scenario.name)

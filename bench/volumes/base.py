@@ -75,6 +75,7 @@ class Recipe:
     needs_root: bool = True
     overlays: bool = True
     profile: str = "quick"  # the least thorough profile that measures on it by default
+    scenarios: tuple[str, ...] = ()  # those that measure on it in every profile, because it differs there
     differences: tuple[Difference, ...] = ()  # of any driver on it, even of two plain directories
     packages: tuple[Package, ...] = ()  # that contain its programs
     drivers: tuple[str, ...] = ()  # besides native, those measured on it by default; (): all

@@ -208,6 +208,26 @@ def test_a_more_thorough_profile_has_every_driver_where_it_can_be_and_a_quick_on
         assert told[what].by_choice
 
 
+def test_a_volume_that_differs_in_one_scenario_is_measured_in_that_and_elsewhere_if_it_is_named() -> None:
+    def scenarios_on(volume: str, **request: Any) -> set[str]:
+        cells = make(Request(**request)).all_cells
+        return {cell.scenario for cell in cells if cell.arm.volume == volume}
+
+    for profile in ("quick", "standard"):
+        assert scenarios_on("xfs-noreflink", profile=profile) == {"copy_up"}
+    assert scenarios_on("xfs-noreflink", profile="full") == scenarios_on("ext4", profile="full") - {"layout", "choice"}
+    assert scenarios_on("xfs-noreflink", volumes=("xfs-noreflink",)) == scenarios_on("xfs")
+    assert scenarios_on("xfs-noreflink", scenarios=("lookup", "steady")) == set()
+    for request, what in (
+        ({}, "volume xfs-noreflink, except in copy_up"),
+        ({"scenarios": ("lookup",)}, "volume xfs-noreflink"),
+    ):
+        [skip] = [skip for skip in make(Request(**request)).skips if "noreflink" in skip.what]
+        assert (skip.what, skip.reason, skip.fix, skip.by_choice) == (
+            *(what, "profile quick leaves it out", "--profile full, or --volume xfs-noreflink", True),
+        )
+
+
 def test_a_driver_that_is_named_is_measured_where_it_can_be_and_refused_where_it_cannot_be_anywhere() -> None:
     plan = make(Request(drivers=("btrfs",), volumes=("ext4", "btrfs")))
     arms = {cell.arm.name for cells in plan.cells.values() for cell in cells}
@@ -430,7 +450,7 @@ def test_a_named_driver_is_measured_where_it_is_at_home_unless_a_volume_is_named
         assert set(plan.volumes) == {cell.arm.volume for cell in plan.cells["lookup"]}
         return {cell.arm.name for cell in plan.cells["lookup"]}
 
-    loops = {f"{driver}@{volume}" for driver in ("native", "overlay2") for volume in (*VOLUMES, "btrfs")}
+    loops = {f"{driver}@{volume}" for driver in ("native", "overlay2") for volume in ("ext4", "xfs", "btrfs")}
     assert arms("overlay2") == loops
     assert arms("overlay") == {"native@ext4", "native@xfs", "overlay@ext4", "overlay@xfs"}
     assert arms("overlay", "btrfs") == {"native@btrfs", "overlay@btrfs"}
