@@ -195,7 +195,10 @@ class HeadlineFigure:
 
     @property
     def short(self) -> str:
-        """The value and half its interval as a share: `451 µs ±3.7 %`; only a bound where the interval is that wide."""
+        """The value and half its interval as a share: `451 µs ±3.7 %`; only a bound where the interval is that wide.
+
+        `none` where what grows elsewhere does not: its whole interval is below zero.
+        """
         unit, share = self.headline.unit.removeprefix("1"), self.estimate.relative_half_width
         value = quantity(self.estimate.value, unit)
         if self.exact:
@@ -203,7 +206,7 @@ class HeadlineFigure:
         if not self.estimate.has_interval:
             return f"{value} (one unit)"
         if share > BOUND:
-            return f"below {quantity(max(self.estimate.high, 0.0), unit)}"
+            return f"below {quantity(self.estimate.high, unit)}" if self.estimate.high > 0 else "none"
         return f"{value} ±{100 * share:.2g} %"
 
     def as_json(self) -> dict[str, Any]:

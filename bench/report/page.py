@@ -20,7 +20,7 @@ from bench.report import origin, overview, sections
 from bench.report.figures import Chart
 from bench.report.palette import DARK, LIGHT, Palette, split
 from bench.report.sheets import comparison_sheet
-from bench.report.summary import between_runs
+from bench.report.summary import between_runs, disturbed
 from bench.stats.compared import Compared
 from bench.store.reader import Run
 
@@ -102,6 +102,7 @@ def context(
         "complete": run.provenance.complete,
         "warnings": [*run.provenance.warnings, *run.warnings],
         "between_runs": between_runs(analysis),
+        "disturbed": disturbed(run),
         "units": len(units) + sum(comparison.units for comparison in comparisons),
         "failed": int((units["error"] != "").sum()) + sum(comparison.failed for comparison in comparisons),
         "comparisons": comparison_sheet(comparisons) if comparisons else None,

@@ -11,13 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.model import SLACK
 from bench.reading.analysis import Analysis
 from bench.reading.claims import Outcome
 from bench.reading.headlines import HeadlineFigure
 from bench.reading.verdicts import ClaimVerdict
 from bench.report.figures import SUBJECT
+from bench.store.reader import Run
 
-__all__ = ["between_runs", "foremost", "in_order", "lines"]
+__all__ = ["between_runs", "disturbed", "foremost", "in_order", "lines"]
 
 WIDTH = 1_000_000  # columns of the console, so that it wraps no line
 
@@ -30,7 +32,13 @@ def lines(analysis: Analysis, headlines: Sequence[HeadlineFigure], verdicts: Ite
     text = [*_table(headlines), *map(_verdict, filter(_surprises, verdicts))]
     text += [
         line
-        for line in (_counters(analysis), _precision(headlines), between_runs(analysis), _trouble(analysis))
+        for line in (
+            _counters(analysis),
+            _precision(headlines),
+            disturbed(analysis.run),
+            between_runs(analysis),
+            _trouble(analysis),
+        )
         if line
     ]
     return text
@@ -108,6 +116,15 @@ def between_runs(analysis: Analysis) -> str:
         f"Runs as long as this one differ by {analysis.between_runs:.1%} on a shared host (standard deviation); "
         "intervals of times include it, ratios and counts hold without it."
     )
+
+
+def disturbed(run: Run) -> str:
+    """Return the sentence on units on a disturbed CPU; empty if the run did not look, or counted instructions."""
+    slowness = run.units[["slowness", "slowness_after"]].max(axis=1).dropna()
+    if slowness.empty or run.provenance.place:
+        return ""
+    count = f"{int((slowness > SLACK).sum()):,} of {len(slowness):,} units"
+    return f"Disturbed CPU: {count} (before or after what they time), which weigh less where they scatter more."
 
 
 def _trouble(analysis: Analysis) -> str:

@@ -219,10 +219,10 @@ def test_a_volume_that_differs_in_one_scenario_is_measured_in_that_and_elsewhere
     assert scenarios_on("xfs-noreflink", volumes=("xfs-noreflink",)) == scenarios_on("xfs")
     assert scenarios_on("xfs-noreflink", scenarios=("lookup", "steady")) == set()
     for request, what in (
-        ({}, "volume xfs-noreflink, except in copy_up"),
-        ({"scenarios": ("lookup",)}, "volume xfs-noreflink"),
+        (Request(), "volume xfs-noreflink, except in copy_up"),
+        (Request(scenarios=("lookup",)), "volume xfs-noreflink"),
     ):
-        [skip] = [skip for skip in make(Request(**request)).skips if "noreflink" in skip.what]
+        [skip] = [skip for skip in make(request).skips if "noreflink" in skip.what]
         assert (skip.what, skip.reason, skip.fix, skip.by_choice) == (
             *(what, "profile quick leaves it out", "--profile full, or --volume xfs-noreflink", True),
         )

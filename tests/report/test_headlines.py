@@ -16,8 +16,9 @@ from bench.model import Arm, Cell, Temperature
 from bench.reading.analysis import Analysis
 from bench.reading.headlines import HeadlineFigure, figures
 from bench.report.product import publish
-from bench.report.summary import in_order
+from bench.report.summary import disturbed, in_order
 from bench.store.reader import load
+from tests.builders import PLACE, make_sample, read_back
 from tests.report.conftest import SMALL
 
 if TYPE_CHECKING:
@@ -60,12 +61,24 @@ def test_how_precise_it_is(made: dict[Any, HeadlineFigure]) -> None:
 
 
 def test_in_words(made: dict[Any, HeadlineFigure]) -> None:
-    assert made["mib", "overlay2@xfs"].short.startswith("below ")
+    mib = made["mib", "overlay2@xfs"]
+    for low, high, words in ((-1.0, 3.0, "below 3.00 ns"), (-3.0, 1.0, "below 1.00 ns"), (-2.0, 0.0, "none")):
+        wide = replace(mib.estimate, value=(low + high) / 2, low=low, high=high)
+        assert replace(mib, estimate=wide).short == words
     assert made["written", "overlay2@ext4"].short == "1.00 MiB"
     small = made["small", "overlay2@ext4"]
     assert small.short == f"{small.text.partition(' [')[0]} ±{100 * small.precision:.2g} %"
     lone = replace(small, estimate=replace(small.estimate, low=math.nan, high=math.nan))
     assert lone.short.endswith(" (one unit)")
+
+
+def test_the_summary_says_how_many_units_were_on_a_disturbed_cpu(tmp_path: Path) -> None:
+    before, after, undisturbed = ((1.2, 1.0), (1.0, 1.06), (1.04, 1.05))
+    paces = [{"slowness": one, "slowness_after": other} for one, other in (before, after, undisturbed)]
+    samples = [make_sample(number, pace=pace) for number, pace in enumerate(paces)]
+    assert "2 of 3 units" in disturbed(read_back(tmp_path / "looked", [*samples, make_sample(3)]))
+    assert disturbed(read_back(tmp_path / "counted", samples, place=PLACE)) == ""
+    assert disturbed(read_back(tmp_path / "before-it-was-recorded", [make_sample()])) == ""
 
 
 def test_which_cells_it_needs(known: dict[str, Reading]) -> None:
