@@ -37,10 +37,8 @@ __all__ = ["run"]
 @click.option("--budget", metavar="TIME", help="Stop on time with the best precision that fits: 90s, 5m, 1h.")
 @click.option(
     "--precision",
-    default="5%",
-    show_default=True,
     metavar="SHARE",
-    help="End before that if the units make all headline figures so precise.",
+    help="End before that if the units make all headline figures so precise. [default: 5%; standard, full: 2%]",
 )
 @list_option("--scenario", metavar="NAME,…", help="Only these scenarios.")
 @click.option(
@@ -111,11 +109,12 @@ def _request(params: dict[str, Any]) -> Request:
     from bench.measure import request
     from bench.model import parse_seconds, parse_size
 
+    profile, precision = request.parse_profile(params["profile"]), params["precision"]
     return request.Request(
-        profile=request.parse_profile(params["profile"]),
+        profile=profile,
         seed=params["seed"],
         budget=parse_seconds(params["budget"]) if params["budget"] else None,
-        precision=request.parse_precision(params["precision"]),
+        precision=request.parse_precision(precision) if precision else request.PROFILES[profile].precision,
         scenarios=listed(params["scenario"], str),
         drivers=params["drivers"],
         volumes=listed(params["volume"], str),

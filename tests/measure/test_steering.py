@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from bench.cli import cli
+from bench.errors import BenchError
+from bench.measure import session
 from bench.measure.planning import make
 from bench.measure.request import Request, parse_precision
 from bench.measure.schedule import LEAST_BLOCKS, Gain, NextBlock, Schedule
@@ -194,3 +198,22 @@ def test_first_blocks_that_would_take_the_time_of_others_wait_for_their_gain() -
 @pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("0.05", 0.05), (" 2.5 %", 0.025)])
 def test_a_precision_is_a_share(text: str, share: float) -> None:
     assert parse_precision(text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "precision"),
+    [((), 0.05), (("--profile", "standard"), 0.02), (("--profile", "full", "--precision", "4%"), 0.04)],
+)
+def test_the_profile_sets_the_precision_unless_it_is_asked_for(
+    arguments: tuple[str, ...], precision: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[Request] = []
+
+    def execute(request: Request, context: object) -> None:
+        asked.append(request)
+        raise BenchError("that is enough")
+
+    monkeypatch.setattr(session, "execute", execute)
+    done = CliRunner().invoke(cli, ["run", *arguments, "--results", str(tmp_path)])
+    assert isinstance(done.exception, BenchError | SystemExit)
+    assert [request.precision for request in asked] == [precision]
