@@ -109,7 +109,7 @@ def untimed(unit: Unit) -> list[File]:
     The effects of a call on the journal and on the processor's caches add to the cost of the next call. In a single
     unit that is its own call; in turns it would be the other unit's, so each would bear the other's cost: a first write
     of 1 MiB on xfs with `volatile`, which leaves its log to the fsyncs of others, then took 1.25 times as long as
-    without (24 pairs, rows not kept). In results/trust it takes 0.67 times as long in turns, 0.60 times with units one
+    without (24 pairs, rows not kept). In results/trust it takes 0.84 times as long in turns, 0.82 times with units one
     after the other.
     """
     files = warmers(int(unit.params["size"]))
