@@ -58,7 +58,7 @@ COMMAND_LINE = ParameterSource.COMMANDLINE
 @click.option("--budget", metavar="TIME", help="Give up after this time. [default: 6h, quick: 8m]")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the content and of all random orders.")
 @click.option("--markdown", type=DIRECTORY, metavar="FILE", help="Write the page here in Markdown.")
-@click.option("--pack", is_flag=True, help="Write the pairs of the page, 0.6 MB of a full run, beside its rows.")
+@click.option("--pack", is_flag=True, help="Write the pairs of the page, 0.5 MB of a full run, beside its rows.")
 @RESULTS_OPTION
 @REPORTS_OPTION
 @WORKDIR

@@ -1,7 +1,7 @@
 """xfs without reflink: the default of mkfs before xfsprogs 5.1, and still a common host file system.
 
-It differs from xfs where files are copied up. Of the headline figures in results/survey, all others agree between the
-two within their intervals.
+It differs from xfs where files are copied up. In a survey on both (docs/method.md), the intervals of all other headline
+figures overlap.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ VOLUME = XfsRecipe(
     clones=False,
     directory_bytes=0,
     minimum_bytes=320 << 20,
+    # In 2 of 3,356 units of results/survey the device had one flush more than the fsyncs of the copies. The likely
+    # reason, not verified: the log is also forced in the background (fs/xfs/xfs_log.c, xfs_log_worker).
+    journal_flushes=1,
     order=3,
     profile="full",
     scenarios=("copy_up",),

@@ -101,14 +101,19 @@ def simulated(blocks: int, rounds: int) -> Floats:
 
 
 def of_ratios(lengths: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """Return (held, all) of the ratios of pieces of so many pairs of results/trust, by their length.
+    """Return (held, all) of the ratios of pieces of so many values of results/trust, by their length.
 
-    Of streams of eight pieces or more: the whole of a shorter one is not much better known than a piece.
+    Of streams of pairs, not of those where other tools are asked, which measure one side after the other. A value is of
+    two successive pairs, each side first in one of them: the order shifts their ratios in opposite directions. Of
+    streams of eight pieces or more: the whole of a shorter one is not much better known than a piece.
     """
     counts = dict.fromkeys(lengths, (0, 0))
-    for stream in records(load(TRUST)).streams.values():
-        for a, b in stream.parts:
-            ratios = a / b
+    run = load(TRUST)
+    recorded = records(run).streams
+    for asked in run.provenance.streams or ():
+        for a, b in recorded[asked.number].parts if not asked.batch else ():
+            both = len(a) // 2 * 2
+            ratios = np.sqrt((a / b)[:both:2] * (a / b)[1:both:2])
             fitting = [length for length in lengths if len(ratios) >= 8 * length]
             whole = _estimate(ratios).value if fitting else 0.0
             for length in fitting:
