@@ -18,9 +18,6 @@ VOLUME = XfsRecipe(
     clones=False,
     directory_bytes=0,
     minimum_bytes=320 << 20,
-    # In 2 of 3,356 units of results/survey the device had one flush more than the fsyncs of the copies. The likely
-    # reason, not verified: the log is also forced in the background (fs/xfs/xfs_log.c, xfs_log_worker).
-    journal_flushes=1,
     order=3,
     profile="full",
     scenarios=("copy_up",),

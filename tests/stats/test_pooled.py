@@ -233,7 +233,7 @@ def test_intervals_cover_what_they_should_as_often_as_promised(blocks: int) -> N
 @pytest.mark.slow
 def test_ratios_of_real_pieces_cover_the_whole_they_are_cut_from() -> None:
     for length, (held, pieces) in of_ratios((3, 6, 12, 30)).items():
-        assert pieces > 1000
+        assert pieces > (3000 if length < 30 else 1000)  # fewer than before: they are of pairs alone
         assert 0.93 <= held / pieces <= 0.97, length
 
 
