@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +17,9 @@ from bench.host.daemon import Daemon
 from bench.host.packages import ENGINES, Package, find_program
 from bench.kernel import mounts
 
-__all__ = ["ENGINE", "Containerd"]
+__all__ = ["ENGINE", "SOCKET", "Containerd", "serve"]
 
+SOCKET = "containerd.sock"
 NAMESPACE = cgroups.NAME  # ctr makes a container's control group below one named like the containerd namespace
 SETTINGS = """version = 2
 root = "{root}"
@@ -57,26 +59,13 @@ class Containerd(Engine):
     @property
     def socket(self) -> Path:
         """The socket that it listens on."""
-        return self.state / "containerd.sock"
+        return self.state / SOCKET
 
     def start(self) -> None:
         """Start containerd."""
         self.make_private()
-        settings = self.state / "config.toml"
-        state = self.state / "state"
-        settings.write_text(SETTINGS.format(root=self.root, state=state, socket=self.socket), encoding="utf-8")
-        command = [find_program("containerd") or "containerd", f"--config={settings}", "--log-level=warn"]
-        self.daemon = Daemon(command, self._answers, {"PATH": OWN_PATHS})
+        self.daemon = serve(self.root, self.state)
         self.require_version()
-
-    def _answers(self) -> bool:
-        if not self.socket.exists():
-            return False
-        try:
-            self._ctr("version", action="answer")
-        except BenchError:
-            return False
-        return True
 
     def _command(self, *arguments: str) -> tuple[str, ...]:
         return ("ctr", f"--address={self.socket}", f"--namespace={cgroups.NAME}", *arguments)
@@ -149,6 +138,23 @@ class Containerd(Engine):
                 self._ctr(*snapshots, "remove", view, action="end a view")
             paths.append(_lowest(command))
         return paths
+
+
+def serve(root: Path, state: Path) -> Daemon:
+    """Start containerd with its data in `root`, and its socket in `state`; it accepts requests when this returns.
+
+    It listens only when all its plugins are loaded (cmd/containerd/command/main.go).
+    """
+    settings = state / "config.toml"
+    text = SETTINGS.format(root=root, state=state / "state", socket=state / SOCKET)
+    settings.write_text(text, encoding="utf-8")
+
+    def listens() -> bool:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            return client.connect_ex(str(state / SOCKET)) == 0
+
+    command = [find_program("containerd") or "containerd", f"--config={settings}", "--log-level=warn"]
+    return Daemon(command, listens, {"PATH": OWN_PATHS})
 
 
 def _lowest(command: str) -> Path:

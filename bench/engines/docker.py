@@ -1,5 +1,7 @@
-"""Docker 20.10: a private dockerd.
+"""Docker 20.10: a private dockerd beside a private containerd, as a host's services are.
 
+A dockerd that is given no containerd starts its own, and looks only once a second whether that has ended before it ends
+itself (libcontainerd/supervisor/remote_daemon_linux.go in moby, stopDaemon): 1.0 s instead of 6 ms.
 A container's files are in the graphdriver's directory named by the container's mount id (layer/filestore.go and
 daemon/graphdriver in moby).
 """
@@ -16,6 +18,7 @@ from urllib.parse import quote
 
 from bench.engines import api
 from bench.engines.base import OWN_PATHS, ContainerPaths, Engine, Storage
+from bench.engines.containerd import SOCKET, serve
 from bench.engines.images import chain_ids, top_layer
 from bench.errors import BenchError
 from bench.host import cgroups
@@ -65,22 +68,39 @@ class Docker(Engine):
         "aufs": ("diff/{id}", "mnt/{id}", "diff/{id}", "diff/{id}"),
     }
 
+    def __init__(self, home: Path, driver: str) -> None:
+        """As every engine's; nothing is started."""
+        super().__init__(home, driver)
+        self.containerd: Daemon | None = None
+
     @property
     def socket(self) -> Path:
         """The socket that it listens on."""
         return self.state / "docker.sock"
 
     def start(self) -> None:
-        """Start dockerd and, through it, containerd."""
+        """Start containerd, then dockerd."""
         self.make_private()
+        beside = self.state / "containerd"
+        beside.mkdir(exist_ok=True)
+        try:
+            self.containerd = serve(self.root / "containerd", beside)
+            self.daemon = Daemon(self._dockerd(beside / SOCKET), self._answers, {"PATH": OWN_PATHS})
+            self.require_version()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _dockerd(self, containerd: Path) -> list[str]:
         settings = self.state / "daemon.json"  # not the host's
         settings.write_text("{}\n", encoding="utf-8")
         (self.state / "config").mkdir(exist_ok=True)
-        command = [
+        return [
             find_program("dockerd") or "dockerd",
             f"--config-file={settings}",
             f"--data-root={self.root}",
             f"--exec-root={self.state / 'exec'}",
+            f"--containerd={containerd}",
             f"--host=unix://{self.socket}",
             f"--pidfile={self.state / 'pid'}",
             *([f"--storage-driver={self.driver}"] if self.driver else []),
@@ -88,8 +108,6 @@ class Docker(Engine):
             f"--cgroup-parent=/{cgroups.NAME}",
             *("--iptables=false", "--ip6tables=false", "--bridge=none", "--log-driver=none", "--log-level=warn"),
         ]
-        self.daemon = Daemon(command, self._answers, {"PATH": OWN_PATHS})
-        self.require_version()
 
     def _storage_options(self) -> Iterator[str]:
         """Yield the options that give devicemapper a thin pool of its own, like the one of the stacks by hand."""
@@ -107,7 +125,10 @@ class Docker(Engine):
         yield from (f"dm.mkfsarg={argument}" for argument in volume.command[1:-1])
 
     def stop(self) -> None:
-        """Stop dockerd, and take its thin pool apart."""
+        """Stop dockerd and its containerd, and take its thin pool apart."""
+        for daemon in (self.daemon, self.containerd):
+            if daemon is not None:
+                daemon.stop()
         super().stop()
         volume = ThinVolume.of(self.home)
         if volume is not None and self.storage_home in volume.lent:

@@ -67,25 +67,26 @@ def _try_drivers(unit: Unit, home: Path) -> dict[str, str]:
         directory = home / (name or "default")
         directory.mkdir()
         engine = Docker(directory, name)
-        nanoseconds, outcomes[name] = once(_try_driver, engine)
+        nanoseconds, outcomes[name] = _try_driver(engine)
         if not name:
             unit.record("start", [nanoseconds])
         shutil.rmtree(directory, ignore_errors=unit.volume.recipe.filesystem == "btrfs")  # subvolumes
     return outcomes
 
 
-def _try_driver(engine: Docker) -> str:
-    """Return the driver that dockerd runs with and whether it is deprecated, or why it does not start."""
+def _try_driver(engine: Docker) -> tuple[int, str]:
+    """Return the nanoseconds of a start, and the driver that dockerd has and if it is deprecated, or why it ends."""
+    nanoseconds = 0
     try:
-        engine.start()
+        nanoseconds, _ = once(engine.start)
         chosen = engine.storage()
         deprecated = NOTICE.format(chosen) in engine.daemon_output()
     except DaemonError as error:
         line = next((line for line in error.output.splitlines() if FAILED in line), error.why)
-        return f"refused: {line}{', deprecated' if NOTICE.format(engine.driver) in error.output else ''}"
+        return nanoseconds, f"refused: {line}{', deprecated' if NOTICE.format(engine.driver) in error.output else ''}"
     finally:
         engine.stop()
-    return f"runs {chosen}{', deprecated' if deprecated else ''}"
+    return nanoseconds, f"runs {chosen}{', deprecated' if deprecated else ''}"
 
 
 def prove(unit: Unit) -> None:

@@ -272,8 +272,11 @@ def test_a_daemon_that_does_not_start_is_told_with_its_last_words(place: Path) -
     def work() -> None:
         with made("ext4", place, size=ROOM) as volume:
             (volume.path / "home").mkdir()
+            engine = Docker(volume.path / "home", "btrfs")
             with pytest.raises(BenchError, match=r"dockerd has ended .*prerequisites for driver not satisfied"):
-                Docker(volume.path / "home", "btrfs").start()
+                engine.start()
+            assert engine.containerd is not None
+            assert engine.containerd.process.poll() is not None, "it would outlive the dockerd that it was started for"
 
     isolated(work)
 
