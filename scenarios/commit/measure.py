@@ -109,7 +109,7 @@ def operate(unit: Unit) -> None:
             unit.record("export", [nanoseconds])
             nanoseconds, compared = once(lambda: list(naive(before, unit.merged)))
             unit.record("naive", [nanoseconds])
-            unit.notes["changes"] = changes, compared
+            unit.notes["changes"] = tuple(changes), tuple(compared)
             unit.container.how["changes"] = COMPARED if unit.driver.changes(unit.container) is None else OWN
             unit.counters["archive_hole_bytes"] = holes
     finally:
@@ -118,14 +118,17 @@ def operate(unit: Unit) -> None:
 
 
 def prove(unit: Unit) -> None:
-    """With both methods the layer, applied to a plain copy of the image, gives the container's tree."""
+    """With both methods the layer, applied to a plain copy of the image, gives the container's tree.
+
+    Where both found the same changes in the same order, they make one layer, which is applied once.
+    """
     if "committed" in unit.notes:
         with unit.notes["committed"].open("rb") as own:
             _prove(unit, own, APPLIED_OWN)
         unit.counters["archive_bytes"] = unit.notes["committed"].stat().st_size
         unit.notes["committed"].unlink()
         return
-    for changes in unit.notes["changes"]:
+    for changes in dict.fromkeys(unit.notes["changes"]):
         archive = io.BytesIO()
         export(changes, unit.merged, archive)
         archive.seek(0)
