@@ -49,7 +49,8 @@ def grids(profile: str) -> Iterable[Grid]:
         return
     yield Grid((SWEEP_DEPTH,), (HOT, COLD), {"size": small, "position": bottom})
     yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (16 * MIB,), "position": bottom})
-    yield Grid((1, 8, 16, 32, 64, 96, 125), (HOT,), {"size": (4 * KIB,), "position": bottom})
+    yield Grid((1, 8, 16, 32, 64, 96, 125), (HOT,), {"size": (4 * KIB,), "position": bottom}, drivers=subject)
+    yield Grid((1, 32, 125), (HOT,), {"size": (4 * KIB,), "position": bottom})
     yield Grid((32,), (HOT,), {"size": (64 * KIB,), "position": ("top", "middle")})
     yield Grid(
         (SWEEP_DEPTH,), (HOT,), {"size": (128 * MIB,), "position": bottom}, max_blocks=12

@@ -22,7 +22,8 @@ from scenarios.mounting.reading import READING, REPEATS
 
 DOCKER = f"{Docker.name}/overlay2"
 DEPTHS = (1, 16, 32, 64, 96, 125)
-AROUND = (1, 32, 48, 56, 64, 72, 80, 96, 125)  # around Docker's step, whose depth depends on its home (default: 72)
+AROUND = (1, 32, 48, 72, 125)  # around Docker's step, whose depth depends on its home (default: 72); here after 32
+CLOSER = (1, 32, 48, 56, 64, 72, 80, 96, 125)
 SEEN = "/seen"  # the file of the bottom layer to stat
 RELATIVE = "lowerdir=l/"  # in mount options with relative paths
 MOST_OPTIONS = mmap.PAGESIZE - 1  # bytes, above which Docker uses relative paths
@@ -32,7 +33,8 @@ def grids(profile: str) -> Iterable[Grid]:
     """Depths; for Docker those around its step."""
     if profile != "quick":
         yield Grid(DEPTHS, (Temperature.HOT,))
-        yield Grid(AROUND, (Temperature.HOT,), drivers=(DOCKER,), max_blocks=8)
+        around = CLOSER if profile == "full" else AROUND
+        yield Grid(around, (Temperature.HOT,), drivers=(DOCKER,), max_blocks=8)
 
 
 def layer(index: int, params: Params) -> Layer:
