@@ -106,7 +106,8 @@ class Steering:
 
         self.looked[scenario] = blocks
         reading = {scenario: self.readings[scenario]}
-        run = load(self.directory).only(scenario, {arm for name, _, arm in self.needs if name == scenario})
+        names = {headline.source.name for headline in self.readings[scenario].headlines}
+        run = load(self.directory).only(scenario, {arm for name, _, arm in self.needs if name == scenario}, names)
         self.figures[scenario] = figures(Analysis(run, reading), reading)
         made = {(figure.headline.key, figure.arm) for figure in self.figures[scenario]}
         self.needs = {key: cells for key, cells in self.needs.items() if key[0] != scenario or key[1:] in made}

@@ -29,7 +29,11 @@ COUNTED = "counted, median and range of the units"
 
 
 class Source(Protocol):
-    """What a headline figure is made of."""
+    """What a headline figure is made of: the metric or counter `name`."""
+
+    @property
+    def name(self) -> str:
+        """The metric or counter."""
 
     def estimate(self, analysis: Analysis, reading: Reading, arm: Arm) -> Estimate | None:
         """Return the figure on an arm; None where it was not measured."""

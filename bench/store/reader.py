@@ -77,13 +77,14 @@ class Run:
         """The parameters of all scenarios of the run, which are columns of the three frames."""
         return tuple(str(column) for column in self.units.columns if column not in RESERVED)
 
-    def only(self, scenario: str, arms: Collection[Arm]) -> Run:
-        """The run with the units of one scenario on these arms and on native only."""
-        names = {str(arm) for arm in arms}
+    def only(self, scenario: str, arms: Collection[Arm], names: Collection[str]) -> Run:
+        """The run with the units of one scenario on these arms and on native only, and of their values those named."""
+        own = {str(arm) for arm in arms}
         times, counters, units = (
-            frame[(frame["scenario"] == scenario) & (frame["arm"].isin(names) | (frame["driver"] == NATIVE))]
+            frame[(frame["scenario"] == scenario) & (frame["arm"].isin(own) | (frame["driver"] == NATIVE))]
             for frame in (self.times, self.counters, self.units)
         )
+        times, counters = times[times["metric"].isin(names)], counters[counters["counter"].isin(names)]
         return replace(self, times=times, counters=counters, units=units)
 
     @property

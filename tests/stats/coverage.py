@@ -134,7 +134,10 @@ def of_survey(run: Run, length: int, *, spread: bool, every: int = 1) -> Iterato
     """
     readings = discovery.readings()
     for name in run.times["scenario"].unique():
-        part = run.only(str(name), set(run.arms.values()))
+        named = {headline.source.name for headline in readings[name].headlines}
+        part = run.only(str(name), set(run.arms.values()), named)
+        if part.times.empty:
+            continue
         whole = {(figure.headline.key, figure.arm): figure for figure in _figures(part, readings)}
         blocks = int(part.times["block"].max()) + 1
         pieces = blocks // length
