@@ -141,7 +141,8 @@ class Runner:
                     why=f"{error.strerror} ({error.filename})" if error.filename else error.strerror or str(error),
                     fix="leave out the largest sizes or depths, or give a --workdir with more room",
                 ) from error
-            self.build_seconds[f"{key.scenario} {key.driver}@{key.volume}"] = round(time.monotonic() - start, 3)
+            name, took = f"{key.scenario} {key.driver}@{key.volume}", time.monotonic() - start
+            self.build_seconds[name] = round(self.build_seconds.get(name, 0.0) + took, 3)  # of all its stacks
         for volume in self.volumes.values():
             volume.sync()
 
