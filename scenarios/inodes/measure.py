@@ -20,7 +20,7 @@ FILE_BYTES = 4096
 
 def grids(profile: str) -> Iterable[Grid]:
     """Numbers of layers and files per layer; exact, so few units suffice."""
-    depths, blocks = {"quick": ((1, 4, 8), 2), "standard": ((1, 8, 32), 2)}.get(profile, ((1, 8, 32, 125), 6))
+    depths, blocks = {"quick": ((1, 4, 8), 2), "standard": ((1, 8, 16), 2)}.get(profile, ((1, 8, 32, 125), 6))
     files = {"quick": (100,), "standard": (10, 100)}.get(profile, (10, 100, 1000))
     yield Grid(depths, (Temperature.NEW,), {"files": files}, max_blocks=blocks)
 
