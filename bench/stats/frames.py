@@ -123,7 +123,7 @@ def ratio_frame(times: pd.DataFrame, parameters: Sequence[str]) -> pd.DataFrame:
         ratios.append((upper / lower if usable[-1] else upper * 0, shared, own[2][of_own] | native[2][of_native]))
     keys = groups.keys.take(kept).reset_index(drop=True)
     rows = []
-    for estimate, fits, depth in zip(_pooled(keys, ratios), usable, native_depths, strict=True):
+    for estimate, fits, depth in zip(_pooled(keys, ratios, ratios=True), usable, native_depths, strict=True):
         factor = estimate if fits else Estimate(math.nan, math.nan, math.nan, estimate.n, NO_RATIO)
         rows.append((factor.value, factor.low, factor.high, factor.n, factor.method, depth))
     return _joined(keys, rows, ["ratio", *_ESTIMATE, "native_depth"])
@@ -164,7 +164,9 @@ def _floats(column: pd.Series[Any]) -> Floats:
     return column.to_numpy(dtype=np.float64)
 
 
-def _pooled(keys: pd.DataFrame, units: Sequence[Units], between_runs: float = 0.0) -> list[Estimate]:
+def _pooled(
+    keys: pd.DataFrame, units: Sequence[Units], between_runs: float = 0.0, *, ratios: bool = False
+) -> list[Estimate]:
     """Return the centre of each cell, given its units; see `Pool`.
 
     Where a value is not positive (a difference may be lost in noise) there are no logarithms: such a cell is by itself.
@@ -177,7 +179,7 @@ def _pooled(keys: pd.DataFrame, units: Sequence[Units], between_runs: float = 0.
             blocks = np.concatenate([units[cell][1] for cell in positive])
             disturbed = np.concatenate([units[cell][2] for cell in positive])
             indices = np.repeat(np.arange(len(positive)), [len(units[cell][0]) for cell in positive])
-            pool = Pool(values, indices, blocks, between_runs, disturbed)
+            pool = Pool(values, indices, blocks, between_runs, disturbed, ratios=ratios)
             estimates |= {cell: pool.centre(index) for index, cell in enumerate(positive)}
         estimates |= {int(cell): centre(units[cell][0]) for cell in cells if cell not in positive}
     return [estimates[cell] for cell in range(len(units))]

@@ -176,6 +176,24 @@ def test_units_that_were_taken_for_disturbed_and_were_not_keep_their_weight() ->
     assert widths[0] == pytest.approx(widths[1], rel=0.1)
 
 
+def test_ratios_count_alike_where_few_are_undisturbed() -> None:
+    """On a busy host a few quiet pairs of many made intervals of ratios several times too wide."""
+    random = np.random.default_rng(10)
+    cells, blocks = np.tile([0, 1], 30), np.repeat(np.arange(30), 2)
+    held, halves = [], []
+    for _ in range(300):
+        slowed = random.random((2, 60)) < 0.7
+        own, plain = random.normal(0, 0.1, (2, 60)) + slowed * random.normal(0.2, 0.15, (2, 60))
+        flags = slowed.any(axis=0)
+        made = [Pool(np.exp(own - plain), cells, blocks, disturbed=flags, ratios=ratios) for ratios in (True, False)]
+        alike, weighted = (pool.centre(0) for pool in made)
+        held.append(alike.low <= 1 <= alike.high)
+        halves.append((alike.relative_half_width, weighted.relative_half_width))
+    assert 0.92 < np.mean(held) < 0.98
+    widest = np.quantile(halves, 0.9, axis=0)
+    assert widest[0] < 0.7 * widest[1]
+
+
 @given(pools, st.lists(st.booleans(), min_size=40, max_size=40))
 def test_each_interval_holds_its_value_whichever_units_are_disturbed(
     units: list[tuple[float, int, int]], flags: list[bool]
