@@ -20,6 +20,7 @@ __all__ = ["Axis", "sweep_axis", "value_axis"]
 LOG_X_SPAN = 1000.0
 LOG_Y_SPAN = 100.0  # two decades: marks less than a hundredth of the height apart look the same
 MOST_TICKS = 7
+LOG_X_ROOM = 0.08  # of the decades of a logarithmic x axis, on either side of its values
 X_ROOM = 1.04  # an axis of what is varied ends this factor beyond its last value
 ROOM = 1.12  # an axis ends this factor beyond its last value
 WHISKER_ROOM = 1.8  # whiskers may extend an axis by this factor; longer ones are cut off
@@ -99,7 +100,10 @@ def sweep_axis(name: str, values: Sequence[float]) -> Axis:
     places = [(zero if value == 0 else value, value) for value in distinct]
     tick_text = format_size if sized else _plain
     ticks = tuple((float(position or 0), tick_text(value)) for position, value in _thin(places))
-    return Axis(title, "", 1.0, True, zero, edge, ticks)
+    # Left to choose, plotly gave one run's chart of deletions an axis eight times as long as its values.
+    low, high = (math.log10(position) for position in (places[0][0] or 0, places[-1][0] or 0))
+    room = (high - low) * LOG_X_ROOM
+    return Axis(title, "", 1.0, True, zero, edge, ticks, log_range=(low - room, high + room))
 
 
 def value_axis(title: str, unit: str, values: Sequence[float], highs: Sequence[float] = ()) -> Axis:

@@ -22,6 +22,15 @@ def test_sizes_over_decades_are_logarithmic_with_their_own_ticks() -> None:
     assert axis.zero is None
 
 
+@pytest.mark.parametrize("values", [[1, 100, 1000], [0, 4096, 1 << 24], [4096, 65536, 1 << 20, 1 << 24]])
+def test_a_logarithmic_x_axis_is_little_longer_than_its_values(values: list[float]) -> None:
+    axis = sweep_axis("deletions", values)
+    assert axis.log_range == tuple(axis.layout()["range"])
+    places = [math.log10(axis.place(value) or 0) for value in values]
+    low, high = axis.log_range or (0, 0)
+    assert low < min(places) < max(places) < high < low + 1.2 * (max(places) - min(places))
+
+
 def test_a_zero_stands_apart_on_a_logarithmic_axis() -> None:
     axis = sweep_axis("size", [0, 4096, 128 << 20])
     assert axis.log
