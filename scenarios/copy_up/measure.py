@@ -22,6 +22,7 @@ from bench.scenario.temperature import read_in
 from scenarios.copy_up.reading import COLD, FILES, GIB, HOT, KIB, MIB, READING, SWEEP_DEPTH
 
 PAYLOAD = bytes(range(256)) * 16  # one page, the smallest unit that the page cache writes back
+DEPTHS, FEW = (1, 8, 16, 32, 64, 96, 125), (1, 32, 125)
 EVERY_LAYER_MAX = 64 * KIB  # larger files are only in the bottom layer, or a stack would take gigabytes
 SEVERAL_MAX = 2 * MIB  # a unit opens only one file that is larger
 DIRECTORY = "data"  # contains all files
@@ -49,8 +50,8 @@ def grids(profile: str) -> Iterable[Grid]:
         return
     yield Grid((SWEEP_DEPTH,), (HOT, COLD), {"size": small, "position": bottom})
     yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (16 * MIB,), "position": bottom})
-    yield Grid((1, 8, 16, 32, 64, 96, 125), (HOT,), {"size": (4 * KIB,), "position": bottom}, drivers=subject)
-    yield Grid((1, 32, 125), (HOT,), {"size": (4 * KIB,), "position": bottom})
+    yield Grid(DEPTHS, (HOT,), {"size": (4 * KIB,), "position": bottom}, drivers=subject)
+    yield Grid(DEPTHS if profile == "full" else FEW, (HOT,), {"size": (4 * KIB,), "position": bottom})
     yield Grid((32,), (HOT,), {"size": (64 * KIB,), "position": ("top", "middle")})
     yield Grid(
         (SWEEP_DEPTH,), (HOT,), {"size": (128 * MIB,), "position": bottom}, max_blocks=12
