@@ -16,6 +16,7 @@ __all__ = [
     "NATIVE",
     "SLACK",
     "TURNS",
+    "USUAL_VOLUMES",
     "WITHOUT_EFFECT",
     "WITHOUT_TYPES",
     "WITH_TYPES",
@@ -39,6 +40,7 @@ INSTRUCTIONS = "instructions"  # the clock of a run whose metrics count them in 
 NANOSECONDS = "ns"  # the unit of metrics, unless their reading says otherwise
 NATIVE = "native"  # the driver that others are compared with
 TURNS = "in turns with the other unit of its pair"  # in a row's `how`, under `operations`
+USUAL_VOLUMES = ("ext4", "xfs")  # most hosts keep their images on these: their headline figures come first
 WITHOUT_EFFECT = "without effect"  # in a row's `how`: the requested options that are not in effect
 # Values of a parameter `types`: whether listings of a file system tell the types of names (d_type).
 WITH_TYPES, WITHOUT_TYPES = "told", "not told"

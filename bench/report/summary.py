@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.model import SLACK
+from bench.model import SLACK, USUAL_VOLUMES
 from bench.reading.analysis import Analysis
 from bench.reading.claims import Outcome
 from bench.reading.headlines import HeadlineFigure
@@ -23,7 +23,6 @@ __all__ = ["between_runs", "disturbed", "foremost", "in_order", "lines"]
 
 WIDTH = 1_000_000  # columns of the console, so that it wraps no line
 
-USUAL = ("ext4", "xfs")
 CLAIMS = ("C6", "C8")  # the claims whose verdict is surprising
 
 
@@ -46,7 +45,7 @@ def lines(analysis: Analysis, headlines: Sequence[HeadlineFigure], verdicts: Ite
 
 def in_order(volume: str) -> tuple[bool, str]:
     """Return a key that puts ext4 and xfs, on which most hosts keep their images, before other volumes."""
-    return volume.partition("-")[0] not in USUAL, volume
+    return volume.partition("-")[0] not in USUAL_VOLUMES, volume
 
 
 def foremost(headlines: Iterable[HeadlineFigure]) -> list[HeadlineFigure]:
@@ -100,12 +99,22 @@ def _precision(headlines: Sequence[HeadlineFigure]) -> str:
     known = [figure for figure in estimated if not math.isnan(figure.precision)]
     if not known:
         return "Precision: no headline figure has an interval yet; give the run more time." if estimated else ""
-    middle = statistics.median(figure.precision for figure in known)
-    worst = max(known, key=lambda figure: figure.precision)
+    usual = [figure for figure in known if figure.arm.volume in USUAL_VOLUMES]
+    first, others = (usual, [figure for figure in known if figure not in usual]) if usual else (known, [])
+    worst = max(first, key=lambda figure: figure.precision)
+    where, rest = (_on(first), f";{_on(others)} ±{_middle(others):.1%} in the median") if others else ("", "")
     return (
-        f"Precision: half a headline figure's 95 % interval is ±{middle:.1%} in the median, "
-        f"±{worst.precision:.1%} at worst ({worst.headline.label}, {worst.arm})."
+        f"Precision{where}: half a headline figure's 95 % interval is ±{_middle(first):.1%} in the median, "
+        f"±{worst.precision:.1%} at worst ({worst.headline.label}, {worst.arm}){rest}."
     )
+
+
+def _on(headlines: Iterable[HeadlineFigure]) -> str:
+    return " on " + " and ".join(sorted({figure.arm.volume for figure in headlines}))
+
+
+def _middle(headlines: Iterable[HeadlineFigure]) -> float:
+    return statistics.median(figure.precision for figure in headlines)
 
 
 def between_runs(analysis: Analysis) -> str:

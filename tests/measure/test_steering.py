@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -131,6 +132,37 @@ def test_others_than_overlay2_matter_if_they_are_named(tmp_path: Path) -> None:
     assert {arm.driver for _, _, arm in made.needs} == {"fuse-overlayfs"}
     made, _ = steering(tmp_path / "other", 0.3, Request(scenarios=("lookup",), volumes=("ext4",)))
     assert {arm.driver for _, _, arm in made.needs} == {"overlay2"}
+
+
+@pytest.mark.parametrize(("named", "first"), [((), {"ext4", "xfs"}), (("btrfs", "ext4"), {"btrfs", "ext4"})])
+def test_ext4_and_xfs_come_first_unless_volumes_are_named(
+    named: tuple[str, ...], first: set[str], tmp_path: Path
+) -> None:
+    """What is left of the time when they rest goes to the others."""
+    plan = make(Request("standard", scenarios=("lookup",), volumes=("ext4", "xfs", "btrfs"), drivers=("overlay2",)))
+    plan.request = replace(plan.request, volumes=named)
+    run = tmp_path / "run"
+    write_run(run, rows(list(plan.cells["lookup"]), LEAST_UNITS, 0.3))
+    made = Steering(plan, run)
+    made.look("lookup", LEAST_UNITS)
+    assert {cell.arm.volume for cell in made.cells(LATER)} == first
+    made.figures["lookup"] = [
+        replace(figure, precision=0.001) if figure.arm.volume in first else figure for figure in made.figures["lookup"]
+    ]
+    assert {cell.arm.volume for cell in made.cells(LATER)} == {"ext4", "xfs", "btrfs"} - first
+
+
+def test_a_slope_whose_largest_size_is_done_is_not_waited_for(tmp_path: Path) -> None:
+    plan = make(Request("standard", scenarios=("copy_up",), volumes=("ext4",), drivers=("overlay2",)))
+    write_run(tmp_path / "run", [])
+    made = Steering(plan, tmp_path / "run")
+    [slope] = [cells for key, cells in made.needs.items() if key[1] == "first_write_mib"]
+    most = min(cell.max_blocks for cell in slope if cell.max_blocks is not None)
+    before, after = (made.gains({"copy_up": blocks})["copy_up"] for blocks in (most - 1, most))
+    assert before is not None
+    assert after is not None
+    assert after.fall > 0, "other figures are"
+    assert before.fall * (most - 1) == pytest.approx(after.fall * most + 1)
 
 
 def chosen(gains: dict[str, float | None], blocks: int, last: dict[str, float], share: float = 1.0) -> str | None:

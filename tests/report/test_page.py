@@ -204,6 +204,17 @@ def test_the_summary_is_a_table_of_headline_figures(run: Run, known: dict[str, R
     assert all("\n" not in line for line in told)
 
 
+def test_the_summary_tells_the_precision_of_other_volumes_apart(run: Run, known: dict[str, Reading]) -> None:
+    analysis = Analysis(run, known)
+    own = [replace(figure, precision=0.04) for figure in figures(analysis, known) if not figure.exact]
+    moved = [replace(figure, arm=replace(figure.arm, volume="btrfs"), precision=0.3) for figure in own]
+    [told] = [line for line in lines(analysis, [*own, *moved], []) if line.startswith("Precision")]
+    assert told.startswith("Precision on ext4 and xfs: ")
+    assert re.search(r"±4\.0% in the median, ±4\.0% at worst .+; on btrfs ±30\.0% in the median\.$", told)
+    [alone] = [line for line in lines(analysis, moved, []) if line.startswith("Precision")]
+    assert alone.startswith("Precision: half")
+
+
 def test_prose_marks_code_and_intervals() -> None:
     assert prose("`a<b` is 1.42 µs [1.38, 1.47]") == (
         '<code>a&lt;b</code> is 1.42 µs <span class="interval">[1.38, 1.47]</span>'
