@@ -123,10 +123,13 @@ class Analysis:
         of the same kind, it also includes the variance between set-ups: see `bench.stats.between`.
         """
         times = self.run.times
-        times = times[times["scenario"] == scenario]
         sides = []
         for conditions in (cell, base):
-            rows = times
+            names = (scenario, str(conditions.get("arm", "")), str(conditions.get("metric", "")))
+            if {"arm", "metric"} <= conditions.keys():
+                rows = self._units.get(names, times[:0])
+            else:
+                rows = times[times["scenario"] == scenario]
             for column, value in conditions.items():
                 rows = rows[rows[column] == (str(value) if column == "arm" else value)]
             if rows["block"].duplicated().any():
@@ -152,7 +155,7 @@ class Analysis:
 
     def units(self, scenario: str) -> pd.DataFrame:
         """Return the rows of `Run.units` of `scenario`, including failed units."""
-        return self.run.units[self.run.units["scenario"] == scenario]
+        return self._by_scenario.get(scenario, self.run.units[:0])
 
     def cell(self, scenario: str, arm: Arm, metric: str, **where: Param) -> Estimate | None:
         """Return the estimate of a metric in one cell; None if no cell matches.
@@ -220,6 +223,11 @@ class Analysis:
         if self.time_unit != NANOSECONDS or seconds <= 0:
             return 0.0
         return float(BETWEEN_RUNS * (seconds / OF_SECONDS) ** EXPONENT)
+
+    @functools.cached_property
+    def _by_scenario(self) -> dict[str, pd.DataFrame]:
+        """The rows of `Run.units` by scenario."""
+        return {str(name): rows for name, rows in self.run.units.groupby("scenario", observed=True)}
 
     @functools.cached_property
     def _units(self) -> dict[tuple[str, str, str], pd.DataFrame]:
