@@ -310,7 +310,8 @@ def copy_file(source: str, target: str, *, reflink: bool = False) -> bool:
                 data = data_ranges(reader, status.st_size) if has_holes else None
                 for offset, length in ((0, status.st_size),) if data is None else data:
                     _copy_range(reader, writer, offset, length)
-                os.ftruncate(writer, status.st_size)
+                if has_holes:
+                    os.ftruncate(writer, status.st_size)
             os.utime(writer, ns=(status.st_atime_ns, status.st_mtime_ns))
             return cloned
         finally:
