@@ -16,6 +16,7 @@ __all__ = [
     "attributes_at",
     "content_of",
     "digest",
+    "file_at",
     "names_at",
     "open_at",
     "opened_at",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 ABSENT = "absent"
+KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo"}
 
 
 class Seen(NamedTuple):
@@ -45,11 +47,10 @@ def seen_at(root: int, path: str) -> Seen:
     except FileNotFoundError:
         return Seen(ABSENT)
     mode = status.st_mode
-    kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo"}
-    facts = Seen(kinds.get(stat.S_IFMT(mode), "device"), oct(stat.S_IMODE(mode)), status.st_uid, status.st_gid)
-    if facts.kind == "directory":
-        return facts
-    return facts._replace(size=status.st_size, links=status.st_nlink, device=status.st_rdev)
+    facts = (KINDS.get(stat.S_IFMT(mode), "device"), oct(stat.S_IMODE(mode)), status.st_uid, status.st_gid)
+    if stat.S_ISDIR(mode):
+        return Seen(*facts)
+    return Seen(*facts, status.st_size, status.st_nlink, status.st_rdev)
 
 
 def open_at(root: int, path: str, flags: int) -> int:
@@ -98,13 +99,26 @@ def names_at(root: int, path: str) -> list[str]:
         os.close(descriptor)
 
 
-def attributes_at(root: int, path: str) -> dict[str, bytes]:
-    """Return the extended attributes in the namespace `user`."""
-    place = f"/proc/self/fd/{root}/{path}"
+def file_at(root: int, path: str) -> tuple[str, dict[str, bytes]]:
+    """Return the digest of a regular file and its attributes as `attributes_at` does, by opening it once."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root)
     try:
-        names = [name for name in os.listxattr(place, follow_symlinks=False) if name.startswith("user.")]
+        return content_of(descriptor), _attributes(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def attributes_at(root: int, path: str) -> dict[str, bytes]:
+    """Return the extended attributes in the namespace `user`, without following a symbolic link."""
+    return _attributes(f"/proc/self/fd/{root}/{path}")
+
+
+def _attributes(place: int | str) -> dict[str, bytes]:
+    follow = {} if isinstance(place, int) else {"follow_symlinks": False}
+    try:
+        names = [name for name in os.listxattr(place, **follow) if name.startswith("user.")]
     except OSError as error:
         if error.errno != errno.ENOTSUP:
             raise
         return {}  # setxattr fails with the same error
-    return {name: os.getxattr(place, name, follow_symlinks=False) for name in sorted(names)}
+    return {name: os.getxattr(place, name, **follow) for name in sorted(names)}

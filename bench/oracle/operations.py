@@ -6,12 +6,7 @@ import os
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
-from bench.oracle.access import (
-    attributes_at,
-    names_at,
-    read_at,
-    seen_at,
-)
+from bench.oracle.access import file_at, names_at, seen_at
 
 __all__ = ["Look", "Operation", "Result"]
 
@@ -47,7 +42,7 @@ class Look(Operation):
         """Return its metadata, and its content, entries or target."""
         seen = seen_at(root, self.path)
         if seen.kind == "file":
-            return seen, read_at(root, self.path), attributes_at(root, self.path)
+            return (seen, *file_at(root, self.path))
         if seen.kind == "directory":
             return seen, names_at(root, self.path)
         return seen, os.readlink(self.path, dir_fd=root) if seen.kind == "link" else None

@@ -91,11 +91,10 @@ def _agree(outcome: Replay, differences: Sequence[Difference], driver_result: Re
 def _without(result: object, fact: str) -> object:
     """Return a result without one fact of every name."""
     if isinstance(result, Seen):
-        facts = result._asdict()
-        del facts[fact]
-        return tuple(facts.values())
+        place = Seen._fields.index(fact)
+        return result[:place] + result[place + 1 :]
     if isinstance(result, tuple):
-        return tuple(_without(part, fact) for part in result)
+        return tuple([_without(part, fact) if isinstance(part, tuple) else part for part in result])
     return result
 
 
@@ -135,9 +134,9 @@ def _tree(root: int) -> dict[str, Result]:
     results: dict[str, Result] = {}
     for directory, subdirectories, files in os.walk(f"/proc/self/fd/{root}/."):
         relative = os.path.relpath(directory, f"/proc/self/fd/{root}/.")
-        for name in [*subdirectories, *files]:
-            path = os.path.normpath(os.path.join(relative, name))
-            results[path] = replay(Look(path), root)
+        prefix = "" if relative == "." else f"{relative}/"
+        for name in (*subdirectories, *files):
+            results[f"{prefix}{name}"] = replay(Look(f"{prefix}{name}"), root)
     return results
 
 
