@@ -14,6 +14,7 @@ from typing import IO
 
 from bench.drivers.engine import EngineDriver
 from bench.engines.images import PROGRAM
+from bench.kernel import mounts
 from bench.layers.archive import export
 from bench.layers.changes import Change, naive
 from bench.layers.content import BLOCK, Directory, File, Layer
@@ -139,14 +140,17 @@ def prove(unit: Unit) -> None:
 
 
 def _prove(unit: Unit, shown: Mapping[str, object], archive: IO[bytes], proof: str) -> None:
-    """Apply a layer to a plain copy of the image and compare it with what the container shows."""
+    """Apply a layer to a plain copy of the image, in memory, and compare it with what the container shows."""
     plain = unit.volume.path / "applied"
-    shutil.rmtree(plain, ignore_errors=True)
-    plain.mkdir()
-    materialise(flatten(unit.layers), plain, unit.seed)
-    apply(archive, plain)
-    unit.require_proof(_tree(plain) == shown, proof)
-    shutil.rmtree(plain)
+    plain.mkdir(exist_ok=True)
+    mounts.mount("tmpfs", plain, "tmpfs", options="mode=0755")
+    try:
+        materialise(flatten(unit.layers), plain, unit.seed)
+        apply(archive, plain)
+        unit.require_proof(_tree(plain) == shown, proof)
+    finally:
+        mounts.unmount(plain)
+    plain.rmdir()
 
 
 def _tree(path: Path) -> dict[str, object]:
