@@ -114,6 +114,7 @@ class ZfsVolume(LoopVolume):
         kind = type(self)
         kind._pools -= 1
         if kind._pools == 0 and kind._daemon is not None:
+            kind._daemon.process.kill()  # when asked to end it takes 3 s, and there is no pool that it could lose
             kind._daemon.stop()
             kind._daemon = None
 
