@@ -25,7 +25,7 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile("quick", 105, PRECISION, 20_000, 300 << 20),
-        Profile("standard", 840, 0.02, 120_000, 512 << 20),
+        Profile("standard", 855, 0.02, 120_000, 512 << 20),
         Profile("full", 2370, 0.02, 500_000, 20 << 30),
     )
 }
