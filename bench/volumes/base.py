@@ -97,6 +97,10 @@ class Recipe:
     def settle(self, path: Path) -> None:
         """Wait for the background work of the file system mounted at `path` after a sync."""
 
+    def writebacks(self, path: Path) -> int:
+        """Return how often the file system mounted at `path` has written by itself; 0 if it does not tell."""
+        return 0
+
     def make(self, path: Path, work: Path, *, size: int, inodes: int) -> LoopVolume | DirectoryVolume:
         """Make a file system of `size` bytes on a nameless file in `work` and mount it at `path`."""
         return LoopVolume(self, path, work, size=size, inodes=inodes)

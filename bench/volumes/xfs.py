@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.host.packages import Package
-from bench.kernel.xfs import finish_background_work
+from bench.kernel.xfs import finish_background_work, writebacks
 from bench.volumes.base import Recipe
 
 __all__ = ["TYPELESS", "VOLUME", "XfsRecipe"]
@@ -19,6 +19,10 @@ class XfsRecipe(Recipe):
     def settle(self, path: Path) -> None:
         """Wait until the inodes are freed."""
         finish_background_work(path)
+
+    def writebacks(self, path: Path) -> int:
+        """Return the log items that it has written back."""
+        return writebacks(path)
 
 
 VOLUME = XfsRecipe(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = [pytest.mark.root, pytest.mark.parametrize("name", [*LOOPED, "btrfs"])]
-FICLONE = 0x40049409  # include/uapi/linux/fs.h
+FICLONE, FIFREEZE, FITHAW = 0x40049409, 0xC0045877, 0xC0045878  # include/uapi/linux/fs.h
 DATA = 1 << 20
 
 
@@ -217,6 +217,25 @@ def test_its_counters_see_what_reaches_the_device(name: str, place: Path) -> Non
             after, flushed = volume.written()
             assert after >= written + DATA
             assert flushed > flushes
+
+    isolated(work)
+
+
+def test_it_tells_what_it_wrote_by_itself(name: str, place: Path) -> None:
+    """Freezing writes back what the log worker of xfs writes back at its time; calls and a sync do not."""
+
+    def work() -> None:
+        with made(name, place) as volume:
+            before = volume.recipe.writebacks(volume.path)
+            for number in range(10):
+                (volume.path / str(number)).write_bytes(b"some")
+            volume.sync()
+            assert volume.recipe.writebacks(volume.path) == before
+            descriptor = os.open(volume.path, os.O_RDONLY)
+            fcntl.ioctl(descriptor, FIFREEZE, 0)
+            fcntl.ioctl(descriptor, FITHAW, 0)
+            os.close(descriptor)
+            assert (volume.recipe.writebacks(volume.path) > before) == (volume.recipe.filesystem == "xfs")
 
     isolated(work)
 

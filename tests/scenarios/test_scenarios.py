@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from itertools import product
+from itertools import count, product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +18,7 @@ from bench.measure.planning import make
 from bench.measure.request import PROFILES, Request
 from bench.measure.runner import Runner
 from bench.model import Cell, Temperature, parse_size
+from bench.volumes.xfs import XfsRecipe
 from scenarios.copy_up import measure as copy_up
 from scenarios.copy_up.reading import FILES
 from tests.host.isolated import isolated
@@ -332,6 +333,24 @@ def test_a_page_that_was_not_written_is_an_error(place: Path, monkeypatch: pytes
         samples = one_block(plan, place).samples
         assert samples
         assert all("content is the page written" in sample.error for sample in samples)
+
+    isolated(work)
+
+
+def test_what_the_file_system_wrote_by_itself_is_not_counted_as_an_opens(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the log worker of xfs does every 30 s."""
+    plan = small("copy_up", "xfs", "overlay2", depths=(2,), sizes=(8192,))
+    asked = count()
+    monkeypatch.setattr(XfsRecipe, "writebacks", lambda recipe, path: next(asked) // 3)  # other units: every third
+
+    def work() -> None:
+        samples = one_block(plan, place).samples
+        told = [any("by itself" in proof for proof in sample.proofs) for sample in samples]
+        assert sorted(set(told)) == [False, True]
+        assert not any(sample.error or sample.mismatches for sample in samples)
+        assert [not {"open_bytes", "open_flushes"} & set(sample.counters) for sample in samples] == told
 
     isolated(work)
 
