@@ -53,9 +53,8 @@ def grids(profile: str) -> Iterable[Grid]:
     yield Grid(DEPTHS, (HOT,), {"size": (4 * KIB,), "position": bottom}, drivers=subject)
     yield Grid(DEPTHS if profile == "full" else FEW, (HOT,), {"size": (4 * KIB,), "position": bottom})
     yield Grid((32,), (HOT,), {"size": (64 * KIB,), "position": ("top", "middle")})
-    yield Grid(
-        (SWEEP_DEPTH,), (HOT,), {"size": (128 * MIB,), "position": bottom}, max_blocks=12
-    )  # decides whether a law is flat
+    # Decides whether a law is flat, and its slope where files are cloned, but a unit takes as long as ten others.
+    yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (128 * MIB,), "position": bottom}, max_blocks=30)
     yield Grid((SWEEP_DEPTH,), (COLD,), {"size": (16 * MIB,), "position": bottom}, max_blocks=10)
     if profile == "full":
         yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (GIB,), "position": bottom}, max_blocks=5, drivers=subject)
