@@ -16,13 +16,14 @@ from bench.model import USUAL_VOLUMES, Arm, Cell
 if TYPE_CHECKING:
     from bench.reading.headlines import HeadlineFigure
 
-__all__ = ["LEAST_UNITS", "SUBJECT", "Steering"]
+__all__ = ["LEAST_UNITS", "OTHERS_EVERY", "SUBJECT", "Steering"]
 
 SUBJECT = "overlay2"  # the driver whose headline figures a run is about, unless it names others
 # Of a figure before it may rest. Fewer are narrow by chance now and then (of three, a deletion had ±0.4 %), and too few
 # to see a drift within minutes. How often figures of several runs agree with these numbers was not measured.
 LEAST_UNITS = 12
 LEAST_LOOKED = 6  # blocks
+OTHERS_EVERY = 4  # blocks: one of these is also for figures of volumes that are not among the first
 GROWN = 1.1  # times the blocks at the last look: then the figures of a scenario are looked at again
 
 
@@ -95,9 +96,10 @@ class Steering:
         return frozenset[Cell]().union(*needs)
 
     def _aims(self, scenario: str, block: int) -> list[tuple[str, str, Arm]]:
-        """Return the figures that a scenario's next block is for: those of the first volumes, then those of others."""
+        """Return the figures that a block is for: of the first volumes, in one of OTHERS_EVERY blocks of all."""
         short = list(self._short(scenario, block))
-        return [key for key in short if key[2].volume in self.first] or short
+        first = [key for key in short if key[2].volume in self.first]
+        return first if first and (block + 1) % OTHERS_EVERY else short
 
     def _has_figures(self, scenario: str) -> bool:
         return any(name == scenario for name, *_ in self.needs)

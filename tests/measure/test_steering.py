@@ -15,7 +15,7 @@ from bench.measure import session
 from bench.measure.planning import make
 from bench.measure.request import Request, parse_precision
 from bench.measure.schedule import LEAST_BLOCKS, Gain, NextBlock, Schedule
-from bench.measure.steering import LEAST_UNITS, Steering
+from bench.measure.steering import LEAST_UNITS, OTHERS_EVERY, Steering
 from bench.model import Cell, Sample
 from tests.builders import make_sample, write_run
 
@@ -138,14 +138,16 @@ def test_others_than_overlay2_matter_if_they_are_named(tmp_path: Path) -> None:
 def test_ext4_and_xfs_come_first_unless_volumes_are_named(
     named: tuple[str, ...], first: set[str], tmp_path: Path
 ) -> None:
-    """What is left of the time when they rest goes to the others."""
+    """The others have one block of four, and what is left of the time when the first rest."""
     plan = make(Request("standard", scenarios=("lookup",), volumes=("ext4", "xfs", "btrfs"), drivers=("overlay2",)))
     plan.request = replace(plan.request, volumes=named)
     run = tmp_path / "run"
     write_run(run, rows(list(plan.cells["lookup"]), LEAST_UNITS, 0.3))
     made = Steering(plan, run)
     made.look("lookup", LEAST_UNITS)
-    assert {cell.arm.volume for cell in made.cells(LATER)} == first
+    later = [NextBlock("lookup", LEAST_UNITS + number, False) for number in range(OTHERS_EVERY)]
+    volumes = [frozenset(cell.arm.volume for cell in made.cells(block)) for block in later]
+    assert volumes == [first] * (OTHERS_EVERY - 1) + [{"ext4", "xfs", "btrfs"}]
     made.figures["lookup"] = [
         replace(figure, precision=0.001) if figure.arm.volume in first else figure for figure in made.figures["lookup"]
     ]
