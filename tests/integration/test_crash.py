@@ -14,6 +14,7 @@ import pytest
 from bench.host.leftovers import find, remove
 from bench.store.reader import load
 from tests.cli.command import Bench
+from tests.cli.waiting import BOUND, rows_of, wait_for_rows
 from tests.integration.places import require
 from tests.integration.traces import left, processes
 
@@ -26,7 +27,6 @@ ROUNDS = int(os.environ.get("BENCH_CRASH_ROUNDS", "6"))
 SEED = int(os.environ.get("BENCH_CRASH_SEED", "1"))
 BUDGET = 6.0
 MOMENTS = (0.05, BUDGET - 1)  # seconds after the start: from the first import to the last unit
-BOUND = 60.0  # seconds within which a run whose parts were killed ends
 ENGINES = ("docker/overlay2", "podman/overlay", "containerd/overlayfs")
 SCENARIO = ("--scenario", "drivers", "--volume", "ext4")
 RUN = [
@@ -51,8 +51,8 @@ def check_rows(bench: Bench) -> int:
     """Check that every run that was begun can be read; return the number of rows."""
     rows = 0
     for directory in bench.runs():
-        if not (directory / "run.json").exists():  # killed between the first two files of a run
-            assert (directory / "samples.jsonl").read_bytes() == b""
+        if not (directory / "run.json").exists():  # killed before the second file of a run
+            assert not rows_of(directory)
             continue
         run = load(directory)
         assert run.whole["request"]["seed"] == 1
@@ -70,9 +70,8 @@ def test_a_kill_at_any_moment_leaves_nothing(number: int, place: Path) -> None:
     moment = chance.uniform(0, BUDGET / 4) if late else chance.uniform(*MOMENTS)
     before = bench.traces()
     with bench.start(*RUN, "--budget", f"{BOUND if late else BUDGET:g}s") as process:
-        while late and not any(path.stat().st_size for path in bench.results.glob("*/samples.jsonl")):
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.05)
+        if late:
+            wait_for_rows(bench, process, 1)
         who = kill(process, bench.mark, moment, chance, main=number % 2 == 0)
         process.communicate(timeout=BOUND)
     told = f"round {number}, {who}, after {moment:.3f} s{' of measuring' if late else ''}"
@@ -116,11 +115,7 @@ def test_what_a_kill_left_is_gone_on_with(place: Path) -> None:
     require(volume="ext4")
     bench = Bench(place)
     with bench.start("run", "--scenario", "inodes", "--volume", "ext4", "--budget", "5m", "--depth", "1,4") as process:
-        end = time.monotonic() + BOUND
-        while sum((run / "samples.jsonl").read_bytes().count(b"\n") for run in bench.runs()) < 3:
-            assert process.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.005)
+        wait_for_rows(bench, process, 3)
         process.kill()
         process.communicate(timeout=BOUND)
     [directory] = bench.runs()

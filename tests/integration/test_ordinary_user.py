@@ -12,6 +12,7 @@ import pytest
 
 from bench.store.reader import load
 from tests.cli.command import TIMEOUT, Done
+from tests.cli.waiting import rows
 from tests.image.archives import docker, pack
 from tests.integration.nobody import Nobody, readable_checkout
 from tests.integration.traces import processes
@@ -50,7 +51,7 @@ def started(nobody: Nobody) -> subprocess.Popen[str]:
     """Start a run and wait for its first row."""
     process = nobody.start(*RUN, "--budget", "5m")
     end = time.monotonic() + START_SECONDS
-    while not any((run / "samples.jsonl").stat().st_size for run in nobody.runs()):
+    while not rows(nobody):
         if process.poll() is not None:
             said = process.communicate()[1]
             assert "cannot make a private namespace" in said, said
