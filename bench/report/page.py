@@ -24,7 +24,7 @@ from bench.report.summary import between_runs, disturbed
 from bench.stats.compared import Compared
 from bench.store.reader import Run
 
-__all__ = ["PAGE_BYTES", "charts", "render", "rendered", "samples", "write"]
+__all__ = ["PAGE_BYTES", "charts", "render", "rendered", "samples", "sentence", "write"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 PAGE_BYTES = 7_000_000
@@ -76,6 +76,7 @@ def rendered(template: str, values: Mapping[str, Any]) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["prose"] = prose
+    environment.filters["sentence"] = sentence
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
     return environment.get_template(template).render(**values, plotly=get_plotlyjs(), light=LIGHT, dark=DARK)
 
@@ -135,6 +136,11 @@ def prose(text: str) -> Markup:
     """Return `text` as escaped HTML, with `code` and **strong** marked up and intervals in a span."""
     marked = _STRONG.sub(r"<strong>\1</strong>", _CODE.sub(r"<code>\1</code>", str(escape(text))))
     return Markup(_INTERVAL.sub(r'<span class="interval">\g<0></span>', marked))  # noqa: S704
+
+
+def sentence(clause: str) -> Markup:
+    """Return a clause (a warning's text) as a sentence, marked up as `prose` does."""
+    return prose(f"{clause[:1].upper()}{clause[1:]}.")
 
 
 def charts(figures: Iterable[Chart]) -> dict[str, Any]:

@@ -162,6 +162,17 @@ def test_the_first_screen_has_all_headline_figures(browser: Any, example: Path) 
     assert max(ends) <= 800
 
 
+def test_the_first_table_has_room_for_four_file_systems(browser: Any, example: Path) -> None:
+    show(browser, example)
+    columns, right = browser.execute_script(
+        """const rows = [...document.querySelector('.headlines').rows];
+        rows.forEach((row) => row.append(row.cells[1].cloneNode(true)));  // a fourth beside the example's three
+        return [rows.map((row) => row.cells.length), rows.map((row) => row.getBoundingClientRect().right)]"""
+    )
+    assert set(columns) == {5}
+    assert max(right) <= WIDE["width"]
+
+
 def test_headings_are_in_order_and_tables_have_headers(browser: Any, example: Path) -> None:
     show(browser, example)
     browser.execute_script("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")

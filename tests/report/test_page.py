@@ -16,7 +16,7 @@ from bench.model import Mismatch, RunWarning
 from bench.reading.analysis import Analysis
 from bench.reading.headlines import figures
 from bench.reading.verdicts import verdicts
-from bench.report.page import prose, render
+from bench.report.page import prose, render, sentence
 from bench.report.summary import lines
 from bench.store.records import Provenance
 from tests.builders import make_sample, read_back
@@ -213,6 +213,11 @@ def test_the_summary_tells_the_precision_of_other_volumes_apart(run: Run, known:
     assert re.search(r"±4\.0% in the median, ±4\.0% at worst .+; on btrfs ±30\.0% in the median\.$", told)
     [alone] = [line for line in lines(analysis, moved, []) if line.startswith("Precision")]
     assert alone.startswith("Precision: half")
+
+
+def test_a_warning_is_a_sentence_on_the_page() -> None:
+    assert sentence("times of `zfs` have whole seconds") == "Times of <code>zfs</code> have whole seconds."
+    assert sentence("62% of the units") == "62% of the units."
 
 
 def test_prose_marks_code_and_intervals() -> None:
