@@ -200,7 +200,7 @@ class Analysis:
         chosen = units[law.x].notna()
         for column, value in law.where.items():
             chosen &= units[column].isin(value if isinstance(value, tuple) else (value,))
-        units = units[chosen]
+        units = _with_both_ends(units[chosen], law.x)
         if len(units) == 0 or not units["value"].min() > 0:
             return None
         keys = ["depth", "temperature", *self.run.parameters]
@@ -290,3 +290,14 @@ def _estimate(row: Row, value: str) -> Estimate:
     """Return the estimate of a row; a bound that is missing is NaN."""
     low, high = (float(row.get(key, "nan")) for key in ("low", "high"))
     return Estimate(float(row[value]), low, high, int(row["n"]), str(row["method"]))
+
+
+def _with_both_ends(units: pd.DataFrame, x: str) -> pd.DataFrame:
+    """Return the units of the blocks that have the smallest and the largest `x`; all units if no block has both.
+
+    The largest size has fewer blocks than others. If the host is slower in those without it, the time at the others
+    rises and the slope falls.
+    """
+    low, high = units[x].min(), units[x].max()
+    blocks = set(units.loc[units[x] == low, "block"]) & set(units.loc[units[x] == high, "block"])
+    return units[units["block"].isin(blocks)] if blocks else units

@@ -57,7 +57,7 @@ def grids(profile: str) -> Iterable[Grid]:
     yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (128 * MIB,), "position": bottom}, max_blocks=30)
     yield Grid((SWEEP_DEPTH,), (COLD,), {"size": (16 * MIB,), "position": bottom}, max_blocks=10)
     if profile == "full":
-        yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (GIB,), "position": bottom}, max_blocks=5, drivers=subject)
+        yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (GIB,), "position": bottom}, max_blocks=10, drivers=subject)
         yield Grid((250, 500), (HOT,), {"size": (4 * KIB,), "position": bottom}, drivers=subject)
 
 

@@ -308,6 +308,18 @@ def test_a_law_is_fitted_on_every_arm_that_has_the_cells(tmp_path: Path) -> None
     assert told.law("first-write", "time", "depth", Arm.parse("vfs@xfs"), temperature=COLD) is None
 
 
+def test_blocks_without_the_largest_size_do_not_change_the_slope(tmp_path: Path) -> None:
+    """The host is twice as slow in the later blocks, which have all sizes but the largest."""
+    cells = [{"params": {"size": size}, "metrics": {"time": 1000.0 + 5 * size}} for size in (1, 10, 100)]
+    slow = [{"params": {"size": size}, "metrics": {"time": 2 * (1000.0 + 5 * size)}} for size in (1, 10)]
+    early = make_samples(cells, noise=0.01, blocks=8)
+    late = [dataclasses.replace(one, block=one.block + 8) for one in make_samples(slow, noise=0.01, blocks=8)]
+    law = Law("time", "size", "first write against size")
+    told = analysed(tmp_path, numbered(early, late), make_reading(laws=[law])).laws[0].line
+    assert told.slope == analysed(tmp_path / "early", early, make_reading(laws=[law])).laws[0].line.slope
+    assert covers(told, 5.0)
+
+
 def test_a_law_over_a_parameter_among_several_values_of_another(tmp_path: Path) -> None:
     some: Any = {"kind": ("a", "b"), "depth": 1}
     laws = [
