@@ -14,7 +14,7 @@ from rich.text import Text
 from bench.model import SLACK, USUAL_VOLUMES
 from bench.reading.analysis import Analysis
 from bench.reading.claims import Outcome
-from bench.reading.headlines import HeadlineFigure
+from bench.reading.headlines import HeadlineFigure, Slope
 from bench.reading.verdicts import ClaimVerdict
 from bench.report.figures import SUBJECT
 from bench.store.reader import Run
@@ -105,8 +105,18 @@ def _precision(headlines: Sequence[HeadlineFigure]) -> str:
     where, rest = (_on(first), f";{_on(others)} ±{_middle(others):.1%} in the median") if others else ("", "")
     return (
         f"Precision{where}: half a headline figure's 95 % interval is ±{_middle(first):.1%} in the median, "
-        f"±{worst.precision:.1%} at worst ({worst.headline.label}, {worst.arm}){rest}."
+        f"±{worst.precision:.1%} at worst ({worst.headline.label}, {worst.arm}){rest}.{_slopes(first, worst.precision)}"
     )
+
+
+def _slopes(headlines: Iterable[HeadlineFigure], worst: float) -> str:
+    """Return a sentence on slopes whose half interval is small beside the time, but not beside the slope."""
+    told = [
+        f"{figure.headline.label}, {figure.arm} ({figure.short})"
+        for figure in headlines
+        if isinstance(figure.headline.source, Slope) and figure.estimate.relative_half_width > worst
+    ]
+    return f" As a share of the time, not of the slope: {'; '.join(told)}." if told else ""
 
 
 def _on(headlines: Iterable[HeadlineFigure]) -> str:

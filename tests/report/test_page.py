@@ -200,7 +200,8 @@ def test_the_summary_is_a_table_of_headline_figures(run: Run, known: dict[str, R
     assert any(line.startswith("C6") and "refuted on overlay2@ext4" in line for line in told)
     assert any(re.fullmatch(r"Counters: ([\d,]+) of \1 were as expected\.", line) for line in told)
     [precision] = [line for line in told if line.startswith("Precision: ")]
-    assert re.search(r"±[\d.]+% at worst \(.+, overlay2@\S+\)\.$", precision)
+    assert re.search(r"±[\d.]+% at worst \(.+, overlay2@\S+\)\. As a share of the time, not of the slope: ", precision)
+    assert precision.endswith(": each MiB more, overlay2@xfs (none).")
     assert all("\n" not in line for line in told)
 
 
@@ -210,7 +211,8 @@ def test_the_summary_tells_the_precision_of_other_volumes_apart(run: Run, known:
     moved = [replace(figure, arm=replace(figure.arm, volume="btrfs"), precision=0.3) for figure in own]
     [told] = [line for line in lines(analysis, [*own, *moved], []) if line.startswith("Precision")]
     assert told.startswith("Precision on ext4 and xfs: ")
-    assert re.search(r"±4\.0% in the median, ±4\.0% at worst .+; on btrfs ±30\.0% in the median\.$", told)
+    assert re.search(r"±4\.0% in the median, ±4\.0% at worst .+; on btrfs ±30\.0% in the median\. ", told)
+    assert told.endswith("median. As a share of the time, not of the slope: each MiB more, overlay2@xfs (none).")
     [alone] = [line for line in lines(analysis, moved, []) if line.startswith("Precision")]
     assert alone.startswith("Precision: half")
 
