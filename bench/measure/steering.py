@@ -130,11 +130,7 @@ class Steering:
         return f"{reached} of {len(self.needs)} figures within {100 * self.target:g} %" if self.needs else ""
 
     def _short(self, scenario: str, block: int = 0) -> Iterable[tuple[str, str, Arm]]:
-        """The figures of a scenario that are not as precise as they should be, and whose cells may all be in a block.
-
-        When the largest size of a law has had its blocks, further units of the others hardly make its slope better
-        known: on xfs, where the largest decides it, it had ±34 % after 24 blocks and ±37 % after 108 (one run).
-        """
+        """The figures of a scenario that are not yet so precise, and whose cells may all be in a block."""
         many = self.looked.get(scenario, 0) >= LEAST_LOOKED
         precise = {
             (figure.headline.key, figure.arm)

@@ -53,7 +53,7 @@ def grids(profile: str) -> Iterable[Grid]:
     yield Grid(DEPTHS, (HOT,), {"size": (4 * KIB,), "position": bottom}, drivers=subject)
     yield Grid(DEPTHS if profile == "full" else FEW, (HOT,), {"size": (4 * KIB,), "position": bottom})
     yield Grid((32,), (HOT,), {"size": (64 * KIB,), "position": ("top", "middle")})
-    # Decides whether a law is flat, and its slope where files are cloned, but a unit takes as long as ten others.
+    # Decides whether a law is flat, but a unit takes as long as ten others.
     yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (128 * MIB,), "position": bottom}, max_blocks=30)
     yield Grid((SWEEP_DEPTH,), (COLD,), {"size": (16 * MIB,), "position": bottom}, max_blocks=10)
     if profile == "full":
