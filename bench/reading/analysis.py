@@ -197,7 +197,7 @@ class Analysis:
         units = self._units.get((scenario, str(arm), law.metric))
         if units is None or law.x not in units:
             return None
-        chosen = units[law.x].notna()
+        chosen = units[law.x].notna() & (units[law.x] <= law.up_to)
         for column, value in law.where.items():
             chosen &= units[column].isin(value if isinstance(value, tuple) else (value,))
         units = _with_both_ends(units[chosen], law.x)

@@ -136,11 +136,12 @@ class Slope:
         return fitted.line.slope.scaled(fitted.law.per) if fitted else None
 
     def uses(self, reading: Reading, arm: Arm, cell: Cell) -> bool:
-        """Every cell of the law."""
+        """Every cell of the law, up to its largest x."""
         known: dict[str, Any] = {**cell.values, "depth": cell.depth, "temperature": cell.temperature.value}
-        conditions = self.law(reading).where.items()
-        return cell.arm == arm and all(
-            known.get(key) in (value if isinstance(value, tuple) else (value,)) for key, value in conditions
+        law = self.law(reading)
+        fitted = cell.arm == arm and known.get(self.x, math.inf) <= law.up_to
+        return fitted and all(
+            known.get(key) in (value if isinstance(value, tuple) else (value,)) for key, value in law.where.items()
         )
 
     def precision(self, estimate: Estimate, analysis: Analysis, reading: Reading, arm: Arm) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -25,7 +26,8 @@ class Law:
     """A law a + b·x by which a metric should depend on an axis, fitted for each arm that has the cells.
 
     `x` is `depth` or the name of a parameter. The slope is shown per `per` units of x (such as 1 MiB), which
-    are called `per_name`. `where` selects the cells by temperature and parameters.
+    are called `per_name`. `where` selects the cells by temperature and parameters. The line ends at `up_to`, beyond
+    which the metric leaves it: profiles differ in their largest x, and a slope must mean the same in all.
     """
 
     metric: str
@@ -34,6 +36,7 @@ class Law:
     where: Mapping[str, Param | tuple[Param, ...]] = field(default_factory=dict)
     per: float = 1.0
     per_name: str = ""
+    up_to: float = math.inf
 
 
 class HasLaws(Protocol):

@@ -77,10 +77,12 @@ def law_sheet(analysis: Analysis, reading: Reading) -> Sheet | None:
         if fitted.scenario != reading.name:
             continue
         line, unit = fitted.line, reading.metric(fitted.law.metric).unit
+        ends = (int(line.x_low), int(line.x_high))
         lines.append(
             (
                 fitted.law.title,
                 str(fitted.arm),
+                " to ".join(rows.parameter(fitted.law.x, end).removeprefix(f"{fitted.law.x} ") for end in ends),
                 line.intercept.text(unit),
                 f"{line.slope.scaled(fitted.law.per).text(unit)} per {law_unit(fitted.law)}",
                 _width(line.slope.relative_half_width),
@@ -93,7 +95,7 @@ def law_sheet(analysis: Analysis, reading: Reading) -> Sheet | None:
             )
         )
     columns = (
-        *("law: a + b·x", "arm", "a", "b", "± of b", "shape", "R²", "R², relative"),
+        *("law: a + b·x", "arm", "x", "a", "b", "± of b", "shape", "R²", "R², relative"),
         *("worst residual", "cells", "n units"),
     )
     note = (

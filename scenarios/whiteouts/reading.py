@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 DEPTH = 3
 AT = {"depth": DEPTH}
+# A listing grows faster than the deletions: for each of 5,000 it takes 1.23 times as long as for each of 1,000 on ext4,
+# 1.33 times on xfs (a standard run, 54 units each), so that a line through all counts depends on the profile's largest.
+UP_TO = 1000
 
 SPOKEN_OF = ("overlay2", "fuse-overlayfs")  # drivers in the answers; the tables have all
 MANY: dict[str, Param] = {"depth": DEPTH, "deletions": 1000}  # the cell of the headline figures
@@ -37,7 +40,9 @@ def answers(analysis: Analysis) -> Iterator[Answer]:
             continue
         listing = ""
         if law is not None and law.line.shape == "grows":
-            listing = f"; every later listing of the directory pays {law.line.slope.text(unit)} for it"
+            listing = (
+                f"; up to {UP_TO:,}, every later listing of the directory pays {law.line.slope.text(unit)} for each"
+            )
         yield Answer(
             f"A deleted file costs {unlink.text(unit)} (its deletion) and frees nothing: 1,000 deletions add "
             f"{inodes['median']:,.0f} inodes and {format_size(size['median'])}{listing}.",
@@ -108,8 +113,22 @@ READING = Reading(
         Headline("list", "listing after 1,000 deletions", "×", TimesNative("list", MANY)),
     ),
     laws=(
-        Law("list", "deletions", "listing the emptied directory against deletions", AT, per_name="deleted file"),
-        Law("list_restarted", "deletions", "the same, after a restart of the container", AT, per_name="deleted file"),
+        Law(
+            "list",
+            "deletions",
+            "listing the emptied directory against deletions",
+            AT,
+            per_name="deleted file",
+            up_to=UP_TO,
+        ),
+        Law(
+            "list_restarted",
+            "deletions",
+            "the same, after a restart of the container",
+            AT,
+            per_name="deleted file",
+            up_to=UP_TO,
+        ),
     ),
     answers=answers,
     claims={"C7": judge_whiteout, "C8": judge_opaque},

@@ -154,6 +154,15 @@ def test_ext4_and_xfs_come_first_unless_volumes_are_named(
     assert {cell.arm.volume for cell in made.cells(LATER)} == {"ext4", "xfs", "btrfs"} - first
 
 
+def test_a_slope_needs_no_cell_beyond_its_line(tmp_path: Path) -> None:
+    plan = make(Request("full", scenarios=("whiteouts",), volumes=("ext4",), drivers=("overlay2",)))
+    write_run(tmp_path / "run", [])
+    needs = Steering(plan, tmp_path / "run").needs
+    [slope] = [cells for key, cells in needs.items() if key[1] == "whiteout_listing"]
+    assert {cell.values["deletions"] for cell in slope} == {1, 10, 100, 1000}
+    assert max(int(cell.values["deletions"]) for cell in plan.cells["whiteouts"]) > 1000
+
+
 def test_a_figure_whose_cells_have_had_their_blocks_is_not_waited_for(tmp_path: Path) -> None:
     plan = make(Request("standard", scenarios=("copy_up",), volumes=("ext4",), drivers=("overlay2",)))
     most, large = 30, 16 << 20

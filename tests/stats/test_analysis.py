@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -318,6 +319,23 @@ def test_blocks_without_the_largest_size_do_not_change_the_slope(tmp_path: Path)
     told = analysed(tmp_path, numbered(early, late), make_reading(laws=[law])).laws[0].line
     assert told.slope == analysed(tmp_path / "early", early, make_reading(laws=[law])).laws[0].line.slope
     assert covers(told, 5.0)
+
+
+def test_a_law_ends_where_its_reading_says(tmp_path: Path) -> None:
+    """The cost of the largest x is no longer on the line."""
+    cells = [{"params": {"size": size}, "metrics": {"time": 1000.0 + 5 * size}} for size in (1, 10, 100)]
+    beyond = {"params": {"size": 1000}, "metrics": {"time": 99_999.0}}
+    samples = make_samples([*cells, beyond], noise=0.01)
+    told = {
+        up_to: analysed(
+            tmp_path / f"{up_to}", samples, make_reading(laws=[Law("time", "size", "some", up_to=up_to)])
+        ).laws[0]
+        for up_to in (100, math.inf)
+    }
+    assert covers(told[100].line, 5.0)
+    assert told[100].line.x_high == 100
+    assert not covers(told[math.inf].line, 5.0)
+    assert told[math.inf].line.x_high == 1000
 
 
 def test_a_law_over_a_parameter_among_several_values_of_another(tmp_path: Path) -> None:
