@@ -29,15 +29,22 @@ def finish_background_work(path: Path) -> None:
 
 
 def writebacks(path: Path) -> int:
-    """Return how many log items xfs has written back in the background since it was mounted; 0 without sysfs.
+    """Return how often xfs has written by itself since it was mounted; 0 without sysfs.
 
-    Its log worker does so every 30 s (fs/xfs/xfs_log.c, xfs_log_worker; fs.xfs.xfssyncd_centisecs), and covers the log,
-    which flushes the device twice. The number is xs_push_ail_success (fs/xfs/xfs_stats.h), fourth of its line.
+    Every 30 s its log worker (fs/xfs/xfs_log.c, xfs_log_worker; fs.xfs.xfssyncd_centisecs) covers the log, which
+    flushes the device twice, and has items of the log written back, for which it forces to the log what pins them. A
+    record that reaches the end of the log is written in two parts (xlog_split_iclog), which flush apart. The sum is of
+    xs_push_ail_success and xs_push_ail_flush (fs/xfs/xfs_stats.h), the fourth and the last of their line, and of the
+    log's cycle. With the worker every second instead, it missed 5 of some 5,700 first writes of 16 MiB, when the log
+    was forced and there was nothing to write back.
     """
     device = os.stat(path).st_dev
     name = os.path.basename(os.path.realpath(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}"))
+    place = Path("/sys/fs/xfs", name)
     try:
-        lines = Path(f"/sys/fs/xfs/{name}/stats/stats").read_text().splitlines()
+        lines = (place / "stats/stats").read_text().splitlines()
+        cycle, _, _ = (place / "log/log_head_lsn").read_text().partition(":")
     except FileNotFoundError:
         return 0
-    return next((int(line.split()[4]) for line in lines if line.startswith("push_ail ")), 0)
+    counts = next((line.split()[1:] for line in lines if line.startswith("push_ail ")), ["0"] * 4)
+    return int(counts[3]) + int(counts[-1]) + int(cycle)

@@ -38,7 +38,7 @@ class NextBlock:
 
 
 NO_GAINS: Mapping[str, Gain | None] = {}
-LEAST_BLOCKS = 3  # of every cell, for its chart: in results/example such cells have ±9 % in the median
+LEAST_BLOCKS = 3  # of every cell, for its chart: in results/example such cells have ±10 % in the median
 FIGURES_SHARE = 0.5  # of the time, once they can be made, that figures have where it is too short for all cells
 LEAST_SHARE = 0.25  # of the time left, that the first blocks of a scenario may take before others come to their gains
 ESTIMATE_MARGIN = 1.15  # a block starts if this multiple of its scenario's last block fits in the remaining time

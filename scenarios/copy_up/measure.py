@@ -137,8 +137,8 @@ def operate(unit: Unit) -> Iterator[None]:
     start = perf_counter_ns()
     os.close(os.open(unit.merged / OPENER, os.O_RDWR))
     unit.record("open_first", [perf_counter_ns() - start - NULL.clock])
-    unit.volume.sync()
     by_itself = unit.volume.recipe.writebacks(unit.volume.path)
+    unit.volume.sync()  # waits for what the file system has already begun to write by itself
     unit.settle()
     yield
     files = timed_files(unit)[1]

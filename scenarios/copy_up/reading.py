@@ -120,8 +120,10 @@ READING = Reading(
     judged_metric="first_write",
     headlines=(
         Headline("first_write_4k", "first write, 4 KiB file", "ns", Time("first_write", SMALL_FILE)),
+        Headline(
+            "first_write_times_native", "first write, 4 KiB, times native", "×", TimesNative("first_write", SMALL_FILE)
+        ),
         Headline("first_write_16m", "first write, 16 MiB file", "ns", Time("first_write", LARGE_FILE)),
-        Headline("first_write_times_native", "first write, times native", "×", TimesNative("first_write", SMALL_FILE)),
     ),
     glance=Glance("a first write against the file's size", "first_write", "size", "volume"),
     costs=(
