@@ -34,6 +34,7 @@ __all__ = [
     "format_size",
     "parse_seconds",
     "parse_size",
+    "volume_order",
 ]
 
 INSTRUCTIONS = "instructions"  # the clock of a run whose metrics count them in place of nanoseconds
@@ -50,6 +51,11 @@ _SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|min|sec)?")
 _SECONDS = {None: 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def volume_order(volume: str) -> tuple[bool, str]:
+    """Return a key that puts USUAL_VOLUMES and their variants before other volumes."""
+    return re.split("[-,]", volume)[0] not in USUAL_VOLUMES, volume
 
 
 def parse_size(text: str) -> int:

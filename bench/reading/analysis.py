@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from scipy import special
 
-from bench.model import NANOSECONDS, NATIVE, Arm, Param
+from bench.model import NANOSECONDS, NATIVE, Arm, Param, volume_order
 from bench.reading.laws import HasLaws, Law
 from bench.stats.between import allowing, between
 from bench.stats.estimate import CONFIDENCE, Estimate, ratio
@@ -89,7 +89,7 @@ class Analysis:
         return [FittedLaw(*law, fit) for law in asked if (fit := self._fit(*law)) is not None]
 
     def arms(self, scenario: str) -> list[Arm]:
-        """Return the arms that have units of `scenario`, by volume, native first."""
+        """Return the arms that have units of `scenario`, by volume (ext4 and xfs first), native first."""
         return list(self._arms.get(scenario, ()))
 
     def contrasts(
@@ -238,9 +238,9 @@ class Analysis:
     @functools.cached_property
     def _arms(self) -> dict[str, list[Arm]]:
         units = self.run.units[["scenario", "arm", "driver", "volume"]].drop_duplicates()
-        arms: dict[str, list[tuple[str, bool, str]]] = {}
+        arms: dict[str, list[tuple[tuple[bool, str], bool, str]]] = {}
         for scenario, arm, driver, volume in units.itertuples(index=False):
-            arms.setdefault(str(scenario), []).append((str(volume), driver != NATIVE, str(arm)))
+            arms.setdefault(str(scenario), []).append((volume_order(str(volume)), driver != NATIVE, str(arm)))
         return {scenario: [self.run.arms[arm] for *_, arm in sorted(keys)] for scenario, keys in arms.items()}
 
     @functools.cached_property
@@ -257,9 +257,9 @@ class Analysis:
 
     def _sorted(self, frame: pd.DataFrame, last: str) -> pd.DataFrame:
         order = frame["scenario"].map({name: index for index, name in enumerate(self.scenarios)}).astype("int64")
-        other = (frame["driver"] != NATIVE).astype("int64")
-        helper = frame.assign(_place=order, _other=other, _last=frame[last].astype(str))
-        by = ["_place", "volume", "_other", "arm", "temperature", *self.run.parameters, "depth", "_last"]
+        volume, other = frame["volume"].astype(str).map(volume_order), (frame["driver"] != NATIVE).astype("int64")
+        helper = frame.assign(_place=order, _volume=volume, _other=other, _last=frame[last].astype(str))
+        by = ["_place", "_volume", "_other", "arm", "temperature", *self.run.parameters, "depth", "_last"]
         return frame.loc[helper.sort_values(by, kind="stable").index].reset_index(drop=True)
 
 

@@ -83,7 +83,8 @@ def law_figures(analysis: Analysis, reading: Reading, palette: Palette) -> list[
         condition = rows.pairs_words(others)
         source = f"scenario = {reading.name}, metrics.{metric}{', ' + condition if condition else ''}; n = {units:,}"
         stacks = {str(row["stack"]) for _, law_cells in laws_with_cells for row in law_cells}
-        charts.append(Chart(title, panels, source, _notes(panels, stacks)))
+        beyond = [law for law, law_cells in laws_with_cells if any(row[x] > law.up_to for row in law_cells)]
+        charts.append(Chart(title, panels, source, _notes(panels, stacks, beyond)))
     return charts
 
 
@@ -152,11 +153,15 @@ def hover(row: Row, parameters: Sequence[str], unit: str) -> list[str]:
     return [cell, rows.estimate_text(row, unit), f"{int(row['n']):,}", calls, spread, f"{row['outliers']}"]
 
 
-def _notes(panels: Sequence[Panel], stacks: Collection[str]) -> tuple[str, ...]:
+def _notes(panels: Sequence[Panel], stacks: Collection[str], beyond: Sequence[Law]) -> tuple[str, ...]:
+    """Return what is to be known of a chart; `beyond`: its laws whose line ends before their last cell."""
     notes = [
         "Whiskers are 95 % intervals, and may leave the frame; lines are fits of a + b·x, drawn where an arm has "
         "three values of x."
     ]
+    if beyond:
+        end = rows.parameter(beyond[0].x, int(beyond[0].up_to)).removeprefix(f"{beyond[0].x} ")
+        notes.append(f"Lines end at {beyond[0].x.replace('_', ' ')} = {end}; beyond that the times leave them.")
     if any(panel.layout["meta"]["zero"] for panel in panels):
         notes.append("Zero stands apart, left of the dotted line: a logarithmic axis has no zero.")
     if len(stacks) > marks.MOST_STACKS:

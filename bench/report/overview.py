@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.model import NATIVE, Arm
+from bench.model import NATIVE, Arm, volume_order
 from bench.quantities import quantity
 from bench.reading.analysis import Analysis
 from bench.reading.contract import Reading
@@ -15,7 +15,7 @@ from bench.report import rows
 from bench.report.axes import sweep_axis, value_axis
 from bench.report.figures import SUBJECT, Panel, Series, line_panel
 from bench.report.palette import OKABE_ITO, Palette
-from bench.report.summary import foremost, in_order
+from bench.report.summary import foremost
 
 __all__ = ["GlanceChart", "HeadlineTable", "Matrix", "glances", "matrix", "tables"]
 
@@ -68,7 +68,7 @@ def tables(headlines: Iterable[HeadlineFigure]) -> list[HeadlineTable]:
     made = []
     for stack in dict.fromkeys(figure.arm.stack for figure in shown):
         own = [figure for figure in shown if figure.arm.stack == stack]
-        volumes = tuple(sorted({figure.arm.volume for figure in own}, key=in_order))
+        volumes = tuple(sorted({figure.arm.volume for figure in own}, key=volume_order))
         lines = []
         for headline in dict.fromkeys(figure.headline for figure in own):
             here = {figure.arm.volume: figure for figure in own if figure.headline == headline}
@@ -94,9 +94,7 @@ def glances(analysis: Analysis, readings: Mapping[str, Reading], palette: Palett
     made = []
     for name in (name for name in analysis.scenarios if name in readings):
         reading = readings[name]
-        arms = sorted(
-            (arm for arm in analysis.arms(name) if arm.stack == SUBJECT), key=lambda arm: in_order(arm.volume)
-        )
+        arms = [arm for arm in analysis.arms(name) if arm.stack == SUBJECT]
         if reading.glance is None or not arms:
             continue
         series = _series(analysis, reading, arms)

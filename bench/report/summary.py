@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.model import SLACK, USUAL_VOLUMES
+from bench.model import SLACK, USUAL_VOLUMES, volume_order
 from bench.reading.analysis import Analysis
 from bench.reading.claims import Outcome
 from bench.reading.headlines import HeadlineFigure, Slope
@@ -19,7 +19,7 @@ from bench.reading.verdicts import ClaimVerdict
 from bench.report.figures import SUBJECT
 from bench.store.reader import Run
 
-__all__ = ["between_runs", "disturbed", "foremost", "in_order", "lines"]
+__all__ = ["between_runs", "disturbed", "foremost", "lines"]
 
 WIDTH = 1_000_000  # columns of the console, so that it wraps no line
 
@@ -43,11 +43,6 @@ def lines(analysis: Analysis, headlines: Sequence[HeadlineFigure], verdicts: Ite
     return text
 
 
-def in_order(volume: str) -> tuple[bool, str]:
-    """Return a key that puts ext4 and xfs, on which most hosts keep their images, before other volumes."""
-    return volume.partition("-")[0] not in USUAL_VOLUMES, volume
-
-
 def foremost(headlines: Iterable[HeadlineFigure]) -> list[HeadlineFigure]:
     """Return the figures of the subject without options, or, where a run has none, of all stacks."""
     every = list(headlines)
@@ -58,7 +53,7 @@ def _table(headlines: Sequence[HeadlineFigure]) -> Iterator[str]:
     """One table a stack: a row a figure, a column a volume, and in each cell the value and half its interval."""
     for stack in dict.fromkeys(figure.arm.stack for figure in foremost(headlines)):
         own = [figure for figure in headlines if figure.arm.stack == stack]
-        volumes = sorted({figure.arm.volume for figure in own}, key=in_order)
+        volumes = sorted({figure.arm.volume for figure in own}, key=volume_order)
         table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="none")
         for heading in (stack, *volumes):
             table.add_column(Text(heading), no_wrap=True)

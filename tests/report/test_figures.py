@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,17 @@ def test_every_arm_has_its_points_and_its_line(laws: list[Chart]) -> None:
     lines = [trace for trace in traces if trace["mode"] == "lines"]
     assert len(lines) == len(ARMS)
     assert all("per MiB" in trace["text"] and "R²" in trace["text"] for trace in lines)
+
+
+def test_a_line_that_ends_early_is_explained(run: Run, known: dict[str, Reading], laws: list[Chart]) -> None:
+    """The cells beyond it are shown."""
+    reading = replace(known["sweep"], laws=tuple(replace(law, up_to=float(1 << 20)) for law in known["sweep"].laws))
+    [chart] = law_figures(Analysis(run, {"sweep": reading}), reading, Palette(ARMS))
+    note = "Lines end at size = 1 MiB; beyond that the times leave them."
+    assert note in chart.notes
+    assert note not in laws[0].notes
+    ends = {trace["mode"]: max(x for x in trace["x"] if x is not None) for trace in chart.panels[0].data}
+    assert ends == pytest.approx({"markers": SIZES[-1], "lines": 1 << 20}, rel=1e-4)
 
 
 def test_a_point_says_what_it_is(laws: list[Chart]) -> None:

@@ -12,11 +12,11 @@ import jsonschema
 import pytest
 
 from bench import discovery
-from bench.model import Arm, Cell, Temperature
+from bench.model import Arm, Cell, Temperature, volume_order
 from bench.reading.analysis import Analysis
 from bench.reading.headlines import HeadlineFigure, figures
 from bench.report.product import publish
-from bench.report.summary import disturbed, in_order
+from bench.report.summary import disturbed
 from bench.store.reader import load
 from tests.builders import PLACE, make_sample, read_back
 from tests.report.conftest import SMALL
@@ -125,8 +125,8 @@ def test_keys_are_unique_and_laws_are_there() -> None:
 
 
 def test_ext4_and_xfs_come_first() -> None:
-    assert sorted(["btrfs", "dir", "ext4", "xfs", "xfs-noreflink"], key=in_order) == [
-        *("ext4", "xfs", "xfs-noreflink", "btrfs", "dir"),
+    assert sorted(["btrfs", "dir", "ext4", "xfs", "ext4,mkfs=-I 512", "xfs-noreflink"], key=volume_order) == [
+        *("ext4", "ext4,mkfs=-I 512", "xfs", "xfs-noreflink", "btrfs", "dir"),
     ]
 
 

@@ -270,9 +270,9 @@ def test_scenarios_stand_in_their_own_order_and_unknown_ones_last(tmp_path: Path
 
 
 def test_arms_stand_by_volume_native_first(tmp_path: Path) -> None:
-    arms = ["vfs@ext4", "native@xfs", "fuse-overlayfs@xfs", "fuse-overlayfs@ext4", "native@ext4"]
+    arms = ["overlay2@btrfs", "vfs@ext4", "native@xfs", "fuse-overlayfs@xfs", "fuse-overlayfs@ext4", "native@ext4"]
     told = analysed(tmp_path, make_samples([{"arm": arm} for arm in arms], blocks=2))
-    wanted = ["native@ext4", "fuse-overlayfs@ext4", "vfs@ext4", "native@xfs", "fuse-overlayfs@xfs"]
+    wanted = ["native@ext4", "fuse-overlayfs@ext4", "vfs@ext4", "native@xfs", "fuse-overlayfs@xfs", "overlay2@btrfs"]
     assert [*map(str, told.arms("first-write"))] == wanted
     assert told.cells["arm"].tolist() == wanted
     assert told.arms("lookup") == []
