@@ -53,11 +53,11 @@ def grids(profile: str) -> Iterable[Grid]:
     yield Grid(DEPTHS, (HOT,), {"size": (4 * KIB,), "position": bottom}, drivers=subject)
     yield Grid(DEPTHS if profile == "full" else FEW, (HOT,), {"size": (4 * KIB,), "position": bottom})
     yield Grid((32,), (HOT,), {"size": (64 * KIB,), "position": ("top", "middle")})
-    # Decides whether a law is flat, but a unit takes as long as ten others.
+    # For the chart; a unit takes as long as ten others.
     yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (128 * MIB,), "position": bottom}, max_blocks=30)
     yield Grid((SWEEP_DEPTH,), (COLD,), {"size": (16 * MIB,), "position": bottom}, max_blocks=10)
     if profile == "full":
-        yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (GIB,), "position": bottom}, max_blocks=10, drivers=subject)
+        yield Grid((SWEEP_DEPTH,), (HOT,), {"size": (GIB,), "position": bottom}, max_blocks=5, drivers=subject)
         yield Grid((250, 500), (HOT,), {"size": (4 * KIB,), "position": bottom}, drivers=subject)
 
 
