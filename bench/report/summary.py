@@ -36,7 +36,7 @@ def lines(analysis: Analysis, headlines: Sequence[HeadlineFigure], verdicts: Ite
             _precision(headlines),
             disturbed(analysis.run),
             between_runs(analysis),
-            _trouble(analysis),
+            *_trouble(analysis),
         )
         if line
     ]
@@ -141,12 +141,13 @@ def disturbed(run: Run) -> str:
     return f"Disturbed CPU: {count} (before or after what they time), which weigh less where they scatter more."
 
 
-def _trouble(analysis: Analysis) -> str:
+def _trouble(analysis: Analysis) -> Iterator[str]:
+    """Yield a line for each warning, and one for what failed or is missing."""
     units = analysis.run.units
     failed = int((units["error"] != "").sum())
-    count = len(analysis.run.provenance.warnings)
     parts = [f"{failed:,} of {len(units):,} units failed"] if failed else []
-    parts += [f"{count} warning{'s' if count > 1 else ''} of a noisy host"] if count else []
     parts += ["the run is incomplete"] if not analysis.run.provenance.complete else []
-    warnings = [f"Beware: {text}." for text in analysis.run.warnings]
-    return "\n".join([*warnings, *([f"Beware: {', '.join(parts)}; the page says more."] if parts else [])])
+    for text in (*analysis.run.provenance.warnings, *analysis.run.warnings):
+        yield f"Beware: {text}."
+    if parts:
+        yield f"Beware: {', '.join(parts)}; the page says more."

@@ -217,6 +217,15 @@ def test_the_summary_tells_the_precision_of_other_volumes_apart(run: Run, known:
     assert alone.startswith("Precision: half")
 
 
+def test_the_summary_says_what_each_warning_says(known: dict[str, Reading], tmp_path: Path) -> None:
+    texts = ("times of zfs have whole seconds", "the hypervisor took 5.0% of the CPU time")
+    samples = [make_sample(0, scenario="single"), make_sample(1, scenario="single", error="it broke", metrics={})]
+    run = read_back(tmp_path / "run", samples, warnings=[RunWarning("", text) for text in texts])
+    told = [line for line in lines(Analysis(run, known), [], []) if line.startswith("Beware")]
+    failed = "1 of 2 units failed; the page says more"
+    assert told == [f"Beware: {text}." for text in (*texts, failed)]
+
+
 def test_a_warning_is_a_sentence_on_the_page() -> None:
     assert sentence("times of `zfs` have whole seconds") == "Times of <code>zfs</code> have whole seconds."
     assert sentence("62% of the units") == "62% of the units."
