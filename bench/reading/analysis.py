@@ -295,8 +295,8 @@ def _estimate(row: Row, value: str) -> Estimate:
 def _with_both_ends(units: pd.DataFrame, x: str) -> pd.DataFrame:
     """Return the units of the blocks that have the smallest and the largest `x`; all units if no block has both.
 
-    The largest size has fewer blocks than others. If the host is slower in those without it, the time at the others
-    rises and the slope falls.
+    Blocks for figures have some of a law's cells only. If the host is slower in these, the time at those cells rises,
+    and the slope changes.
     """
     low, high = units[x].min(), units[x].max()
     blocks = set(units.loc[units[x] == low, "block"]) & set(units.loc[units[x] == high, "block"])
